@@ -1,0 +1,34 @@
+"""Lagrangian neural networks as Gymnasium environments.
+
+Importing this package registers its environments and loads neither jax nor a checkpoint; what
+needs them is loaded when first used.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from gym_lagrangian.registration import register
+
+if TYPE_CHECKING:
+    from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
+    from gym_lagrangian.training import TrainingConfig, train
+
+__all__ = ["LagrangianEnv", "LearnedDynamicsEnv", "TrainingConfig", "train"]
+
+_HOMES = {
+    "LagrangianEnv": "gym_lagrangian.envs",
+    "LearnedDynamicsEnv": "gym_lagrangian.envs",
+    "TrainingConfig": "gym_lagrangian.training",
+    "train": "gym_lagrangian.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+register()

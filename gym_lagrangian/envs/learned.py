@@ -1,0 +1,103 @@
+"""`LearnedDynamicsEnv`: any environment of this package, moved by a learned model instead."""
+
+from __future__ import annotations
+
+import os
+
+import gymnasium
+import numpy as np
+from gymnasium.utils import RecordConstructorArgs
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.checkpoint import Checkpoint, check_fits
+from gym_lagrangian.envs.scalar import LagrangianEnv
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
+from gym_lagrangian.functional import dynamics_of
+from gym_lagrangian.models.base import Model
+
+
+class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
+    """Swaps the dynamics of an environment for a trained model; everything else stays.
+
+    Reward, spaces, seeding, rendering and the wrappers below are the environment's own, and
+    the true energy of every state is still in `info`. The environment belongs to this wrapper
+    until `close` or `unwrap` gives it back its own dynamics: do not step it from elsewhere.
+
+        env = LearnedDynamicsEnv(gymnasium.make("DoublePendulum-v0"), "DoublePendulumLNN")
+
+    Giving another model of the same structure to `set_model` compiles nothing.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env,
+        model: Model | Checkpoint | str | os.PathLike[str],
+        *,
+        integrator: str = "dop853",
+        substeps: int | None = None,
+    ):
+        """Wrap `env`.
+
+        Arguments:
+            env: an environment of this package, wrapped or not.
+            model: a model, a loaded checkpoint, the path of one or the name of a shipped one.
+            integrator, substeps: how the model is integrated; substeps default to what the
+                system recommends for learned models.
+
+        Raises:
+            ConfigurationError: `env` is not an environment of this package.
+            CheckpointError: the checkpoint is damaged, or the model was trained for another
+                system or other parameters; the message names both.
+
+        """
+        RecordConstructorArgs.__init__(
+            self,
+            _disable_deepcopy=True,
+            model=model,
+            integrator=integrator,
+            substeps=substeps,
+        )
+        gymnasium.Wrapper.__init__(self, env)
+        if not isinstance(env.unwrapped, LagrangianEnv):
+            raise ConfigurationError(
+                f"{env.unwrapped} is not an environment of gym_lagrangian: its dynamics cannot "
+                "be swapped"
+            )
+        self._base: LagrangianEnv = env.unwrapped
+        self._integrator = integrator
+        self._substeps = substeps
+        self._own_dynamics = self._base.dynamics
+        self.set_model(model)
+
+    def set_model(self, model: Model | Checkpoint | str | os.PathLike[str]) -> None:
+        """Use another model from the next step on; arguments and errors as for the class."""
+        base = self._base
+        system, m_bounds = base.system, np.asarray(base.functional[1].m_bounds)
+        if isinstance(model, str | os.PathLike):
+            model = checkpoint.load(model)
+        if isinstance(model, Checkpoint):
+            check_fits(model.card, system, m_bounds, what="the checkpoint")
+            model = model.model
+        if not isinstance(model, Model):
+            raise ConfigurationError(
+                f"model = {model!r}: expected a Model, a Checkpoint, a path or the name of a "
+                "shipped checkpoint"
+            )
+        if model.embedding.system != system.name:
+            raise CheckpointError(
+                f"the model is a model of {model.embedding.system}, this is {system.name}"
+            )
+        base.dynamics = dynamics_of(
+            model,
+            integrator=self._integrator,
+            substeps=self._substeps or system.default_substeps(base.dt, learned=True),
+        )
+
+    def unwrap(self) -> gymnasium.Env:
+        """The wrapped environment with its own dynamics back; this wrapper is done with it."""
+        self._base.dynamics = self._own_dynamics
+        return self.env
+
+    def close(self) -> None:
+        """Give the environment its own dynamics back and close it."""
+        self.unwrap().close()

@@ -1,0 +1,357 @@
+r"""The scalar Gymnasium environment: a shell around the pure functions of `functional`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import EzPickle
+
+from gym_lagrangian import functional
+from gym_lagrangian.dynamics import Dynamics
+from gym_lagrangian.envs.arguments import check_action, starting_bounds
+from gym_lagrangian.envs.packing import Packing
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.functional import FunctionalEnv, Info, Params, State, Timestep, cast
+from gym_lagrangian.systems.base import System
+
+
+class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
+    r"""One physical system to control, simulated exactly or by a learned model.
+
+    ## Description
+    A system with coordinates q and Lagrangian L(q, q̇, m) moves by its Euler–Lagrange equation
+    d/dt ∂L/∂q̇ − ∂L/∂q = τ, integrated with a fixed step; the action sets the generalized
+    forces τ, held constant over a step. With `checkpoint=` a trained network takes the place
+    of the equation, everything else stays. What the systems are and how they are rewarded is
+    on their own pages: `gym_lagrangian.systems.DoublePendulum`,
+    `gym_lagrangian.systems.RelativisticParticle`; `env.unwrapped.system` is the instance.
+
+    ## Action Space
+    `Box(-1, 1, (a,))`, float32: the share of the largest force at each of a actuators. Values
+    outside are clipped; a wrong shape or a non-finite value is an error.
+
+    ## Observation Space
+    A finite `Box`, float32, as the system describes it.
+
+    ## Rewards
+    In [0, 1], as the system describes them, so that ending an episode never pays.
+
+    ## Starting State
+    Uniform within the system's bounds. `reset(options={"state": x})` starts at exactly
+    x = (q, q̇); `{"low": ..., "high": ...}` (numbers or arrays of shape (2n,)) draws between.
+
+    ## Episode End
+    Never terminates. Truncated by the time limit of its id, and where the state leaves the
+    system's range or is not finite: then `info["diverged"]` is True and observation and reward
+    are the last valid ones.
+
+    ## Arguments
+    | Name          | Default     | Meaning                                                       |
+    |---------------|-------------|---------------------------------------------------------------|
+    | `system`      | set by id   | name of a registered system                                   |
+    | `checkpoint`  | set by id   | name or path of a learned model, None for the exact dynamics  |
+    | `dt`          | 0.05        | seconds in one step; public as `env.unwrapped.dt`             |
+    | `dtype`       | `"float64"` | precision of the dynamics, `"float32"` or `"float64"`         |
+    | `integrator`  | `"dop853"`  | `"rk4"`, `"dopri5"` or `"dop853"`                             |
+    | `substeps`    | by system   | integrator steps in one `dt`                                  |
+    | `render_mode` | None        | `"human"` or `"rgb_array"`                                    |
+    | `render_size` | 500         | width and height of the picture in pixels                     |
+    | `device`      | `"cpu"`     | jax platform that runs it                                     |
+
+    and the parameters and options of the system (masses, lengths, `g`, `actuated` …): a
+    parameter may be a pair (low, high), drawn from at every reset.
+
+    `info` has the same keys from `reset` and `step`: `state` (q then q̇, float64), `time` (s),
+    `energy` (true energy of the state, J), `energy_drift` ((energy − initial energy − work done
+    by the actions) / energy scale), `diverged`, `success`, and for a learned model that
+    conserves one `model_energy` (its own energy, J).
+
+    ## Version History
+    * v0: Initial version.
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": 20}
+
+    def __init__(
+        self,
+        system: str,
+        *,
+        checkpoint: str | None = None,
+        dt: float = 0.05,
+        dtype: str = "float64",
+        integrator: str = "dop853",
+        substeps: int | None = None,
+        render_mode: str | None = None,
+        render_size: int = 500,
+        device: str = "cpu",
+        **options: Any,
+    ):
+        EzPickle.__init__(
+            self,
+            system,
+            checkpoint=checkpoint,
+            dt=dt,
+            dtype=dtype,
+            integrator=integrator,
+            substeps=substeps,
+            render_mode=render_mode,
+            render_size=render_size,
+            device=device,
+            **options,
+        )
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise ConfigurationError(
+                f"render_mode = {render_mode!r}: choose one of "
+                f"{', '.join(self.metadata['render_modes'])}, or None"
+            )
+        self._device = _device(device)
+        self._x64 = dtype == "float64"
+        self._dtype = dtype
+        with self.scope():
+            self._env, params = functional.make(
+                system,
+                checkpoint=checkpoint,
+                dt=dt,
+                dtype=dtype,
+                integrator=integrator,
+                substeps=substeps,
+                **options,
+            )
+            self._use(params)
+        self._packed: jax.Array | None = None
+        self._key: Any = None
+        low, high = self._env.system.observation_bounds(np.asarray(params.m_bounds))
+        self.observation_space = spaces.Box(low, high, dtype=np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (self._env.system.action_size,), np.float32)
+        self.dt = float(dt)
+        self.metadata = {**type(self).metadata, "render_fps": round(1 / self.dt)}
+        self.render_mode = render_mode
+        self._render_size = render_size
+        self._renderer: Any = None
+
+    # -- the Gymnasium interface --------------------------------------------------------------
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Begin an episode.
+
+        Arguments:
+            seed: seeds the draw of every later reset; None goes on with the current one.
+            options: ``{"state": x}`` to start at exactly x = (q, q̇) of shape (2n,), or
+                ``{"low": ..., "high": ...}`` to draw between; numbers or arrays (2n,).
+
+        Raises:
+            ConfigurationError: the options name a state that is not finite, of another shape
+                or outside the system's range, or bounds that are reversed.
+
+        """
+        super().reset(seed=seed)
+        params = self._params
+        if options:
+            bounds = starting_bounds(self.system, params, options)
+            params = dataclasses.replace(params, reset_bounds=bounds)
+        with self.scope():
+            if seed is not None or self._key is None:
+                # A uint32 from np_random, not the seed itself: jax keys alias seeds mod 2³².
+                drawn = self.np_random.integers(2**32, dtype=np.uint32)
+                self._key = jax.random.key(drawn)
+            leaves = jax.tree.leaves((self._env, cast(params, self._dtype)))
+            self._key, self._packed = self._jitted.reset(leaves, self._key)
+        _, timestep = self._numpy()
+        self._show()
+        return timestep.observation, self._details(timestep.info)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Advance by `dt` under an action in [-1, 1].
+
+        Raises:
+            ConfigurationError: the action has another shape than the action space, or holds
+                values that are not finite.
+
+        """
+        self._require_reset("step()")
+        action = check_action(action, self.action_space)
+        with self.scope():
+            self._packed = self._jitted.step(self._leaves, self._packed, action)
+        _, timestep = self._numpy()
+        self._show()
+        return (
+            timestep.observation,
+            float(timestep.reward),
+            bool(timestep.terminated),
+            bool(timestep.truncated),
+            self._details(timestep.info),
+        )
+
+    def render(self) -> np.ndarray | None:
+        """An (H, W, 3) uint8 picture for ``"rgb_array"``; None for ``"human"``, which draws
+        at every step by itself.
+        """
+        if self.render_mode is None:
+            gymnasium.logger.warn(
+                "render() without a render_mode: pass render_mode='rgb_array' to gymnasium.make"
+            )
+            return None
+        return self._draw()
+
+    def close(self) -> None:
+        """Close this environment's window; others stay open. Safe to call again."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    # -- beyond Gymnasium ---------------------------------------------------------------------
+
+    @property
+    def system(self) -> System:
+        """The physical system."""
+        return self._env.system
+
+    @property
+    def functional(self) -> tuple[FunctionalEnv, Params]:
+        """The pure functions under this environment, and their parameters."""
+        return self._env, self._params
+
+    @property
+    def dynamics(self) -> Dynamics:
+        """What is stepped; assign to replace it. Same structure, new weights: no recompilation."""
+        return self._params.dynamics
+
+    @dynamics.setter
+    def dynamics(self, dynamics: Dynamics) -> None:
+        with self.scope():
+            self._use(dataclasses.replace(self._params, dynamics=cast(dynamics, self._dtype)))
+
+    def get_state(self) -> np.ndarray:
+        """The state x = (q, q̇), a float64 copy of shape (2n,)."""
+        self._require_reset("get_state()")
+        return self._numpy()[0].x.astype(np.float64)
+
+    def set_state(self, state: np.ndarray) -> None:
+        """Continue from x = (q, q̇) with the parameters of this episode; restarts the clock and
+        the energy drift of `info`.
+
+        Raises:
+            ConfigurationError: a state that is not finite, of another shape or out of range.
+
+        """
+        self._require_reset("set_state()")
+        bounds = starting_bounds(self.system, self._params, {"state": state})
+        with self.scope():
+            x = jnp.asarray(bounds[0], self._dtype)
+            m = jnp.asarray(self._numpy()[0].m)
+            self._packed = self._jitted.start(self._leaves, x, m)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Precision and device of this environment, without touching anyone else's."""
+        with jax.enable_x64(self._x64), jax.default_device(self._device):
+            yield
+
+    # -- internals ----------------------------------------------------------------------------
+
+    def _use(self, params: Params) -> None:
+        self._params = params
+        self._leaves, structure = jax.tree.flatten((self._env, params))
+        shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
+        self._jitted = _jitted(structure, self._dtype, shapes)
+
+    def _numpy(self) -> tuple[State, Timestep]:
+        """The current state and timestep as NumPy views of one transferred array."""
+        return self._jitted.packing.unpack(np.asarray(self._packed))
+
+    def _details(self, info: Info) -> dict[str, Any]:
+        details = {
+            "state": info.state.astype(np.float64),
+            "time": float(info.time),
+            "energy": float(info.energy),
+            "energy_drift": float(info.energy_drift),
+            "diverged": bool(info.diverged),
+            "success": bool(info.success),
+        }
+        if info.model_energy is not None:
+            details["model_energy"] = float(info.model_energy)
+        return details
+
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self._draw()
+
+    def _draw(self) -> np.ndarray | None:
+        from gym_lagrangian.rendering import Renderer
+
+        self._require_reset("render()")
+        if self._renderer is None:
+            self._renderer = Renderer(
+                self._render_size, mode=self.render_mode, fps=self.metadata["render_fps"]
+            )
+        state, timestep = self._numpy()
+        q, qd = np.split(state.x, 2)
+        scene = self.system.scene(q, qd, state.tau, state.m)
+        info = timestep.info
+        captions = (f"{info.time:.2f} s", f"energy drift {100 * info.energy_drift:+.3g} %")
+        return self._renderer.draw(scene, step=int(state.steps), captions=captions)
+
+    def _require_reset(self, what: str) -> None:
+        if self._packed is None:
+            raise gymnasium.error.ResetNeeded(f"call reset() before {what}")
+
+
+class _Jitted(NamedTuple):
+    """Compiled functions whose result is one vector: the packed (State, Timestep)."""
+
+    reset: Any
+    start: Any
+    step: Any
+    packing: Packing
+
+
+@functools.cache
+def _jitted(structure: jax.tree_util.PyTreeDef, dtype: str, shapes: tuple) -> _Jitted:
+    """The functions of every environment of one structure: other weights, masses or instances
+    are other leaves, and compile nothing.
+    """
+
+    def rebuild(leaves) -> tuple[FunctionalEnv, Params]:
+        return jax.tree.unflatten(structure, leaves)
+
+    def reset(leaves, key):
+        env, params = rebuild(leaves)
+        key, draw = jax.random.split(key)
+        return key, packing.pack(env.reset(draw, params), dtype)
+
+    def start(leaves, x, m):
+        env, params = rebuild(leaves)
+        return packing.pack(env.start(x, m, params), dtype)
+
+    def step(leaves, packed, action):
+        env, params = rebuild(leaves)
+        state, _ = packing.unpack(packed)
+        return packing.pack(env.step(None, state, action, params), dtype)
+
+    def example(leaves):
+        env, params = rebuild(leaves)
+        return env.reset(jax.random.key(0), params)
+
+    leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
+    packing = Packing(jax.eval_shape(example, leaves))
+    return _Jitted(jax.jit(reset), jax.jit(start), jax.jit(step), packing)
+
+
+def _device(platform: str) -> jax.Device:
+    try:
+        return jax.devices(platform)[0]
+    except RuntimeError as error:
+        raise ConfigurationError(
+            f"device = {platform!r}: jax has no such platform here ({error})"
+        ) from error

@@ -1,0 +1,195 @@
+r"""The paper's measurements: acceleration loss and energy discrepancy.
+
+Energy discrepancy is |E(x_pred(t)) − E(x_true(t))| divided by the system's energy scale
+(29.4 J for the paper's double pendulum, "the max potential energy"), both energies with the
+true energy function, for free motion from the system's evaluation states.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from gym_lagrangian.checkpoint import Card
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.functional import FunctionalEnv, Params, cast, dynamics_of, make
+from gym_lagrangian.models.base import Model
+from gym_lagrangian.registration import environments
+from gym_lagrangian.systems.base import System
+
+ENERGY_TIMES = (10.0, 100.0)
+
+
+@dataclass(frozen=True)
+class EnergyDiscrepancy:
+    """Energy discrepancies at one time, as shares of the energy scale.
+
+    Attributes:
+        time: seconds since the start.
+        values: one a starting state, ascending in the order of the states.
+        diverged: how many left the valid range before that time; they are judged at their
+            last valid state.
+
+    """
+
+    time: float
+    values: tuple[float, ...]
+    diverged: int
+
+    def summary(self) -> dict[str, Any]:
+        """Mean, median, geometric mean, 95th percentile and maximum, JSON-able."""
+        values = np.array(self.values)
+        floor = np.finfo(np.float64).tiny
+        return {
+            "time": self.time,
+            "mean": float(values.mean()),
+            "median": float(np.median(values)),
+            "geometric_mean": float(np.exp(np.log(np.maximum(values, floor)).mean())),
+            "percentile_95": float(np.percentile(values, 95)),
+            "max": float(values.max()),
+            "diverged": self.diverged,
+            "values": list(self.values),
+        }
+
+
+def energy_discrepancy(
+    env: FunctionalEnv,
+    params: Params,
+    truth: Params,
+    *,
+    states: int = 40,
+    seed: int = 0,
+    times: tuple[float, ...] = ENERGY_TIMES,
+) -> list[EnergyDiscrepancy]:
+    """Free motion of `params` against `truth` from the evaluation states drawn with `seed`.
+
+    Arguments:
+        env, params: the environment judged; `params` must hold arrays of the precision
+            wanted (float64 inside `jax.enable_x64`).
+        truth: the same environment with exact dynamics.
+
+    """
+    dtype = params.dt.dtype
+    keys = jax.random.split(jax.random.key(seed), states)
+    samples = jax.vmap(env.system.evaluation_sample)(keys)
+    x = jnp.concatenate([samples.q, samples.qd], axis=1).astype(dtype)
+    low, high = params.m_bounds
+    m = jnp.where(low == high, low, samples.m.astype(dtype))
+    counts = [round(t / float(params.dt)) for t in times]
+    predicted, diverged = _free_run(env, params, x, m, max(counts))
+    true, _ = _free_run(env, truth, x, m, max(counts))
+    scale = np.asarray(jax.vmap(env.system.energy_scale)(m))
+    gap = np.abs(np.asarray(predicted) - np.asarray(true)) / scale
+    ended = np.cumsum(np.asarray(diverged), axis=0) > 0
+    return [
+        EnergyDiscrepancy(t, tuple(gap[count - 1].tolist()), int(ended[count - 1].sum()))
+        for t, count in zip(times, counts, strict=True)
+    ]
+
+
+@partial(eqx.filter_jit)
+def _free_run(
+    env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int
+) -> tuple[Array, Array]:
+    """Energies and divergence flags (steps, states) of steps with zero action."""
+    action = jnp.zeros(env.system.action_size, x.dtype)
+
+    def one(x, m):
+        def step(state, _):
+            state, timestep = env.step(None, state, action, params)
+            return state, (timestep.info.energy, timestep.info.diverged)
+
+        return jax.lax.scan(step, env.start(x, m, params)[0], None, length=steps)[1]
+
+    return jax.vmap(one, out_axes=1)(x, m)
+
+
+def acceleration_loss(
+    model: Model, system: System, *, forced: bool, states: int = 20_000, seed: int = 1
+) -> float:
+    """Mean over fresh states of the paper's distribution of Σ_i |q̈_i − q̈_i^true|, weighted.
+
+    Arguments:
+        forced: under the forces of random actions, uniform in [-1, 1], instead of none.
+
+    """
+    return float(_acceleration_loss(model, system, forced, states, jax.random.key(seed)))
+
+
+@eqx.filter_jit
+def _acceleration_loss(
+    model: Model, system: System, forced: bool, states: int, key: Array
+) -> Array:
+    key_state, key_action = jax.random.split(key)
+    samples = jax.vmap(system.protocol_sample)(jax.random.split(key_state, states))
+    if forced:
+        shape = (states, system.action_size)
+        actions = jax.random.uniform(key_action, shape, minval=-1.0, maxval=1.0)
+        samples = samples._replace(tau=jax.vmap(system.generalized_force)(actions))
+    arguments = (samples.q, samples.qd, samples.tau, samples.m)
+    error = jax.vmap(model.acceleration)(*arguments) - jax.vmap(system.acceleration)(*arguments)
+    total = jnp.sum(jnp.abs(error), axis=1)
+    return jnp.mean(samples.weight * total) / jnp.mean(samples.weight)
+
+
+def measure(model: Model, card: Card) -> dict[str, Any]:
+    """The metrics that a checkpoint carries: both acceleration losses, energy discrepancy."""
+    system = card.build_system()
+    metrics: dict[str, Any] = {
+        "acceleration_loss": acceleration_loss(model, system, forced=False),
+        "acceleration_loss_forced": acceleration_loss(model, system, forced=True),
+    }
+    with jax.enable_x64(True):
+        env, truth = make(card.system, dtype="float64", **card.system_options)
+        dynamics = dynamics_of(model, integrator="dop853", substeps=system.learned_substeps)
+        params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
+        for result in energy_discrepancy(env, params, truth):
+            summary = result.summary()
+            del summary["values"]
+            metrics[f"energy_discrepancy_{result.time:g}s"] = summary
+    return metrics
+
+
+def evaluate(env_id: str, *, states: int = 40, seed: int = 0) -> dict[str, Any]:
+    """The paper's double-pendulum protocol, measured through a registered id; JSON-able.
+
+    Free motion (zero action) from `states` starting states, energy discrepancies at 10 s and
+    100 s against the true twin, and the acceleration losses of a learned model.
+
+    Raises:
+        ConfigurationError: `env_id` is not an id of this package, or `states` < 1.
+
+    """
+    rows = {row.id: row for row in environments()}
+    if env_id not in rows:
+        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
+    if states < 1:
+        raise ConfigurationError(f"states = {states}: expected at least 1")
+    row = rows[env_id]
+    learned: Any = gymnasium.make(env_id).unwrapped
+    exact: Any = gymnasium.make(f"{row.system}-v0").unwrapped
+    report: dict[str, Any] = {
+        "id": env_id,
+        "checkpoint": row.kwargs.get("checkpoint"),
+        "starting_states": states,
+        "seed": seed,
+        "dt": learned.dt,
+    }
+    with learned.scope():
+        env, params = learned.functional
+        if row.model is not None:
+            model = params.dynamics.field
+            for name, forced in (("acceleration_loss", False), ("acceleration_loss_forced", True)):
+                report[name] = acceleration_loss(model, env.system, forced=forced)
+        results = energy_discrepancy(env, params, exact.functional[1], states=states, seed=seed)
+    report["energy_discrepancy"] = [result.summary() for result in results]
+    return report

@@ -1,0 +1,84 @@
+r"""Solving M x = b for the small symmetric mass matrices of mechanics.
+
+Three methods, chosen by name:
+
+``"direct"``
+    LDLᵀ without pivoting. Exact and fast; right where M is positive definite, as the mass
+    matrix of a physical system is. A singular M gives non-finite numbers.
+``"damped"``
+    x = (M² + ε²I)⁻¹ M b, the Tikhonov-regularised solution with ε = 1e-4. It differs from
+    M⁻¹b by a relative ε²/σ² along the direction of singular value σ (7e-8 at σ = 0.4), never
+    amplifies by more than 1/(2ε), and is smooth: value and derivatives stay finite where M
+    is singular or indefinite. What learned Lagrangians use, whose M promises nothing. M² is
+    never formed, since squaring would cost half of the digits.
+``"pinv"``
+    The Moore–Penrose pseudoinverse that the paper uses. Exact at full rank, but one singular
+    value decomposition a solve, and discontinuous where the rank changes.
+
+The matrices come in large batches, so the common sizes are unrolled into elementwise
+operations that XLA fuses: one LAPACK call a matrix costs far more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+DAMPING = 1e-4
+SOLVERS = ("direct", "damped", "pinv")
+
+
+def solve(matrix: Array, rhs: Array, *, method: str) -> Array:
+    """X (n,) with `matrix` (n, n, symmetric) @ x = `rhs` (n,), by the method named above.
+
+    Raises:
+        ValueError: `method` is not one of `SOLVERS`.
+
+    """
+    if method == "direct":
+        return _direct(matrix, rhs)
+    if method == "damped":
+        return _damped(matrix, rhs)
+    if method == "pinv":
+        return jnp.linalg.pinv(matrix) @ rhs
+    raise ValueError(f"unknown solver {method!r}; choose one of {', '.join(SOLVERS)}")
+
+
+def _direct(matrix: Array, rhs: Array) -> Array:
+    """Gaussian elimination of a symmetric positive definite matrix, unrolled."""
+    n = rhs.shape[0]
+    rows = [[matrix[i, j] for j in range(n)] for i in range(n)]
+    x = [rhs[i] for i in range(n)]
+    for k in range(n):
+        for i in range(k + 1, n):
+            factor = rows[i][k] / rows[k][k]
+            for j in range(k + 1, n):
+                rows[i][j] = rows[i][j] - factor * rows[k][j]
+            x[i] = x[i] - factor * x[k]
+    for i in reversed(range(n)):
+        for j in range(i + 1, n):
+            x[i] = x[i] - rows[i][j] * x[j]
+        x[i] = x[i] / rows[i][i]
+    return jnp.stack(x)
+
+
+def _damped(matrix: Array, rhs: Array) -> Array:
+    n = rhs.shape[0]
+    eps = DAMPING
+    if n == 1:
+        return rhs * matrix[0] / (matrix[0] ** 2 + eps**2)
+    if n == 2:
+        # adj is linear in two dimensions, so adj(M² + ε²I) M = det(M) adj(M) + ε² M, and
+        # det(M² + ε²I) = det(M)² + ε²‖M‖² + ε⁴ is a sum of positive terms.
+        a, b, c = matrix[0, 0], matrix[0, 1], matrix[1, 1]
+        det = a * c - b * b
+        scale = det**2 + eps**2 * (a * a + 2.0 * b * b + c * c) + eps**4
+        x, y = rhs[0], rhs[1]
+        adj = jnp.stack([c * x - b * y, a * y - b * x])
+        forward = jnp.stack([a * x + b * y, b * x + c * y])
+        return (det * adj + eps**2 * forward) / scale
+    # With εr = b − Mx the normal equations read [[εI, M], [M, −εI]] (r, x) = (b, 0): its
+    # singular values are √(σ² + ε²), so it is regular and no worse conditioned than M.
+    damping = eps * jnp.eye(n, dtype=matrix.dtype)
+    block = jnp.block([[damping, matrix], [matrix, -damping]])
+    return jnp.linalg.solve(block, jnp.concatenate([rhs, jnp.zeros_like(rhs)]))[n:]

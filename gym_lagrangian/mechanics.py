@@ -1,0 +1,150 @@
+r"""Lagrangian mechanics: everything that follows from a scalar L(q, q̇, m).
+
+A mechanical system is its Lagrangian. From L come, by differentiation alone,
+
+    canonical momentum    p    = ∂L/∂q̇
+    mass matrix           M    = ∂²L/∂q̇∂q̇ᵀ
+    conserved energy      E    = q̇ᵀp − L
+    equation of motion    M q̈ = τ + f,   f = ∂L/∂q − (∂²L/∂q∂q̇ᵀ) q̇
+
+where τ are the generalized forces (N along a length, N·m about an angle) and the mixed
+matrix is indexed [i, j] = ∂²L/∂q_j∂q̇_i. The last line is the Euler–Lagrange equation
+d/dt ∂L/∂q̇ − ∂L/∂q = τ with the time derivative expanded by the chain rule: Eq. 2 of
+Cranmer et al., "Lagrangian Neural Networks" (2020), with forces.
+
+Symbols: q coordinates (n,), qd = q̇ velocities (n,), qdd = q̈ accelerations (n,),
+p momenta (n,), tau = τ generalized forces (n,), m non-dynamical parameters (k,). SI units
+and radians throughout. Every function is written for one sample; batch with `jax.vmap`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gym_lagrangian.linear import solve
+
+LagrangianFunction = Callable[[Array, Array, Array], Array]
+
+
+def euler_lagrange(
+    lagrangian: LagrangianFunction, q: Array, qd: Array, m: Array
+) -> tuple[Array, Array]:
+    r"""Mass matrix M (n, n) and force f (n,) of the equation of motion M q̈ = τ + f.
+
+    One linearisation of the gradient g(q, q̇) = (∂L/∂q, ∂L/∂q̇) serves every second
+    derivative: pushed along (0, e_i) it gives the columns of M, pushed along (q̇, 0) the
+    product (∂²L/∂q∂q̇ᵀ) q̇, without ever forming the mixed matrix.
+    """
+    gradient = jax.grad(lagrangian, argnums=(0, 1))
+    (dL_dq, _), push = jax.linearize(lambda q, qd: gradient(q, qd, m), q, qd)
+    zero = jnp.zeros_like(q)
+    basis = jnp.eye(q.shape[0], dtype=qd.dtype)
+    _, columns = jax.vmap(lambda e: push(zero, e))(basis)
+    _, drift = push(qd, zero)
+    return columns.T, dL_dq - drift
+
+
+def euler_lagrange_by_component(
+    lagrangian: LagrangianFunction, q: Array, qd: Array, m: Array
+) -> tuple[Array, Array]:
+    """As `euler_lagrange`, for a Lagrangian that only indexes q and qd: q[0], qd[1] …
+
+    It is called with tuples of scalars, so that what is differentiated is scalar arithmetic
+    throughout, which XLA fuses: half the compile time and two thirds of the run time of the
+    array version for a double pendulum. A network, made of matrix products, is no such thing.
+    """
+    n = q.shape[0]
+    components = (*q, *qd)
+    zero, one = jnp.zeros((), q.dtype), jnp.ones((), q.dtype)
+    gradient = jax.grad(lambda *x: lagrangian(x[:n], x[n:], m), argnums=tuple(range(2 * n)))
+    slopes, push = jax.linearize(gradient, *components)
+    columns = [push(*(one if j == n + i else zero for j in range(2 * n)))[n:] for i in range(n)]
+    drift = push(*qd, *([zero] * n))[n:]
+    mass_matrix = jnp.stack([jnp.stack(column) for column in columns], axis=1)
+    return mass_matrix, jnp.stack([slopes[i] - drift[i] for i in range(n)])
+
+
+class Lagrangian(eqx.Module):
+    """Anything with a Lagrangian: a physical system or a network that learned one.
+
+    Subclasses state `lagrangian`; the mechanics follow. `mass_matrix_solver` names how
+    M q̈ = τ + f is solved, see `gym_lagrangian.linear`.
+    """
+
+    mass_matrix_solver: eqx.AbstractClassVar[str]
+
+    @abstractmethod
+    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+        """L(q, q̇, m) in joules, a scalar."""
+
+    def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
+        """M (n, n) and f (n,) with M q̈ = τ + f."""
+        return euler_lagrange(self.lagrangian, q, qd, m)
+
+    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+        """q̈ = M⁻¹ (τ + f), shape (n,)."""
+        mass_matrix, force = self.equation_of_motion(q, qd, m)
+        return solve(mass_matrix, tau + force, method=self.mass_matrix_solver)
+
+    def inverse_dynamics(self, q: Array, qd: Array, qdd: Array, m: Array) -> Array:
+        """The generalized force τ = M q̈ − f that causes q̈, shape (n,)."""
+        mass_matrix, force = self.equation_of_motion(q, qd, m)
+        return mass_matrix @ qdd - force
+
+    def mass_matrix(self, q: Array, qd: Array, m: Array) -> Array:
+        """M = ∂²L/∂q̇∂q̇ᵀ, shape (n, n), symmetric."""
+        return self.equation_of_motion(q, qd, m)[0]
+
+    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+        """Canonical momentum p = ∂L/∂q̇, shape (n,)."""
+        return jax.grad(self.lagrangian, argnums=1)(q, qd, m)
+
+    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+        """Conserved energy q̇ᵀp − L in joules, a scalar; dE/dt = q̇ᵀτ."""
+        value, momentum = jax.value_and_grad(self.lagrangian, argnums=1)(q, qd, m)
+        return qd @ momentum - value
+
+    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+        """q̇ (n,) with ∂L/∂q̇ = p: the inverse of `momentum`.
+
+        Minimises the convex function L(q, q̇, m) − pᵀq̇ over q̇ by Newton's method with
+        step halving, from `qd_guess` (default: at rest). One step suffices where the
+        kinetic energy is quadratic in q̇. Differentiable at every order, by the implicit
+        function theorem (`jax.lax.custom_root`).
+        """
+        guess = jnp.zeros_like(q) if qd_guess is None else qd_guess
+        return jax.lax.custom_root(
+            lambda qd: self.momentum(q, qd, m) - p,
+            guess,
+            lambda _, start: self._newton(q, p, m, start),
+            lambda linear, rhs: jnp.linalg.solve(jax.jacobian(linear)(rhs), rhs),
+        )
+
+    def _newton(self, q: Array, p: Array, m: Array, start: Array) -> Array:
+        halvings = 0.5 ** jnp.arange(12, dtype=start.dtype)
+        tolerance = 8 * jnp.finfo(start.dtype).eps
+
+        def objective(qd):
+            return self.lagrangian(q, qd, m) - p @ qd
+
+        def unsolved(carry):
+            _, step, iteration = carry
+            return (iteration < 50) & (jnp.max(jnp.abs(step)) > tolerance)
+
+        def improve(carry):
+            qd, _, iteration = carry
+            residual = p - self.momentum(q, qd, m)
+            step = solve(self.mass_matrix(q, qd, m), residual, method=self.mass_matrix_solver)
+            trials = qd + halvings[:, None] * step
+            values = jax.vmap(objective)(trials)
+            # Outside the domain of L (|v| ≥ c, say) the value is not finite: never the best.
+            best = jnp.argmin(jnp.where(jnp.isfinite(values), values, jnp.inf))
+            return trials[best], trials[best] - qd, iteration + 1
+
+        return jax.lax.while_loop(unsolved, improve, (start, jnp.ones_like(start), 0))[0]

@@ -1,0 +1,184 @@
+r"""The multilayer perceptron under every model, with its exact second-order pass.
+
+A scalar network N(x) = W_D σ(… σ(W_0 x + b_0) …) + b_D needs its gradient and its curvature
+along a few directions u_1 … u_k to state an equation of motion. With z_l the pre-activations,
+u̇ z_l their directional derivatives and δ_l = ∂N/∂a_l the adjoint of the activation a_l = σ(z_l),
+
+    u_iᵀ (∂²N/∂x²) u_j = Σ_l Σ_units δ_l σ''(z_l) (u̇_i z_l) (u̇_j z_l):
+
+the curvature is born only in the activations, so no matrix product beyond the k tangents
+forward and the one adjoint backward is spent on it (k + 2 in all; nesting automatic
+differentiation spends 2k + 2). The tangents ride in the same matrix product as the value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gym_lagrangian.errors import ConfigurationError
+
+
+def _softplus(z: Array) -> tuple[Array, ...]:
+    decay = jnp.exp(-jnp.abs(z))
+    s = jnp.where(z > 0, 1.0, decay) / (1.0 + decay)
+    bend = s * (1.0 - s)
+    return jnp.maximum(z, 0.0) + jnp.log1p(decay), s, bend, bend * (1.0 - 2.0 * s)
+
+
+def _squareplus(z: Array) -> tuple[Array, ...]:
+    """(z + √(z² + 4)) / 2, softplus's algebraic twin (Barron, 2021): no exponential to pay for."""
+    r = jax.lax.rsqrt(z * z + 4.0)
+    bend = 2.0 * r**3
+    return 0.5 * (z + 1.0 / r), 0.5 * (1.0 + z * r), bend, -3.0 * z * r * r * bend
+
+
+def _tanh(z: Array) -> tuple[Array, ...]:
+    t = jnp.tanh(z)
+    slope = 1.0 - t * t
+    return t, slope, -2.0 * t * slope, slope * (6.0 * t * t - 2.0)
+
+
+# Each activation with its first three derivatives: they share their one expensive term.
+ACTIVATIONS: dict[str, Callable[[Array], tuple[Array, ...]]] = {
+    "softplus": _softplus,
+    "squareplus": _squareplus,
+    "tanh": _tanh,
+}
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def activate(activation: str, order: int, z: Array) -> Array:
+    """The derivative of the named activation of the given order (0, 1, 2 or 3), elementwise."""
+    return ACTIVATIONS[activation](z)[order]
+
+
+@activate.defjvp
+def _activate_jvp(activation, order, primals, tangents):
+    (z,), (dz,) = primals, tangents
+    if order < 3:
+        return activate(activation, order, z), activate(activation, order + 1, z) * dz
+    return jax.jvp(lambda z: ACTIVATIONS[activation](z)[order], (z,), (dz,))
+
+
+def fan_in(key: Array, sizes: tuple[int, ...]) -> tuple[Array, ...]:
+    """Standard deviation 1/√(fan-in) in every layer."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    return tuple(
+        jax.random.normal(k, (o, i)) / jnp.sqrt(i)
+        for k, i, o in zip(keys, sizes[:-1], sizes[1:], strict=True)
+    )
+
+
+def paper(key: Array, sizes: tuple[int, ...]) -> tuple[Array, ...]:
+    """Appendix B, Eq. 3: σ = (1/√n) · {2.2 first; 0.58 i hidden layer i ≥ 1; n output}."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    n = sizes[1]
+    last = len(sizes) - 2
+    deviation = [2.2] + [0.58 * i for i in range(1, last)] + [float(n)]
+    return tuple(
+        jax.random.normal(k, (o, i)) * d / jnp.sqrt(n)
+        for k, i, o, d in zip(keys, sizes[:-1], sizes[1:], deviation, strict=True)
+    )
+
+
+INITIALISERS: dict[str, Callable[[Array, tuple[int, ...]], tuple[Array, ...]]] = {
+    "fan_in": fan_in,
+    "paper": paper,
+}
+
+
+class Network(eqx.Module):
+    """Dense layers with one smooth activation between them; biases start at zero.
+
+    Attributes:
+        weights: one (outputs, inputs) matrix a layer.
+        biases: one (outputs,) vector a layer.
+        activation: a name in `ACTIVATIONS`.
+        initialiser: the name in `INITIALISERS` that drew the first weights.
+
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    activation: str = eqx.field(static=True)
+    initialiser: str = eqx.field(static=True)
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: int,
+        depth: int,
+        activation: str,
+        initialiser: str,
+        key: Array,
+    ):
+        """`depth` hidden layers of `width` units each: `depth` + 1 weight matrices.
+
+        Raises:
+            ConfigurationError: an unknown activation or initialiser, or a size below 1.
+
+        """
+        _one_of("activation", activation, ACTIVATIONS)
+        _one_of("initialiser", initialiser, INITIALISERS)
+        for name, size in (("width", width), ("depth", depth)):
+            if not isinstance(size, int) or size < 1:
+                raise ConfigurationError(f"{name} = {size!r}: expected a whole number ≥ 1")
+        sizes = (inputs, *([width] * depth), outputs)
+        self.weights = INITIALISERS[initialiser](key, sizes)
+        self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
+        self.activation = activation
+        self.initialiser = initialiser
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What a checkpoint needs to rebuild this network's structure."""
+        return {
+            "width": self.weights[0].shape[0],
+            "depth": len(self.weights) - 1,
+            "activation": self.activation,
+            "initialiser": self.initialiser,
+        }
+
+    def __call__(self, x: Array) -> Array:
+        """The outputs for one input: (inputs,) → (outputs,)."""
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = activate(self.activation, 0, weight @ x + bias)
+        return self.weights[-1] @ x + self.biases[-1]
+
+    def second_order(self, x: Array, directions: Array) -> tuple[Array, Array]:
+        """Gradient (inputs,) and curvature (k, k) along `directions` (k, inputs) at `x`.
+
+        For a network with one output; equal to `jax.grad` and `jax.hessian` of it.
+        """
+        value, tangents = x, directions
+        slopes, bends = [], []
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            z = weight @ value + bias
+            value, slope, bend = (activate(self.activation, order, z) for order in range(3))
+            tangents = tangents @ weight.T
+            slopes.append(slope)
+            bends.append((bend, tangents))
+            tangents = slope * tangents
+        adjoint = self.weights[-1][0]
+        curvature = jnp.zeros((len(directions), len(directions)), x.dtype)
+        for weight, slope, (bend, tangents) in zip(
+            reversed(self.weights[:-1]), reversed(slopes), reversed(bends), strict=True
+        ):
+            weighted = tangents * (adjoint * bend)
+            curvature += jnp.sum(weighted[:, None, :] * tangents[None, :, :], axis=-1)
+            adjoint = (adjoint * slope) @ weight
+        return adjoint, curvature
+
+
+def _one_of(what: str, name: str, table: dict[str, Any]) -> None:
+    if name not in table:
+        raise ConfigurationError(f"unknown {what} {name!r}; choose one of {', '.join(table)}")

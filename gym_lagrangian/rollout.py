@@ -1,0 +1,131 @@
+"""One environment and its true twin, from the same state with the same actions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gymnasium
+import numpy as np
+
+from gym_lagrangian.envs.scalar import LagrangianEnv
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.registration import environments
+
+# Two motions have parted once a coordinate differs by so much (radians or metres).
+PARTED = 0.1
+
+
+class Trajectory(NamedTuple):
+    """What one environment went through; T + 1 states, T steps.
+
+    Attributes:
+        label: id of the environment.
+        time: seconds, (T + 1,).
+        states: (T + 1, 2n).
+        energy, energy_drift: true energy in joules and its drift as a share of the scale.
+        total_reward: the return.
+        diverged: whether it left the valid range.
+        frames: first and last picture, (H, W, 3) uint8 each.
+
+    """
+
+    label: str
+    time: np.ndarray
+    states: np.ndarray
+    energy: np.ndarray
+    energy_drift: np.ndarray
+    total_reward: float
+    diverged: bool
+    frames: tuple[np.ndarray, np.ndarray]
+
+
+class Rollout(NamedTuple):
+    """A trajectory beside its true twin; `truth` is None where the id itself is exact."""
+
+    trajectory: Trajectory
+    truth: Trajectory | None
+    coordinates: tuple[str, ...]
+
+    @property
+    def parting_time(self) -> float | None:
+        """Seconds until a coordinate of the two differs by more than `PARTED`; None if never."""
+        if self.truth is None:
+            return None
+        n = len(self.coordinates)
+        steps = min(len(self.trajectory.time), len(self.truth.time))
+        gap = self.trajectory.states[:steps, :n] - self.truth.states[:steps, :n]
+        apart = np.flatnonzero(np.abs(gap).max(axis=1) > PARTED)
+        return float(self.trajectory.time[apart[0]]) if apart.size else None
+
+
+def rollout(
+    env_id: str,
+    *,
+    steps: int = 500,
+    seed: int = 0,
+    on_step: Callable[[], None] | None = None,
+) -> Rollout:
+    """Step `env_id` and its true twin under the same random actions.
+
+    Arguments:
+        steps: steps at most; an episode that ends earlier ends its trajectory.
+        seed: of the starting state and the actions.
+        on_step: called after every step of either.
+
+    Raises:
+        ConfigurationError: `env_id` is not an id of this package, or `steps` < 1.
+
+    """
+    rows = {row.id: row for row in environments()}
+    if env_id not in rows:
+        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
+    if steps < 1:
+        raise ConfigurationError(f"steps = {steps}: expected at least 1")
+    row = rows[env_id]
+    with gymnasium.make(env_id, render_mode="rgb_array") as env:
+        trajectory = _follow(env, env_id, None, steps, seed, on_step)
+        base = env.unwrapped
+        assert isinstance(base, LagrangianEnv)
+        coordinates = base.system.coordinates
+    if row.model is None:
+        return Rollout(trajectory, None, coordinates)
+    twin_id = f"{row.system}-v0"
+    with gymnasium.make(twin_id, render_mode="rgb_array") as env:
+        truth = _follow(env, twin_id, trajectory.states[0], steps, seed, on_step)
+    return Rollout(trajectory, truth, coordinates)
+
+
+def _follow(
+    env: gymnasium.Env,
+    label: str,
+    start: np.ndarray | None,
+    steps: int,
+    seed: int,
+    on_step: Callable[[], None] | None,
+) -> Trajectory:
+    options = None if start is None else {"state": start}
+    _, info = env.reset(seed=seed, options=options)
+    env.action_space.seed(seed)
+    infos, total, first = [info], 0.0, env.render()
+    for _ in range(steps):
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        infos.append(info)
+        total += float(reward)
+        if on_step is not None:
+            on_step()
+        if terminated or truncated:
+            break
+    last = env.render()
+    assert isinstance(first, np.ndarray)
+    assert isinstance(last, np.ndarray)
+    return Trajectory(
+        label=label,
+        time=np.array([info["time"] for info in infos]),
+        states=np.array([info["state"] for info in infos]),
+        energy=np.array([info["energy"] for info in infos]),
+        energy_drift=np.array([info["energy_drift"] for info in infos]),
+        total_reward=total,
+        diverged=infos[-1]["diverged"],
+        frames=(first, last),
+    )

@@ -1,0 +1,267 @@
+r"""The planar double pendulum, the paper's first system.
+
+Two point masses on rigid massless rods. Both angles are absolute, measured counter-clockwise
+from hanging straight down. With ω = θ̇,
+
+    T = ½ (m1 + m2) l1² ω1² + ½ m2 l2² ω2² + m2 l1 l2 ω1 ω2 cos(θ1 − θ2)
+    V = −(m1 + m2) g l1 cos θ1 − m2 g l2 cos θ2          (zero at the pivot)
+    L = T − V
+
+SI units and radians: masses kg, lengths m, g m/s², torques N·m. The shoulder torque u_s acts
+on the first link from the pivot. The elbow torque u_e acts between the links, so its work is
+u_e d(θ2 − θ1) and the generalized forces are τ1 = u_s − u_e, τ2 = u_e.
+
+Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), whose masses and lengths are 1.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.geometry import Bob, Rod, Scene, Torque
+from gym_lagrangian.sample import Sample
+from gym_lagrangian.systems.base import Parameter, System, positive_number
+
+ACTUATED = ("both", "shoulder", "elbow")
+
+
+class DoublePendulum(System):
+    r"""A swing-up task for the planar double pendulum.
+
+    ## Description
+    Two point masses on massless rods hang from a pivot. Motors at the shoulder, the elbow or
+    both are too weak to lift the arm directly (holding it out horizontally would take 29.4
+    N·m against 6), so it has to be swung up; the goal is to hold both links upright. The
+    motion is the exact Euler–Lagrange equation of the Lagrangian
+
+        L = ½ (m1 + m2) l1² ω1² + ½ m2 l2² ω2² + m2 l1 l2 ω1 ω2 cos(θ1 − θ2)
+            + (m1 + m2) g l1 cos θ1 + m2 g l2 cos θ2,
+
+    with no friction: with zero action, energy is conserved.
+
+    ## Action Space
+    A `Box(-1, 1)`, float32, with one component for every actuated joint, shoulder first:
+
+    | Num | Action                                           | Min | Max | Unit             |
+    |-----|--------------------------------------------------|-----|-----|------------------|
+    | 0   | shoulder: torque on link 1 from the pivot        | -1  | 1   | `torque_max` N·m |
+    | 1   | elbow: torque between the links                  | -1  | 1   | `torque_max` N·m |
+
+    `actuated="shoulder"` or `"elbow"` leaves one component. Out-of-range actions are clipped.
+
+    ## Observation Space
+    A `Box` of shape (6,), float32:
+
+    | Num | Observation               | Min | Max | Unit  |
+    |-----|---------------------------|-----|-----|-------|
+    | 0   | cos θ1                    | -1  | 1   |       |
+    | 1   | sin θ1                    | -1  | 1   |       |
+    | 2   | cos θ2                    | -1  | 1   |       |
+    | 3   | sin θ2                    | -1  | 1   |       |
+    | 4   | angular velocity ω1       | -20 | 20  | rad/s |
+    | 5   | angular velocity ω2       | -20 | 20  | rad/s |
+
+    Both angles are absolute, zero hanging down, counter-clockwise positive. The bounds on ω
+    are `omega_max`.
+
+    ## Rewards
+    In [0, 1] at every step: half for the height of the tip, half for being upright and still,
+
+        r = ½ h + ½ exp(−(δ1² + δ2²)/(2·0.5²) − (ω1² + ω2²)/(2·2²)),
+
+    with h the tip's height as a share of its range and δ the angles from upright.
+    `info["success"]` is True when for the last 2 s both links were within 0.2 rad of upright
+    and slower than 0.5 rad/s.
+
+    ## Starting State
+    Hanging at rest with noise: θ1, θ2, ω1, ω2 ~ U(−0.1, 0.1). `reset(options=...)` takes
+    `{"state": (θ1, θ2, ω1, ω2)}` exactly, or `{"low": ..., "high": ...}` for a uniform draw.
+
+    ## Episode End
+    Never terminates. Truncated after 500 steps (25 s at the default `dt`), or with
+    `info["diverged"]` when |ω| exceeds `omega_max` or the state is not finite: the step then
+    returns the last valid observation and reward.
+
+    ## Arguments
+    | Name         | Default  | Meaning                                                        |
+    |--------------|----------|----------------------------------------------------------------|
+    | `m1`, `m2`   | 1.0      | masses in kg, or a pair (low, high) to draw from at reset      |
+    | `l1`, `l2`   | 1.0      | lengths in m, likewise                                         |
+    | `g`          | 9.8      | gravity in m/s², likewise                                      |
+    | `actuated`   | `"both"` | `"both"`, `"shoulder"` or `"elbow"`                            |
+    | `torque_max` | 6.0      | torque of a full action in N·m                                 |
+    | `omega_max`  | 20.0     | angular velocity that ends an episode, in rad/s                |
+
+    and what every environment takes: `dt`, `dtype`, `integrator`, `substeps`, `render_mode`,
+    `render_size`, see `gym_lagrangian.envs.LagrangianEnv`.
+
+    ## Version History
+    * v0: Initial version.
+    """
+
+    coordinates: ClassVar[tuple[str, ...]] = ("theta1", "theta2")
+    angular: ClassVar[tuple[bool, ...]] = (True, True)
+    parameters: ClassVar[dict[str, Parameter]] = {
+        "m1": Parameter(1.0, "kg"),
+        "m2": Parameter(1.0, "kg"),
+        "l1": Parameter(1.0, "m"),
+        "l2": Parameter(1.0, "m"),
+        "g": Parameter(9.8, "m/s²", positive=False, scale=9.8),
+    }
+    reset_low: ClassVar[tuple[float, ...]] = (-0.1, -0.1, -0.1, -0.1)
+    reset_high: ClassVar[tuple[float, ...]] = (0.1, 0.1, 0.1, 0.1)
+    # Energy drift over 100 s, worst of 400 free starts: 3e-9 (6 substeps), 1e-4 (2 substeps).
+    substeps: ClassVar[int] = 6
+    learned_substeps: ClassVar[int] = 2
+    q_scale: ClassVar[tuple[float, ...]] = (1.0, 1.0)
+    qd_scale: ClassVar[tuple[float, ...]] = (5.0, 5.0)
+    tau_scale: ClassVar[tuple[float, ...]] = (10.0, 10.0)
+
+    actuated: str = eqx.field(static=True)
+    torque_max: float = eqx.field(static=True)
+    omega_max: float = eqx.field(static=True)
+
+    def __init__(self, *, actuated: str = "both", torque_max: float = 6.0, omega_max: float = 20.0):
+        if actuated not in ACTUATED:
+            raise ConfigurationError(
+                f"DoublePendulum actuated={actuated!r}: choose one of {', '.join(ACTUATED)}"
+            )
+        self.actuated = actuated
+        self.torque_max = positive_number("DoublePendulum torque_max", torque_max, "N·m")
+        self.omega_max = positive_number("DoublePendulum omega_max", omega_max, "rad/s")
+
+    # -- physics ----------------------------------------------------------------------------
+
+    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+        """T − V in joules."""
+        m1, m2, l1, l2, g = m
+        v1, v2 = l1 * qd[0], l2 * qd[1]
+        kinetic = 0.5 * (m1 + m2) * v1**2 + 0.5 * m2 * v2**2
+        kinetic += m2 * v1 * v2 * jnp.cos(q[0] - q[1])
+        potential = -(m1 + m2) * g * l1 * jnp.cos(q[0]) - m2 * g * l2 * jnp.cos(q[1])
+        return kinetic - potential
+
+    def generalized_force(self, action: Array) -> Array:
+        """(τ1, τ2) in N·m of an action in [-1, 1]."""
+        torque = self.torque_max * action
+        if self.actuated == "shoulder":
+            return jnp.stack([torque[0], jnp.zeros_like(torque[0])])
+        if self.actuated == "elbow":
+            return jnp.stack([-torque[0], torque[0]])
+        return jnp.stack([torque[0] - torque[1], torque[1]])
+
+    def energy_scale(self, m: Array) -> Array:
+        """V at the top, (m1 + m2) g l1 + m2 g l2: 29.4 J by default, the paper's scale."""
+        m1, m2, l1, l2, g = m
+        return (m1 + m2) * g * l1 + m2 * g * l2
+
+    # -- task -------------------------------------------------------------------------------
+
+    @property
+    def action_size(self) -> int:
+        """One component for every actuated joint."""
+        return 2 if self.actuated == "both" else 1
+
+    def observation_bounds(self, m_bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """±1 for cosines and sines, ±`omega_max` for angular velocities."""
+        high = np.array([1, 1, 1, 1, self.omega_max, self.omega_max], np.float32)
+        return -high, high
+
+    def observation(self, q: Array, qd: Array, m: Array) -> Array:
+        """(cos θ1, sin θ1, cos θ2, sin θ2, ω1, ω2)."""
+        c, s = jnp.cos(q), jnp.sin(q)
+        return jnp.stack([c[0], s[0], c[1], s[1], qd[0], qd[1]])
+
+    def reward(self, q: Array, qd: Array, m: Array) -> Array:
+        """Half for the tip's height, half for being upright and still."""
+        _, _, l1, l2, _ = m
+        height = 0.5 - 0.5 * (l1 * jnp.cos(q[0]) + l2 * jnp.cos(q[1])) / (l1 + l2)
+        offset = jnp.sum(_from_upright(q) ** 2) / (2 * 0.5**2)
+        motion = jnp.sum(qd**2) / (2 * 2.0**2)
+        return 0.5 * height + 0.5 * jnp.exp(-offset - motion)
+
+    def at_goal(self, q: Array, qd: Array, m: Array) -> Array:
+        """Both links within 0.2 rad of upright and slower than 0.5 rad/s."""
+        upright = jnp.all(jnp.abs(_from_upright(q)) < 0.2)
+        return upright & jnp.all(jnp.abs(qd) < 0.5)
+
+    def in_range(self, q: Array, qd: Array, m: Array) -> Array:
+        """|ω| ≤ `omega_max`."""
+        return jnp.all(jnp.abs(qd) <= self.omega_max)
+
+    # -- data -------------------------------------------------------------------------------
+
+    def sample(self, key: Array) -> Sample:
+        """A mixture that covers the whole range of the task, with and without torques.
+
+        Velocities: half from the protocol's box; 30 % by kinetic energy, T ~ U(0, 75) J in
+        every direction alike, which is where free trajectories go; 20 % from a box 10 %
+        wider than `omega_max`. Torques at both joints ~ U(−1.25, 1.25) `torque_max` for half
+        of the states, none for the other. The weight 1 / (1 + |ω|² / 100) keeps the fast
+        states, whose accelerations are largest, from dominating the loss.
+        """
+        key_state, key_kind, key_energy, key_wide, key_torque, key_forced = jax.random.split(key, 6)
+        state = self.protocol_sample(key_state)
+        by_energy = self._velocity_of_kinetic_energy(key_energy, state.q, state.m, 75.0)
+        wide = 1.1 * self.omega_max
+        by_range = jax.random.uniform(key_wide, (2,), minval=-wide, maxval=wide)
+        kind = jax.random.choice(key_kind, 3, p=jnp.array([0.5, 0.3, 0.2]))
+        qd = jnp.stack([state.qd, by_energy, by_range])[kind]
+        limit = 1.25 * self.torque_max
+        shoulder, elbow = jax.random.uniform(key_torque, (2,), minval=-limit, maxval=limit)
+        forced = jax.random.bernoulli(key_forced, 0.5)
+        tau = jnp.where(forced, jnp.stack([shoulder - elbow, elbow]), 0.0)
+        return Sample(state.q, qd, tau, state.m, 1.0 / (1.0 + jnp.sum(qd**2) / 100.0))
+
+    def _velocity_of_kinetic_energy(self, key: Array, q: Array, m: Array, most: float) -> Array:
+        """ω with ½ ωᵀM ω ~ U(0, `most`), isotropic in the metric of M."""
+        key_energy, key_direction = jax.random.split(key)
+        energy = jax.random.uniform(key_energy, maxval=most)
+        direction = jax.random.normal(key_direction, (2,))
+        speed = jnp.sqrt(2.0 * energy) * direction / jnp.linalg.norm(direction)
+        factor = jnp.linalg.cholesky(self.mass_matrix(q, jnp.zeros_like(q), m))
+        return jax.scipy.linalg.solve_triangular(factor.T, speed, lower=False)
+
+    def protocol_sample(self, key: Array) -> Sample:
+        """θ ~ U(0, 2π)², ω ~ U(−10, 10)², no forces, default parameters."""
+        key_q, key_qd = jax.random.split(key)
+        q = jax.random.uniform(key_q, (2,), minval=0.0, maxval=2 * jnp.pi)
+        qd = jax.random.uniform(key_qd, (2,), minval=-10.0, maxval=10.0)
+        m = jnp.asarray(self.parameter_bounds()[0], q.dtype)
+        return Sample(q, qd, jnp.zeros_like(q), m, jnp.ones((), q.dtype))
+
+    def evaluation_sample(self, key: Array) -> Sample:
+        """θ ~ U(0, 2π)², ω ~ U(0, 0.1)², no forces, default parameters."""
+        key_state, key_qd = jax.random.split(key)
+        qd = jax.random.uniform(key_qd, (2,), minval=0.0, maxval=0.1)
+        return self.protocol_sample(key_state)._replace(qd=qd)
+
+    # -- picture ----------------------------------------------------------------------------
+
+    def scene(self, q: np.ndarray, qd: np.ndarray, tau: np.ndarray, m: np.ndarray) -> Scene:
+        """Two rods, two bobs, the tip's path and the torques."""
+        m1, m2, l1, l2, _ = (float(v) for v in m)
+        elbow = (l1 * np.sin(q[0]), -l1 * np.cos(q[0]))
+        tip = (elbow[0] + l2 * np.sin(q[1]), elbow[1] - l2 * np.cos(q[1]))
+        reach = 1.15 * (l1 + l2)
+        shoulder_share = float(tau[0] + tau[1]) / self.torque_max
+        elbow_share = float(tau[1]) / self.torque_max
+        return Scene(
+            extent=(reach, reach),
+            rods=(Rod((0.0, 0.0), elbow), Rod(elbow, tip)),
+            bobs=(Bob(elbow, m1), Bob(tip, m2)),
+            torques=(Torque((0.0, 0.0), shoulder_share), Torque(elbow, elbow_share)),
+            trace=tip,
+        )
+
+
+def _from_upright(q: Array) -> Array:
+    """The angles from straight up, in (−π, π]."""
+    return jnp.arctan2(-jnp.sin(q), -jnp.cos(q))

@@ -1,0 +1,307 @@
+r"""Training: states → true accelerations → loss → gradient → optimiser, many steps a call.
+
+The loss is the mean over a batch of w Σ_i |q̈_i − q̈_i^true|, divided by the mean weight w: the
+paper's discrepancy between predicted and true ẋ, whose velocity half is exact. A jitted
+`lax.scan` runs a chunk of steps; between chunks progress is shown and state is saved. Every
+step's randomness is the seed folded with the step's number, so a run that was interrupted
+and resumed gives the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.checkpoint import Card, Checkpoint
+from gym_lagrangian.data import FreshStates, Source, from_npz
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
+from gym_lagrangian.evaluation import measure
+from gym_lagrangian.models.base import Model
+from gym_lagrangian.registration import load_model, load_system
+
+OPTIMISERS = ("muon", "adam")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train; recorded in the checkpoint.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: states a step.
+        optimiser: ``"muon"`` (orthogonalised momentum for the matrices, Adam for the rest;
+            Jordan et al., 2024) or ``"adam"``.
+        learning_rate: peak, reached after `warmup` steps and followed by a cosine decay.
+        final_learning_rate: where the decay ends, as a share of the peak.
+        warmup: steps of linear warm-up.
+        clip: largest norm of a gradient.
+        seed: of the initial weights and of every batch.
+        chunk: steps in one jitted call.
+
+    """
+
+    steps: int = 1_200_000
+    batch: int = 128
+    optimiser: str = "muon"
+    learning_rate: float = 1e-2
+    final_learning_rate: float = 1e-4
+    warmup: int = 500
+    clip: float = 1.0
+    seed: int = 0
+    chunk: int = 500
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "chunk"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ConfigurationError(f"{name} = {value!r}: expected a whole number ≥ 1")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigurationError(f"seed = {self.seed!r}: expected 0 ≤ seed < 2³²")
+        for name in ("learning_rate", "clip"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name} = {getattr(self, name)!r}: must be positive")
+        if self.optimiser not in OPTIMISERS:
+            raise ConfigurationError(
+                f"unknown optimiser {self.optimiser!r}; choose one of {', '.join(OPTIMISERS)}"
+            )
+
+    def build(self) -> optax.GradientTransformation:
+        """The optimiser with its schedule."""
+        warmup = min(self.warmup, self.steps // 10)
+        schedule = optax.warmup_cosine_decay_schedule(
+            init_value=0.0,
+            peak_value=self.learning_rate,
+            warmup_steps=warmup,
+            decay_steps=self.steps,
+            end_value=self.learning_rate * self.final_learning_rate,
+        )
+        update = optax.contrib.muon if self.optimiser == "muon" else optax.adam
+        return optax.chain(optax.clip_by_global_norm(self.clip), update(schedule))
+
+
+class Progress(NamedTuple):
+    """What a progress callback is told after every chunk."""
+
+    step: int
+    steps: int
+    loss: float
+    states_per_second: float
+
+
+class _Run(NamedTuple):
+    """Everything that changes during training; `history` has rows (step, mean loss)."""
+
+    model: Model
+    optimiser: Any
+    step: int
+    history: list[tuple[float, float]]
+
+
+def loss(model: Model, source: Source, key: Array, size: int) -> Array:
+    """The weighted mean discrepancy on a batch drawn with `key`."""
+    samples, qdd = source.batch(key, size)
+    errors = jax.vmap(model.loss)(samples, qdd)
+    return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
+
+
+@eqx.filter_jit
+def _chunk(
+    config: TrainingConfig, source: Source, model: Model, state: Any, key: Array, first: Array
+) -> tuple[Model, Any, Array]:
+    update = config.build().update
+    params, static = eqx.partition(model, eqx.is_inexact_array)
+
+    def step(carry, number):
+        params, state = carry
+        batch_key = jax.random.fold_in(key, number)
+        value, gradient = jax.value_and_grad(
+            lambda p: loss(eqx.combine(p, static), source, batch_key, config.batch)
+        )(params)
+        updates, state = update(gradient, state, params)
+        return (optax.apply_updates(params, updates), state), value
+
+    numbers = first + jnp.arange(config.chunk)
+    (params, state), losses = jax.lax.scan(step, (params, state), numbers)
+    return eqx.combine(params, static), state, losses
+
+
+def train(
+    system: str,
+    model: str,
+    *,
+    out: str | Path,
+    config: TrainingConfig | None = None,
+    system_options: dict[str, Any] | None = None,
+    model_config: dict[str, Any] | None = None,
+    conditioned_on: tuple[str, ...] | None = None,
+    data: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    save_every: float = 30.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """Train a registered model on a registered system and write its checkpoint to `out`.
+
+    While it runs, its whole state is saved every `save_every` seconds to a file beside `out`
+    (see `resume_path`), also on Ctrl-C and when the loss stops being finite; `resume=True`
+    continues from there. The file is removed once `out` is written.
+
+    Arguments:
+        system, model: names in `registration.SYSTEMS` and `MODELS`.
+        config: how to train; default `TrainingConfig` with the model's own defaults.
+        system_options, model_config: constructor arguments.
+        conditioned_on: names of the parameters that the model takes as inputs; default
+            those that the system draws at reset.
+        data: an npz file of fixed states (see `data.from_npz`); default fresh states.
+        overwrite: allow replacing an existing `out` and dropping an unfinished run.
+        on_progress: called after every chunk.
+
+    Raises:
+        CheckpointError: `out` or an unfinished run exists and neither `resume` nor
+            `overwrite` was given, there is nothing to resume, or what there is was started
+            with another configuration.
+        TrainingDiverged: the loss became non-finite.
+        ConfigurationError, DataError: bad arguments, before anything is computed.
+
+    """
+    out = Path(out)
+    built_system = load_system(system)(**(system_options or {}))
+    model_class = load_model(model)
+    if conditioned_on is None:
+        conditioned_on = built_system.varying
+    config = config or TrainingConfig(**model_class.training_defaults)
+    key_model, key_batches = jax.random.split(jax.random.key(config.seed))
+    fresh = model_class(
+        built_system.embedding(conditioned_on), key=key_model, **(model_config or {})
+    )
+    source = FreshStates(built_system) if data is None else from_npz(data, built_system)
+    card = Card(
+        system=system,
+        system_options=built_system.options,
+        parameters=built_system.fixed_parameters(conditioned_on),
+        conditioned_on=conditioned_on,
+        model=model,
+        model_config=fresh.config,
+        training=asdict(config),
+        data=source.description(),
+        package_version=checkpoint.package_version(),
+    )
+    run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
+    run = _optimise(run, source, card, config, key_batches, out, save_every, on_progress)
+    card = replace(card, metrics=measure(run.model, card))
+    history = np.asarray(run.history, np.float32).reshape(-1, 2)
+    checkpoint.save(out, run.model, card, extra={"history": history})
+    resume_path(out).unlink(missing_ok=True)
+    return checkpoint.load(out)
+
+
+def resume_path(out: str | Path) -> Path:
+    """Where an unfinished training of `out` keeps its state."""
+    out = Path(out)
+    return out.with_name(out.name.removesuffix(checkpoint.SUFFIX) + ".resume" + checkpoint.SUFFIX)
+
+
+def _optimise(
+    run: _Run,
+    source: Source,
+    card: Card,
+    config: TrainingConfig,
+    key: Array,
+    out: Path,
+    save_every: float,
+    on_progress: Callable[[Progress], None] | None,
+) -> _Run:
+    save = partial(_save_run, out, card)
+    saved = time.monotonic()
+    try:
+        while run.step < config.steps:
+            start = time.monotonic()
+            chunk = replace(config, chunk=min(config.chunk, config.steps - run.step))
+            model, state, losses = _chunk(
+                chunk, source, run.model, run.optimiser, key, jnp.asarray(run.step)
+            )
+            losses = np.asarray(losses)
+            if not np.all(np.isfinite(losses)):
+                bad = run.step + int(np.argmin(np.isfinite(losses)))
+                save(run)
+                raise TrainingDiverged(
+                    f"the loss became non-finite at step {bad}; the state after step {run.step} "
+                    f"is saved in {str(resume_path(out))!r}. Try a lower learning rate, a longer "
+                    "warm-up, another seed, or a larger quadratic_start"
+                )
+            step = run.step + len(losses)
+            run = _Run(model, state, step, [*run.history, (step, float(losses.mean()))])
+            if on_progress is not None:
+                rate = len(losses) * config.batch / (time.monotonic() - start)
+                on_progress(Progress(step, config.steps, float(losses.mean()), rate))
+            if time.monotonic() - saved >= save_every:
+                save(run)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        save(run)
+        raise
+    return run
+
+
+def _initial_optimiser_state(model: Model, config: TrainingConfig) -> Any:
+    return config.build().init(eqx.filter(model, eqx.is_inexact_array))
+
+
+def _save_run(out: Path, card: Card, run: _Run) -> None:
+    extra = {
+        f"optimiser.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(run.optimiser))
+    }
+    extra["history"] = np.asarray(run.history, np.float32).reshape(-1, 2)
+    card = replace(card, metrics={"step": run.step})
+    checkpoint.save(resume_path(out), run.model, card, extra=extra)
+
+
+def _start(
+    out: Path, fresh: Model, card: Card, config: TrainingConfig, *, resume: bool, overwrite: bool
+) -> _Run:
+    unfinished = resume_path(out)
+    if resume:
+        return _load_run(unfinished, fresh, card, config)
+    existing = next((path for path in (unfinished, out) if path.exists()), None)
+    if existing is not None and not overwrite:
+        raise CheckpointError(
+            f"{str(existing)!r} exists: continue it with resume (an unfinished run), replace it "
+            "with overwrite, or choose another path"
+        )
+    return _Run(fresh, _initial_optimiser_state(fresh, config), 0, [])
+
+
+def _load_run(path: Path, fresh: Model, card: Card, config: TrainingConfig) -> _Run:
+    if not path.exists():
+        raise CheckpointError(f"nothing to resume: {str(path)!r} does not exist")
+    saved = checkpoint.load(path)
+    if replace(saved.card, metrics={}) != card:
+        raise CheckpointError(
+            f"{str(path)!r} was started with another configuration: {_difference(saved.card, card)}"
+        )
+    leaves, treedef = jax.tree.flatten(_initial_optimiser_state(fresh, config))
+    restored = [jnp.asarray(saved.extra[f"optimiser.{i}"]) for i in range(len(leaves))]
+    history = [(float(step), float(value)) for step, value in saved.extra["history"]]
+    step = saved.card.metrics["step"]
+    return _Run(saved.model, jax.tree.unflatten(treedef, restored), step, history)
+
+
+def _difference(saved: Card, asked: Card) -> str:
+    old, new = asdict(replace(saved, metrics={})), asdict(asked)
+    return "; ".join(
+        f"{name} was {old[name]!r}, asked for {new[name]!r}"
+        for name in old
+        if old[name] != new[name]
+    )
