@@ -11,6 +11,7 @@ from typing import Protocol
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from gym_lagrangian.errors import ConfigurationError
@@ -21,7 +22,7 @@ class Dynamics(eqx.Module):
     """The common contract of simulators and learned models."""
 
     @abstractmethod
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | float) -> Array:
+    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
         """State (2n,) after `dt` seconds under generalized forces `tau` (n,)."""
 
     @abstractmethod
@@ -61,7 +62,7 @@ class ContinuousDynamics(Dynamics):
                 f"substeps = {self.substeps!r}: expected a whole number of at least 1"
             )
 
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | float) -> Array:
+    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
         n = state.shape[0] // 2
 
         def derivative(x: Array) -> Array:

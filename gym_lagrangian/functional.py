@@ -47,9 +47,9 @@ class Params(eqx.Module):
     """
 
     dynamics: Dynamics
-    m_bounds: Array
-    reset_bounds: Array
-    dt: Array
+    m_bounds: Array | np.ndarray
+    reset_bounds: Array | np.ndarray
+    dt: Array | np.ndarray
 
 
 class State(NamedTuple):
@@ -218,7 +218,7 @@ def make(
         raise ConfigurationError(f"dt = {dt!r}: expected a positive number of seconds")
     if dtype not in DTYPES:
         raise ConfigurationError(f"dtype = {dtype!r}: choose one of {', '.join(DTYPES)}")
-    if dtype == "float64" and not jax.config.jax_enable_x64:
+    if dtype == "float64" and jnp.result_type(float) != "float64":
         raise ConfigurationError(
             'dtype = "float64" outside jax\'s x64 mode: wrap calls in jax.enable_x64(True), or '
             'use dtype = "float32"'
@@ -266,6 +266,6 @@ def _build_system(name: str, options: dict[str, Any]) -> tuple[System, np.ndarra
     return system, system.parameter_bounds(**parameters)
 
 
-def _uniform(key: Array, bounds: Array) -> Array:
+def _uniform(key: Array, bounds: Array | np.ndarray) -> Array:
     low, high = bounds
     return low + (high - low) * jax.random.uniform(key, low.shape, low.dtype)

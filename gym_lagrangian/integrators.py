@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 
@@ -56,7 +57,7 @@ def _combine(weights: tuple[float, ...], slopes: list[Array], y: Array) -> Array
 def integrate(
     field: Callable[[Array], Array],
     y: Array,
-    dt: Array | float,
+    dt: Array | np.ndarray | float,
     *,
     integrator: str,
     substeps: int,

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -29,7 +30,8 @@ from jax import Array
 
 from gym_lagrangian.linear import solve
 
-LagrangianFunction = Callable[[Array, Array, Array], Array]
+# L(q, q̇, m); q and q̇ are arrays, or tuples of scalars in `euler_lagrange_by_component`.
+LagrangianFunction = Callable[[Any, Any, Array], Array]
 
 
 def euler_lagrange(
@@ -77,7 +79,7 @@ class Lagrangian(eqx.Module):
     M q̈ = τ + f is solved, see `gym_lagrangian.linear`.
     """
 
-    mass_matrix_solver: eqx.AbstractClassVar[str]
+    mass_matrix_solver: ClassVar[str]
 
     @abstractmethod
     def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:

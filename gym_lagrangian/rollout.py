@@ -8,9 +8,9 @@ from typing import NamedTuple
 import gymnasium
 import numpy as np
 
-from gym_lagrangian.envs.scalar import LagrangianEnv
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import environments
+from gym_lagrangian.systems.base import System
 
 # Two motions have parted once a coordinate differs by so much (radians or metres).
 PARTED = 0.1
@@ -26,7 +26,7 @@ class Trajectory(NamedTuple):
         energy, energy_drift: true energy in joules and its drift as a share of the scale.
         total_reward: the return.
         diverged: whether it left the valid range.
-        frames: first and last picture, (H, W, 3) uint8 each.
+        last_frame: the picture at the end, with the trace of the last seconds, (H, W, 3) uint8.
 
     """
 
@@ -37,11 +37,18 @@ class Trajectory(NamedTuple):
     energy_drift: np.ndarray
     total_reward: float
     diverged: bool
-    frames: tuple[np.ndarray, np.ndarray]
+    last_frame: np.ndarray
 
 
 class Rollout(NamedTuple):
-    """A trajectory beside its true twin; `truth` is None where the id itself is exact."""
+    """A trajectory beside its true twin.
+
+    Attributes:
+        trajectory: of the id itself.
+        truth: of its exact twin; None where the id is exact.
+        coordinates: names of the n coordinates with their units.
+
+    """
 
     trajectory: Trajectory
     truth: Trajectory | None
@@ -64,7 +71,7 @@ def rollout(
     *,
     steps: int = 500,
     seed: int = 0,
-    on_step: Callable[[], None] | None = None,
+    on_step: Callable[[], object] | None = None,
 ) -> Rollout:
     """Step `env_id` and its true twin under the same random actions.
 
@@ -83,49 +90,48 @@ def rollout(
     if steps < 1:
         raise ConfigurationError(f"steps = {steps}: expected at least 1")
     row = rows[env_id]
-    with gymnasium.make(env_id, render_mode="rgb_array") as env:
-        trajectory = _follow(env, env_id, None, steps, seed, on_step)
-        base = env.unwrapped
-        assert isinstance(base, LagrangianEnv)
-        coordinates = base.system.coordinates
-    if row.model is None:
-        return Rollout(trajectory, None, coordinates)
-    twin_id = f"{row.system}-v0"
-    with gymnasium.make(twin_id, render_mode="rgb_array") as env:
-        truth = _follow(env, twin_id, trajectory.states[0], steps, seed, on_step)
-    return Rollout(trajectory, truth, coordinates)
+    trajectory, system = _follow(env_id, None, steps, seed, on_step)
+    truth = None
+    if row.model is not None:
+        start = trajectory.states[0]
+        truth, _ = _follow(f"{row.system}-v0", start, steps, seed, on_step)
+    units = ("rad" if angular else "m" for angular in system.angular)
+    labels = tuple(f"{c} ({u})" for c, u in zip(system.coordinates, units, strict=True))
+    return Rollout(trajectory, truth, labels)
 
 
 def _follow(
-    env: gymnasium.Env,
-    label: str,
+    env_id: str,
     start: np.ndarray | None,
     steps: int,
     seed: int,
-    on_step: Callable[[], None] | None,
-) -> Trajectory:
+    on_step: Callable[[], object] | None,
+) -> tuple[Trajectory, System]:
+    env = gymnasium.make(env_id, render_mode="rgb_array")
     options = None if start is None else {"state": start}
     _, info = env.reset(seed=seed, options=options)
     env.action_space.seed(seed)
-    infos, total, first = [info], 0.0, env.render()
+    infos, total = [info], 0.0
+    frame = env.render()
     for _ in range(steps):
         _, reward, terminated, truncated, info = env.step(env.action_space.sample())
         infos.append(info)
         total += float(reward)
+        frame = env.render()
         if on_step is not None:
             on_step()
         if terminated or truncated:
             break
-    last = env.render()
-    assert isinstance(first, np.ndarray)
-    assert isinstance(last, np.ndarray)
-    return Trajectory(
-        label=label,
+    system = env.get_wrapper_attr("system")
+    env.close()
+    trajectory = Trajectory(
+        label=env_id,
         time=np.array([info["time"] for info in infos]),
         states=np.array([info["state"] for info in infos]),
         energy=np.array([info["energy"] for info in infos]),
         energy_drift=np.array([info["energy_drift"] for info in infos]),
         total_reward=total,
         diverged=infos[-1]["diverged"],
-        frames=(first, last),
+        last_frame=np.asarray(frame),
     )
+    return trajectory, system

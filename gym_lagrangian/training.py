@@ -119,7 +119,7 @@ def loss(model: Model, source: Source, key: Array, size: int) -> Array:
 @eqx.filter_jit
 def _chunk(
     config: TrainingConfig, source: Source, model: Model, state: Any, key: Array, first: Array
-) -> tuple[Model, Any, Array]:
+) -> tuple[Any, Any, Array]:
     update = config.build().update
     params, static = eqx.partition(model, eqx.is_inexact_array)
 
@@ -179,19 +179,16 @@ def train(
     out = Path(out)
     built_system = load_system(system)(**(system_options or {}))
     model_class = load_model(model)
-    if conditioned_on is None:
-        conditioned_on = built_system.varying
+    conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
     config = config or TrainingConfig(**model_class.training_defaults)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    fresh = model_class(
-        built_system.embedding(conditioned_on), key=key_model, **(model_config or {})
-    )
+    fresh = model_class(built_system.embedding(conditions), key=key_model, **(model_config or {}))
     source = FreshStates(built_system) if data is None else from_npz(data, built_system)
     card = Card(
         system=system,
         system_options=built_system.options,
-        parameters=built_system.fixed_parameters(conditioned_on),
-        conditioned_on=conditioned_on,
+        parameters=built_system.fixed_parameters(conditions),
+        conditioned_on=conditions,
         model=model,
         model_config=fresh.config,
         training=asdict(config),

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
-from gymnasium import spaces
 
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import Params
 from gym_lagrangian.systems.base import System
 
 
-def check_action(action: Any, space: spaces.Box) -> np.ndarray:
-    """The action as an array of the space's shape and dtype.
+def check_action(action: Any, size: int) -> np.ndarray:
+    """The action as a float32 array of shape (size,).
 
     Raises:
         ConfigurationError: another shape, or values that are not finite.
 
     """
-    array = np.asarray(action, space.dtype)
-    if array.shape != space.shape:
+    array = np.asarray(action, np.float32)
+    if array.shape != (size,):
         raise ConfigurationError(
-            f"action has shape {array.shape}, expected {space.shape} with values in [-1, 1]"
+            f"action has shape {array.shape}, expected ({size},) with values in [-1, 1]"
         )
     if not np.isfinite(array).all():
         raise ConfigurationError(f"action {array} is not finite; expected values in [-1, 1]")
@@ -44,7 +44,8 @@ def starting_bounds(system: System, params: Params, options: dict[str, Any]) -> 
             raise ConfigurationError('options: give "state", or "low" and "high", not both')
         x = _vector('options["state"]', options["state"], size, names, broadcast=False)
         m = np.asarray(params.m_bounds)[0]
-        if not system.in_range(x[: system.n], x[system.n :], m):
+        q, qd = jnp.split(jnp.asarray(x), 2)
+        if not system.in_range(q, qd, jnp.asarray(m)):
             raise ConfigurationError(
                 f'options["state"] = {x} is outside the range of {system.name}, where every '
                 "episode ends as diverged"

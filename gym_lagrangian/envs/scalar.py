@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import jax
@@ -20,7 +20,7 @@ from gym_lagrangian.dynamics import Dynamics
 from gym_lagrangian.envs.arguments import check_action, starting_bounds
 from gym_lagrangian.envs.packing import Packing
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import FunctionalEnv, Info, Params, State, Timestep, cast
+from gym_lagrangian.functional import FunctionalEnv, Info, Params, cast
 from gym_lagrangian.systems.base import System
 
 
@@ -79,7 +79,10 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     * v0: Initial version.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["human", "rgb_array"], "render_fps": 20}
+    metadata: dict[str, Any] = {  # noqa: RUF012 (Gymnasium's own attribute)
+        "render_modes": ["human", "rgb_array"],
+        "render_fps": 20,
+    }
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             device=device,
             **options,
         )
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+        if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigurationError(
                 f"render_mode = {render_mode!r}: choose one of "
                 f"{', '.join(self.metadata['render_modes'])}, or None"
@@ -136,7 +139,7 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         self.metadata = {**type(self).metadata, "render_fps": round(1 / self.dt)}
         self.render_mode = render_mode
         self._render_size = render_size
-        self._renderer: Any = None
+        self._renderer = self._new_renderer()
 
     # -- the Gymnasium interface --------------------------------------------------------------
 
@@ -157,10 +160,10 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         """
         super().reset(seed=seed)
         params = self._params
-        if options:
-            bounds = starting_bounds(self.system, params, options)
-            params = dataclasses.replace(params, reset_bounds=bounds)
         with self.scope():
+            if options:
+                bounds = starting_bounds(self.system, params, options)
+                params = dataclasses.replace(params, reset_bounds=bounds)
             if seed is not None or self._key is None:
                 # A uint32 from np_random, not the seed itself: jax keys alias seeds mod 2³².
                 drawn = self.np_random.integers(2**32, dtype=np.uint32)
@@ -180,7 +183,7 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
 
         """
         self._require_reset("step()")
-        action = check_action(action, self.action_space)
+        action = check_action(action, self.system.action_size)
         with self.scope():
             self._packed = self._jitted.step(self._leaves, self._packed, action)
         _, timestep = self._numpy()
@@ -246,8 +249,8 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
 
         """
         self._require_reset("set_state()")
-        bounds = starting_bounds(self.system, self._params, {"state": state})
         with self.scope():
+            bounds = starting_bounds(self.system, self._params, {"state": state})
             x = jnp.asarray(bounds[0], self._dtype)
             m = jnp.asarray(self._numpy()[0].m)
             self._packed = self._jitted.start(self._leaves, x, m)
@@ -266,8 +269,8 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
         self._jitted = _jitted(structure, self._dtype, shapes)
 
-    def _numpy(self) -> tuple[State, Timestep]:
-        """The current state and timestep as NumPy views of one transferred array."""
+    def _numpy(self) -> tuple[Any, Any]:
+        """The current `State` and `Timestep`, NumPy arrays cut from one transferred vector."""
         return self._jitted.packing.unpack(np.asarray(self._packed))
 
     def _details(self, info: Info) -> dict[str, Any]:
@@ -287,14 +290,18 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         if self.render_mode == "human":
             self._draw()
 
-    def _draw(self) -> np.ndarray | None:
+    def _new_renderer(self) -> Any:
+        if self.render_mode is None:
+            return None
         from gym_lagrangian.rendering import Renderer
 
+        fps = self.metadata["render_fps"]
+        return Renderer(self._render_size, mode=self.render_mode, fps=fps)
+
+    def _draw(self) -> np.ndarray | None:
         self._require_reset("render()")
         if self._renderer is None:
-            self._renderer = Renderer(
-                self._render_size, mode=self.render_mode, fps=self.metadata["render_fps"]
-            )
+            self._renderer = self._new_renderer()
         state, timestep = self._numpy()
         q, qd = np.split(state.x, 2)
         scene = self.system.scene(q, qd, state.tau, state.m)
@@ -317,7 +324,7 @@ class _Jitted(NamedTuple):
 
 
 @functools.cache
-def _jitted(structure: jax.tree_util.PyTreeDef, dtype: str, shapes: tuple) -> _Jitted:
+def _jitted(structure: Any, dtype: str, shapes: tuple) -> _Jitted:
     """The functions of every environment of one structure: other weights, masses or instances
     are other leaves, and compile nothing.
     """
@@ -348,7 +355,7 @@ def _jitted(structure: jax.tree_util.PyTreeDef, dtype: str, shapes: tuple) -> _J
     return _Jitted(jax.jit(reset), jax.jit(start), jax.jit(step), packing)
 
 
-def _device(platform: str) -> jax.Device:
+def _device(platform: str) -> Any:
     try:
         return jax.devices(platform)[0]
     except RuntimeError as error:

@@ -4,8 +4,6 @@ from typing import Any
 
 from gym_lagrangian.registration import MODELS, load_model
 
-__all__ = list(MODELS)
-
 
 def __getattr__(name: str) -> Any:
     """The class of a registered model."""

@@ -34,7 +34,7 @@ class Model(eqx.Module):
     """
 
     embedding: eqx.AbstractVar[Embedding]
-    conserves_energy: eqx.AbstractClassVar[bool]
+    conserves_energy: ClassVar[bool]
 
     #: Settings of `gym_lagrangian.training.TrainingConfig` that suit this model.
     training_defaults: ClassVar[dict[str, Any]] = {}

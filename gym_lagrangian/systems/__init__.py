@@ -4,8 +4,6 @@ from typing import Any
 
 from gym_lagrangian.registration import SYSTEMS, load_system
 
-__all__ = list(SYSTEMS)
-
 
 def __getattr__(name: str) -> Any:
     """The class of a registered system."""

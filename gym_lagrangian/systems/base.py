@@ -11,7 +11,6 @@ import math
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
-import equinox as eqx
 import numpy as np
 from jax import Array
 
@@ -65,16 +64,16 @@ class System(Lagrangian):
     mass_matrix_solver: ClassVar[str] = "direct"
     physical_options: ClassVar[tuple[str, ...]] = ()
 
-    coordinates: eqx.AbstractClassVar[tuple[str, ...]]
-    angular: eqx.AbstractClassVar[tuple[bool, ...]]
-    parameters: eqx.AbstractClassVar[dict[str, Parameter]]
-    reset_low: eqx.AbstractClassVar[tuple[float, ...]]
-    reset_high: eqx.AbstractClassVar[tuple[float, ...]]
-    substeps: eqx.AbstractClassVar[int]
-    learned_substeps: eqx.AbstractClassVar[int]
-    q_scale: eqx.AbstractClassVar[tuple[float, ...]]
-    qd_scale: eqx.AbstractClassVar[tuple[float, ...]]
-    tau_scale: eqx.AbstractClassVar[tuple[float, ...]]
+    coordinates: ClassVar[tuple[str, ...]]
+    angular: ClassVar[tuple[bool, ...]]
+    parameters: ClassVar[dict[str, Parameter]]
+    reset_low: ClassVar[tuple[float, ...]]
+    reset_high: ClassVar[tuple[float, ...]]
+    substeps: ClassVar[int]
+    learned_substeps: ClassVar[int]
+    q_scale: ClassVar[tuple[float, ...]]
+    qd_scale: ClassVar[tuple[float, ...]]
+    tau_scale: ClassVar[tuple[float, ...]]
 
     def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         """M (n, n) and f (n,) with M q̈ = τ + f. `lagrangian` must only index q and qd."""

@@ -1,0 +1,367 @@
+"""The picture shows the geometry where it is, in bands that do not overlap, in any window."""
+
+import os
+import subprocess
+import sys
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+import numpy as np
+import pygame
+import pytest
+
+from gym_lagrangian import rendering
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.geometry import Bob, Force, Gauge, Rod, Scene, Torque
+from gym_lagrangian.rendering import Layout, Renderer
+
+SIZES = (100, 137, 500, 1000)
+ANGLES = np.random.default_rng(0).uniform(-np.pi, np.pi, (12, 2))
+CAPTIONS = ("time 1.25 s", "energy -12.34 J", "model energy -12.31 J")
+
+
+def pendulum(first: float, second: float, shoulder: float = 0.0, elbow: float = 0.0) -> Scene:
+    joint = (np.sin(first), -np.cos(first))
+    tip = (joint[0] + np.sin(second), joint[1] - np.cos(second))
+    return Scene(
+        extent=(2.3, 2.3),
+        rods=(Rod((0.0, 0.0), joint), Rod(joint, tip)),
+        bobs=(Bob(joint, 1.0), Bob(tip, 1.0)),
+        torques=(Torque((0.0, 0.0), shoulder), Torque(joint, elbow)),
+        trace=tip,
+    )
+
+
+def particle(q: float, force: float = 0.0, value: float = 0.0) -> Scene:
+    return Scene(
+        extent=(8.0, 4.0),
+        bobs=(Bob((q, 0.0), 1.0),),
+        forces=(Force((q, 0.0), force),),
+        gauges=(Gauge("v / c", value),),
+        track=True,
+        target=(0.0, 0.0),
+    )
+
+
+def layout_of(size: int, scene: Scene) -> Layout:
+    return Layout(size, scene.extent, len(scene.gauges))
+
+
+def picture(scene: Scene, size: int = 200, **options) -> np.ndarray:
+    return Renderer(size, mode="rgb_array", fps=20).draw(scene, **{"step": 0, **options})
+
+
+def colour_at(frame: np.ndarray, scene: Scene, point) -> tuple[int, ...]:
+    column, row = layout_of(len(frame), scene).to_pixels(point)
+    return tuple(frame[int(row), int(column)])
+
+
+def count(frame: np.ndarray, colour: rendering.Colour) -> int:
+    return int(np.all(frame == colour, axis=-1).sum())
+
+
+# -- geometry -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_tip_is_where_the_geometry_says(size):
+    renderer = Renderer(size, mode="rgb_array", fps=20)
+    for step, (first, second) in enumerate(ANGLES):
+        scene = pendulum(first, second, shoulder=0.7, elbow=-1.0)
+        frame = renderer.draw(scene, step=step, captions=CAPTIONS)
+        assert colour_at(frame, scene, scene.trace) == rendering.BOB
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("q", [-7.9, -2.0, 0.0, 5.5])
+def test_the_particle_is_where_the_geometry_says(size, q):
+    scene = particle(q, force=-1.0, value=0.9)
+    frame = picture(scene, size, captions=CAPTIONS)
+    assert colour_at(frame, scene, (q, 0.0)) == rendering.BOB
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_centroid_of_a_bob_is_its_centre(size):
+    scene = Scene(extent=(2.0, 2.0), bobs=(Bob((0.7, -0.4), 1.0),))
+    # By how much of each pixel is covered, so to a fraction of a pixel.
+    covered = (255.0 - picture(scene, size)[..., 0]) / 255.0
+    rows, columns = np.indices(covered.shape) + 0.5
+    centroid = np.array([(columns * covered).sum(), (rows * covered).sum()]) / covered.sum()
+    np.testing.assert_allclose(centroid, layout_of(size, scene).to_pixels((0.7, -0.4)), atol=0.6)
+
+
+@pytest.mark.parametrize("size", [100, 333, 2000])
+@pytest.mark.parametrize("extent", [(2.3, 2.3), (8.0, 4.0), (1.0, 9.0)])
+@pytest.mark.parametrize("gauges", [0, 1, 2])
+def test_the_world_fits_its_band_with_one_scale(size, extent, gauges):
+    layout = Layout(size, extent, gauges)
+    (x0, y0), (x1, y1) = (layout.to_pixels((s * extent[0], s * extent[1])) for s in (-1, 1))
+    assert 0 <= x0 < x1 <= size
+    assert layout.world.top <= y1 < y0 <= layout.world.bottom
+    assert (x1 - x0) / extent[0] == pytest.approx((y0 - y1) / extent[1])
+
+
+def test_heavier_bobs_are_larger_within_limits():
+    def area(mass):
+        return count(picture(Scene((2.0, 2.0), bobs=(Bob((0.0, 0.0), mass),))), rendering.BOB)
+
+    assert 0 < area(1e-9) == area(0.1) < area(1.0) < area(3.0) < area(10.0) == area(1e9)
+
+
+def test_a_torque_is_an_arc_that_grows_with_its_share():
+    green, red = rendering.POSITIVE, rendering.NEGATIVE
+    frames = {s: picture(pendulum(0.0, 0.0, s)) for s in (-1.0, -0.5, 0.0, 0.3, 0.6, 1.0, 7.0)}
+    greens = [count(frames[s], green) for s in (0.0, 0.3, 0.6, 1.0, 7.0)]
+    assert greens[0] == 0 < greens[1] < greens[2] < greens[3] == greens[4]
+    assert count(frames[1.0], red) == count(frames[-1.0], green) == 0
+    assert 0 < count(frames[-0.5], red) < count(frames[-1.0], red)
+
+
+def test_a_positive_torque_turns_counter_clockwise():
+    def columns(share, colour):
+        frame = picture(pendulum(0.0, 0.0, share))
+        return np.flatnonzero(np.all(frame == colour, axis=-1).any(axis=0))
+
+    # From straight up, so to the left of the pivot, which is at the centre.
+    assert columns(0.3, rendering.POSITIVE).mean() < 95
+    assert columns(-0.3, rendering.NEGATIVE).mean() > 105
+
+
+@pytest.mark.parametrize(
+    ("share", "colour"), [(0.8, rendering.POSITIVE), (-0.8, rendering.NEGATIVE)]
+)
+def test_a_force_points_from_its_bob(share, colour):
+    scene = particle(2.0, force=share)
+    frame = picture(scene)
+    columns = np.flatnonzero(np.all(frame == colour, axis=-1).any(axis=0))
+    bob, _ = layout_of(200, scene).to_pixels((2.0, 0.0))
+    assert len(columns) > 5
+    assert np.all((columns > bob) == (share > 0))
+
+
+def test_a_gauge_is_as_long_as_its_value_and_ends_at_its_limits():
+    def length(value):
+        frame = picture(particle(0.0, value=value), 500)[
+            layout_of(500, particle(0.0)).world.bottom :
+        ]
+        return np.all(frame == rendering.BOB, axis=-1).sum(axis=1).max()
+
+    assert length(0.0) == 0
+    assert length(0.5) == pytest.approx(length(1.0) / 2, abs=2)
+    assert length(-0.5) == pytest.approx(length(0.5), abs=2)
+    assert length(1.0) == length(3.0)
+
+
+def test_an_empty_scene_is_white():
+    assert np.all(picture(Scene(extent=(1.0, 1.0))) == 255)
+
+
+# -- frames and bands ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_frames_are_new_arrays(size):
+    renderer = Renderer(size, mode="rgb_array", fps=20)
+    first = renderer.draw(pendulum(0.3, 0.5), step=0)
+    assert first.shape == (size, size, 3)
+    assert first.dtype == np.uint8
+    kept = first.copy()
+    second = renderer.draw(pendulum(2.0, 0.5), step=1)
+    second[:] = 0
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_sizes_may_be_numpy_integers():
+    assert picture(pendulum(0.0, 0.0), np.int64(120)).shape == (120, 120, 3)
+
+
+@pytest.mark.parametrize("size", [100, 500, 2000])
+@pytest.mark.parametrize(
+    "captions", [CAPTIONS, ("a line as long as no picture is wide " * 2,) * 12]
+)
+def test_captions_change_their_strip_only(size, captions):
+    scene = particle(6.0, force=1.0, value=-1.0)
+    without, with_captions = picture(scene, size), picture(scene, size, captions=captions)
+    changed = np.flatnonzero(np.any(without != with_captions, axis=(1, 2)))
+    assert changed.size > 0
+    assert changed.max() < layout_of(size, scene).world.top
+    # Nor does the text run out of the picture on the right.
+    assert np.all(with_captions[: changed.max() + 1, -1] == 255)
+
+
+@pytest.mark.parametrize("size", [100, 500, 2000])
+def test_the_world_stays_in_its_band(size):
+    everywhere = np.linspace(-12.0, 12.0, 25)
+    crowd = tuple(Bob((x, y), 10.0) for x in everywhere for y in everywhere)
+    band = layout_of(size, particle(0.0)).world
+    alone = picture(particle(0.0, value=0.4), size)
+    crowded = picture(particle(0.0, value=0.4)._replace(bobs=crowd), size)
+    assert np.any(alone[band.top : band.bottom] != crowded[band.top : band.bottom])
+    np.testing.assert_array_equal(alone[: band.top], crowded[: band.top])
+    np.testing.assert_array_equal(alone[band.bottom :], crowded[band.bottom :])
+
+
+def test_a_ghost_is_drawn_at_its_own_place_beneath_the_scene():
+    scene, ghost = pendulum(0.5, 1.5), pendulum(-1.0, -2.0)
+    frame = picture(scene, 500, ghost=ghost)
+    assert colour_at(frame, scene, ghost.trace) == rendering.GHOST_BOB
+    assert colour_at(frame, scene, scene.trace) == rendering.BOB
+    np.testing.assert_array_equal(picture(scene, ghost=scene), picture(scene))
+
+
+# -- trace --------------------------------------------------------------------------------------
+
+
+def traced(renderer: Renderer, *steps: int) -> np.ndarray:
+    for step in steps:
+        frame = renderer.draw(pendulum(0.1 * step, 0.1 * step), step=step)
+    return frame
+
+
+@pytest.fixture
+def renderer():
+    return Renderer(200, mode="rgb_array", fps=20)
+
+
+def test_the_trace_passes_through_earlier_points_and_fades(renderer):
+    scene = pendulum(2.0, 2.0)
+    frame = traced(renderer, *range(21))
+    old, young = (
+        np.array(colour_at(frame, scene, pendulum(0.1 * step, 0.1 * step).trace), int)
+        for step in (5, 15)
+    )
+    distance_from_white = 255 - old[0], 255 - young[0]
+    assert 20 < distance_from_white[0] < distance_from_white[1]
+
+
+def test_the_trace_restarts_at_step_0_and_when_the_step_falls(renderer):
+    fresh = picture(pendulum(0.0, 0.0))
+    assert np.any(traced(renderer, 0, 1, 2, 3) != picture(pendulum(0.3, 0.3)))
+    np.testing.assert_array_equal(traced(renderer, 0), fresh)
+    traced(renderer, 1, 2, 3, 4)
+    np.testing.assert_array_equal(traced(renderer, 2), picture(pendulum(0.2, 0.2)))
+
+
+def test_the_same_step_again_adds_nothing(renderer):
+    once = traced(renderer, 0, 1, 2)
+    renderer.draw(pendulum(-1.0, -1.0), step=2)
+    np.testing.assert_array_equal(traced(renderer, 2), once)
+
+
+def test_the_trace_is_forgotten_after_two_seconds(renderer):
+    traced(renderer, 0, 1, 2, 3)
+    np.testing.assert_array_equal(traced(renderer, 50), picture(pendulum(5.0, 5.0)))
+
+
+# -- windows ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["pygame-ce", "pygame"])
+def windows(request, monkeypatch):
+    """Two renderers with windows, also where pygame has no `pygame.Window`."""
+    if request.param == "pygame":
+        monkeypatch.delattr(pygame, "Window", raising=False)
+    elif not hasattr(pygame, "Window"):
+        pytest.skip("this pygame has no pygame.Window")
+    pygame.display.init()
+    pygame.event.clear()
+    pair = [Renderer(100, mode="human", fps=10_000) for _ in range(2)]
+    yield pair
+    for renderer in pair:
+        renderer.close()
+
+
+def is_open(renderer: Renderer) -> bool:
+    return renderer._window.is_open
+
+
+def test_a_window_shows_the_picture(windows):
+    scene = pendulum(0.5, 1.5)
+    assert windows[0].draw(scene, step=0) is None
+    shown = windows[0]._window._window.get_surface()
+    column, row = map(int, layout_of(100, scene).to_pixels(scene.trace))
+    assert tuple(shown.get_at((column, row)))[:3] == rendering.BOB
+
+
+def test_closing_one_window_leaves_the_other(windows):
+    first, second = windows
+    for renderer in windows:
+        renderer.draw(pendulum(0.5, 1.5), step=0)
+    first.close()
+    first.close()
+    assert first.draw(pendulum(0.5, 1.5), step=1) is None
+    assert not is_open(first)
+    assert second.draw(pendulum(0.5, 1.5), step=1) is None
+    assert is_open(second)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pygame.event.Event(pygame.QUIT),
+        pygame.event.Event(pygame.WINDOWCLOSE),
+        pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE),
+    ],
+    ids=["quit", "close button", "escape"],
+)
+def test_the_user_can_close(windows, event):
+    pygame.event.post(event)
+    windows[0].draw(pendulum(0.5, 1.5), step=0)
+    for renderer in windows:
+        assert not is_open(renderer)
+        assert renderer.draw(pendulum(0.5, 1.5), step=1) is None
+        renderer.close()
+
+
+def test_other_keys_do_not_close(windows):
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_SPACE))
+    windows[0].draw(pendulum(0.5, 1.5), step=0)
+    assert all(map(is_open, windows))
+
+
+def test_an_event_reaches_its_window_whichever_is_drawn(windows):
+    first, second = windows
+    pygame.event.post(pygame.event.Event(pygame.WINDOWCLOSE, window=second._window._window))
+    first.draw(pendulum(0.5, 1.5), step=0)
+    assert is_open(first)
+    assert not is_open(second)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_another_part_of_the_program_may_quit_pygame(windows, renderer, again):
+    before = renderer.draw(pendulum(0.5, 1.5), step=0, captions=CAPTIONS)
+    windows[0].draw(pendulum(0.5, 1.5), step=0)
+    pygame.quit()
+    if again:
+        pygame.display.init()
+        pygame.font.init()
+    windows[0].draw(pendulum(0.5, 1.5), step=1)
+    assert not is_open(windows[0])
+    after = renderer.draw(pendulum(0.5, 1.5), step=0, captions=CAPTIONS)
+    np.testing.assert_array_equal(before, after)
+
+
+def test_arrays_need_no_window_to_close(renderer):
+    renderer.close()
+    renderer.close()
+
+
+# -- arguments and imports ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, -5, 99, 100.0, "500", None, True])
+def test_a_bad_size_is_named(size):
+    with pytest.raises(ConfigurationError, match=r"render_size = .*100 or more"):
+        Renderer(size, mode="rgb_array", fps=20)
+
+
+@pytest.mark.parametrize("mode", ["ansi", None, ["human"]])
+def test_a_bad_mode_is_named(mode):
+    with pytest.raises(ConfigurationError, match=r"render_mode = .*rgb_array, human"):
+        Renderer(100, mode=mode, fps=20)
+
+
+def test_rendering_imports_no_physics_and_prints_nothing():
+    code = "import sys, gym_lagrangian.rendering; sys.exit('jax' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
