@@ -77,6 +77,17 @@ def register() -> None:
             )
 
 
+def markdown_table() -> str:
+    """The ids as the table that stands in the README."""
+    lines = ["| Id | System | Moved by | Steps |", "|---|---|---|---|"]
+    for row in environments():
+        moved_by = (
+            "its exact equation of motion" if row.model is None else f"`{row.model}`, trained"
+        )
+        lines.append(f"| `{row.id}` | `{row.system}` | {moved_by} | {row.max_episode_steps} |")
+    return "\n".join(lines)
+
+
 def load_system(name: str) -> Any:
     """The class of a registered system.
 

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
 from gym_lagrangian import functional
+from gym_lagrangian.checkpoint import Checkpoint, load
 from gym_lagrangian.dynamics import Dynamics
 from gym_lagrangian.envs.arguments import check_action, starting_bounds
 from gym_lagrangian.envs.packing import Packing
@@ -116,6 +117,7 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 f"render_mode = {render_mode!r}: choose one of "
                 f"{', '.join(self.metadata['render_modes'])}, or None"
             )
+        self._checkpoint = checkpoint
         self._device = _device(device)
         self._x64 = dtype == "float64"
         self._dtype = dtype
@@ -219,6 +221,12 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     def system(self) -> System:
         """The physical system."""
         return self._env.system
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint that the id or the argument named, with its card (configuration, seed,
+        metrics) and SHA-256; None for the exact dynamics."""
+        return None if self._checkpoint is None else load(self._checkpoint)
 
     @property
     def functional(self) -> tuple[FunctionalEnv, Params]:

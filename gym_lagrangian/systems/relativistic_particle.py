@@ -98,7 +98,7 @@ class RelativisticParticle(System):
 
     and what every environment takes: `dt`, `dtype`, `integrator`, `substeps`, `render_mode`,
     `render_size`, see `gym_lagrangian.envs.LagrangianEnv`. With the default parameters and
-    step the integrator cannot cross c: |m g| + `force_max` ≤ 6 N change v by at most 0.05 c
+    step the integrator cannot cross c: |m g| + `force_max` ≤ 6 N change v by at most 0.075 c
     in one of its steps, and ever less near c.
 
     ## Version History

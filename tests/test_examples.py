@@ -1,0 +1,28 @@
+"""Every example runs, at a small size."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+ARGUMENTS = {
+    "step_and_plot.py": ["--seconds", "1"],
+    "train_and_use.py": ["--steps", "20", "--width", "8"],
+    "wrap_environment.py": [],
+}
+
+
+def test_every_example_is_listed():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", ARGUMENTS)
+def test_example_is_short_and_runs(name, tmp_path):
+    path = EXAMPLES / name
+    assert len(path.read_text().splitlines()) < 80
+    command = [sys.executable, str(path), *ARGUMENTS[name]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
