@@ -128,7 +128,7 @@ class FunctionalEnv(eqx.Module):
             held=count,
             diverged=jnp.zeros((), bool),
         )
-        return state, self._timestep(state, params)
+        return state, self.observe(state, params)
 
     def step(
         self, key: Array | None, state: State, action: Array, params: Params
@@ -156,9 +156,10 @@ class FunctionalEnv(eqx.Module):
             held=jnp.where(system.at_goal(q, qd, state.m), state.held + 1, 0),
             diverged=~valid,
         )
-        return state, self._timestep(state, params)
+        return state, self.observe(state, params)
 
-    def _timestep(self, state: State, params: Params) -> Timestep:
+    def observe(self, state: State, params: Params) -> Timestep:
+        """What the agent receives in a state."""
         q, qd = jnp.split(state.x, 2)
         return Timestep(
             observation=self.system.observation(q, qd, state.m).astype(jnp.float32),
@@ -228,6 +229,7 @@ def make(
     if substeps is None:
         substeps = built.default_substeps(dt, learned=model is not None)
     dynamics = dynamics_of(model or built, integrator=integrator, substeps=substeps)
+    check_dt(dynamics, dt)
     params = Params(
         dynamics=dynamics,
         m_bounds=m_bounds,
@@ -242,6 +244,20 @@ def dynamics_of(field: System | Model, *, integrator: str, substeps: int) -> Dyn
     if isinstance(field, System):
         return ContinuousDynamics(field, integrator, substeps)
     return field.dynamics(integrator=integrator, substeps=substeps)
+
+
+def check_dt(dynamics: Dynamics, dt: float) -> None:
+    """Refuse dynamics that can only take another step than `dt`.
+
+    Raises:
+        ConfigurationError: naming both.
+
+    """
+    if dynamics.fixed_dt is not None and not math.isclose(dynamics.fixed_dt, dt):
+        raise ConfigurationError(
+            f"these dynamics can only take steps of {dynamics.fixed_dt} s, not dt = {dt}: leave "
+            "dt at that, or train the model at the dt wanted"
+        )
 
 
 def cast(tree: Any, dtype: str) -> Any:

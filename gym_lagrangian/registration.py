@@ -50,6 +50,13 @@ SYSTEMS: dict[str, SystemRow] = {
 MODELS: dict[str, ModelRow] = {
     "LNN": ModelRow("gym_lagrangian.models.lnn:LNN", ships_for=("DoublePendulum",)),
     "Baseline": ModelRow("gym_lagrangian.models.baseline:Baseline", ships_for=("DoublePendulum",)),
+    "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=()),
+    "NoncanonicalHNN": ModelRow(
+        "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=()
+    ),
+    "DeLaN": ModelRow("gym_lagrangian.models.delan:DeLaN", ships_for=()),
+    "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=()),
+    "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=()),
 }
 
 
@@ -72,6 +79,7 @@ def register() -> None:
             gymnasium.register(
                 id=row.id,
                 entry_point="gym_lagrangian.envs.scalar:LagrangianEnv",
+                vector_entry_point="gym_lagrangian.envs.vector:LagrangianVectorEnv",
                 max_episode_steps=row.max_episode_steps,
                 kwargs=row.kwargs,
             )

@@ -12,7 +12,7 @@ from gym_lagrangian import checkpoint
 from gym_lagrangian.checkpoint import Checkpoint, check_fits
 from gym_lagrangian.envs.scalar import LagrangianEnv
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
-from gym_lagrangian.functional import dynamics_of
+from gym_lagrangian.functional import check_dt, dynamics_of
 from gym_lagrangian.models.base import Model
 
 
@@ -87,11 +87,13 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             raise CheckpointError(
                 f"the model is a model of {model.embedding.system}, this is {system.name}"
             )
-        base.dynamics = dynamics_of(
+        dynamics = dynamics_of(
             model,
             integrator=self._integrator,
             substeps=self._substeps or system.default_substeps(base.dt, learned=True),
         )
+        check_dt(dynamics, base.dt)
+        base.dynamics = dynamics
 
     def unwrap(self) -> gymnasium.Env:
         """The wrapped environment with its own dynamics back; this wrapper is done with it."""

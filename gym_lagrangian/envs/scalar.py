@@ -2,10 +2,8 @@ r"""The scalar Gymnasium environment: a shell around the pure functions of `func
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -15,17 +13,14 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
-from gym_lagrangian import functional
-from gym_lagrangian.checkpoint import Checkpoint, load
-from gym_lagrangian.dynamics import Dynamics
 from gym_lagrangian.envs.arguments import check_action, starting_bounds
 from gym_lagrangian.envs.packing import Packing
+from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Info, Params, cast
-from gym_lagrangian.systems.base import System
 
 
-class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
+class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     r"""One physical system to control, simulated exactly or by a learned model.
 
     ## Description
@@ -117,27 +112,21 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 f"render_mode = {render_mode!r}: choose one of "
                 f"{', '.join(self.metadata['render_modes'])}, or None"
             )
-        self._checkpoint = checkpoint
-        self._device = _device(device)
-        self._x64 = dtype == "float64"
-        self._dtype = dtype
-        with self.scope():
-            self._env, params = functional.make(
-                system,
-                checkpoint=checkpoint,
-                dt=dt,
-                dtype=dtype,
-                integrator=integrator,
-                substeps=substeps,
-                **options,
-            )
-            self._use(params)
+        self._build(
+            system,
+            checkpoint=checkpoint,
+            dt=dt,
+            dtype=dtype,
+            device=device,
+            integrator=integrator,
+            substeps=substeps,
+            options=options,
+        )
         self._packed: jax.Array | None = None
         self._key: Any = None
-        low, high = self._env.system.observation_bounds(np.asarray(params.m_bounds))
+        low, high = self._env.system.observation_bounds(np.asarray(self._params.m_bounds))
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (self._env.system.action_size,), np.float32)
-        self.dt = float(dt)
         self.metadata = {**type(self).metadata, "render_fps": round(1 / self.dt)}
         self.render_mode = render_mode
         self._render_size = render_size
@@ -185,7 +174,7 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
 
         """
         self._require_reset("step()")
-        action = check_action(action, self.system.action_size)
+        action = check_action(action, (self.system.action_size,))
         with self.scope():
             self._packed = self._jitted.step(self._leaves, self._packed, action)
         _, timestep = self._numpy()
@@ -217,32 +206,6 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
 
     # -- beyond Gymnasium ---------------------------------------------------------------------
 
-    @property
-    def system(self) -> System:
-        """The physical system."""
-        return self._env.system
-
-    @property
-    def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint that the id or the argument named, with its card (configuration, seed,
-        metrics) and SHA-256; None for the exact dynamics."""
-        return None if self._checkpoint is None else load(self._checkpoint)
-
-    @property
-    def functional(self) -> tuple[FunctionalEnv, Params]:
-        """The pure functions under this environment, and their parameters."""
-        return self._env, self._params
-
-    @property
-    def dynamics(self) -> Dynamics:
-        """What is stepped; assign to replace it. Same structure, new weights: no recompilation."""
-        return self._params.dynamics
-
-    @dynamics.setter
-    def dynamics(self, dynamics: Dynamics) -> None:
-        with self.scope():
-            self._use(dataclasses.replace(self._params, dynamics=cast(dynamics, self._dtype)))
-
     def get_state(self) -> np.ndarray:
         """The state x = (q, q̇), a float64 copy of shape (2n,)."""
         self._require_reset("get_state()")
@@ -263,19 +226,12 @@ class LagrangianEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             m = jnp.asarray(self._numpy()[0].m)
             self._packed = self._jitted.start(self._leaves, x, m)
 
-    @contextlib.contextmanager
-    def scope(self) -> Iterator[None]:
-        """Precision and device of this environment, without touching anyone else's."""
-        with jax.enable_x64(self._x64), jax.default_device(self._device):
-            yield
-
     # -- internals ----------------------------------------------------------------------------
 
     def _use(self, params: Params) -> None:
-        self._params = params
-        self._leaves, structure = jax.tree.flatten((self._env, params))
+        super()._use(params)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
-        self._jitted = _jitted(structure, self._dtype, shapes)
+        self._jitted = _jitted(self._structure, self._dtype, shapes)
 
     def _numpy(self) -> tuple[Any, Any]:
         """The current `State` and `Timestep`, NumPy arrays cut from one transferred vector."""
@@ -361,12 +317,3 @@ def _jitted(structure: Any, dtype: str, shapes: tuple) -> _Jitted:
     leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
     packing = Packing(jax.eval_shape(example, leaves))
     return _Jitted(jax.jit(reset), jax.jit(start), jax.jit(step), packing)
-
-
-def _device(platform: str) -> Any:
-    try:
-        return jax.devices(platform)[0]
-    except RuntimeError as error:
-        raise ConfigurationError(
-            f"device = {platform!r}: jax has no such platform here ({error})"
-        ) from error

@@ -1,0 +1,400 @@
+r"""The vector environment: thousands of sub-environments in one jitted call."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from gym_lagrangian.autoreset import Episode, advance, begin, select
+from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds
+from gym_lagrangian.envs.shell import Shell
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.functional import Info, Params, Timestep
+from gym_lagrangian.registration import load_system
+
+OUTPUTS = ("numpy", "jax")
+
+
+class LagrangianVectorEnv(Shell, VectorEnv):
+    r"""`num_envs` copies of one environment, stepped, restarted and drawn together.
+
+    ## Description
+    As `LagrangianEnv`, batched: `gymnasium.make_vec(id, num_envs=4096,
+    vectorization_mode="vector_entry_point")`. Dynamics, reward, time limit, autoreset and
+    randomness are one jitted call a step, and state stays on the device. Step by step it equals
+    `SyncVectorEnv` of the scalar environment under the same seeds and actions, in every
+    autoreset mode, also where only some sub-environments reset.
+
+    ## Action Space
+    `Box(-1, 1, (num_envs, a))`, float32.
+
+    ## Observation Space
+    The scalar environment's, batched.
+
+    ## Rewards
+    The scalar environment's, one a sub-environment.
+
+    ## Starting State
+    The scalar environment's. Sub-environment i is seeded with `seed + i`. `options` takes
+    `"state"` of shape (2n,) or (num_envs, 2n), `"low"` and `"high"` likewise, and in any mode
+    `"reset_mask"`, a boolean array of those to reset.
+
+    ## Episode End
+    The scalar environment's, with the time limit of the id. `autoreset_mode` says what follows.
+
+    ## Arguments
+    Those of `LagrangianEnv`, and
+
+    | Name                | Default       | Meaning                                             |
+    |---------------------|---------------|-----------------------------------------------------|
+    | `num_envs`          | 1             | number of sub-environments                          |
+    | `autoreset_mode`    | `"NEXT_STEP"` | also `"SAME_STEP"` or `"DISABLED"`                   |
+    | `max_episode_steps` | set by id     | time limit; None or ≤ 0 for none                    |
+    | `output`            | `"numpy"`     | `"numpy"`, or `"jax"` for arrays on the device      |
+
+    A parameter of an exact environment (mass, length, `g` …) may also be an array of shape
+    (num_envs,), one value a sub-environment. Only `render_mode="rgb_array"` is offered: one
+    picture a sub-environment.
+
+    ## Version History
+    * v0: Initial version.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        *,
+        num_envs: int = 1,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        output: str = "numpy",
+        checkpoint: str | None = None,
+        dt: float = 0.05,
+        dtype: str = "float64",
+        integrator: str = "dop853",
+        substeps: int | None = None,
+        render_mode: str | None = None,
+        render_size: int = 500,
+        device: str = "cpu",
+        **options: Any,
+    ):
+        if not isinstance(num_envs, int) or num_envs < 1:
+            raise ConfigurationError(f"num_envs = {num_envs!r}: expected a whole number ≥ 1")
+        if output not in OUTPUTS:
+            raise ConfigurationError(f"output = {output!r}: choose one of {', '.join(OUTPUTS)}")
+        if render_mode not in (None, "rgb_array"):
+            raise ConfigurationError(
+                f'render_mode = {render_mode!r}: a vector environment draws "rgb_array" only'
+            )
+        self.num_envs = num_envs
+        self._mode = _autoreset_mode(autoreset_mode)
+        limited = max_episode_steps is not None and max_episode_steps > 0
+        self._max_steps = max_episode_steps if limited else None
+        self._output = output
+        self._render_size = render_size
+        self._renderers: list[Any] = []
+        self._episodes: Episode | None = None
+        self._keys: Any = None
+        self._per_env, ranges = _per_environment(system, options, num_envs)
+        self._build(
+            system,
+            checkpoint=checkpoint,
+            dt=dt,
+            dtype=dtype,
+            device=device,
+            integrator=integrator,
+            substeps=substeps,
+            options=ranges,
+        )
+        low, high = self.system.observation_bounds(self._parameter_range)
+        self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (self.system.action_size,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.render_mode = render_mode
+        self.metadata = {
+            "render_modes": ["rgb_array"],
+            "render_fps": round(1 / self.dt),
+            "autoreset_mode": self._mode,
+        }
+
+    # -- the Gymnasium interface --------------------------------------------------------------
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode everywhere, or where ``options["reset_mask"]`` is True.
+
+        Raises:
+            ConfigurationError: as `LagrangianEnv.reset`; a seed list of another length than
+                num_envs; a mask that is not a boolean array of shape (num_envs,) with at least
+                one True, or one given before the first whole reset.
+
+        """
+        mask = reset_mask(options, self.num_envs)
+        with self.scope():
+            self._seed(seed)
+            params = self._params
+            if options:
+                bounds = starting_bounds(self.system, params, options, count=self.num_envs)
+                params = dataclasses.replace(params, reset_bounds=jnp.asarray(bounds, self._dtype))
+            leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
+            if mask is None:
+                mask = np.ones(self.num_envs, bool)
+                self._episodes, timestep = self._jitted.begin(leaves, self._keys)
+            else:
+                episodes = self._require_reset("a masked reset")._replace(key=self._keys)
+                self._episodes, timestep = self._jitted.restart(leaves, episodes, mask)
+            self._keys = self._episodes.key
+        return self._hand_out(timestep.observation), self._infos(timestep.info, mask)
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Step every sub-environment with actions (num_envs, a) in [-1, 1].
+
+        Raises:
+            ConfigurationError: actions of another shape, or (unless they are jax arrays) with
+                values that are not finite.
+
+        """
+        episodes = self._require_reset("step()")
+        actions = check_action(actions, (self.num_envs, self.system.action_size))
+        with self.scope():
+            self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
+            self._keys = self._episodes.key
+        infos = self._infos(timestep.info, np.ones(self.num_envs, bool))
+        if self._mode == AutoresetMode.SAME_STEP:
+            infos |= self._final(stepped)
+        observation, reward, terminated, truncated = (self._hand_out(x) for x in timestep[:4])
+        if self._output == "numpy":
+            reward = reward.astype(np.float64)
+        return observation, reward, terminated, truncated, infos
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """One (H, W, 3) uint8 picture a sub-environment."""
+        if self.render_mode is None:
+            gymnasium.logger.warn("render() without render_mode='rgb_array'")
+            return None
+        from gym_lagrangian.rendering import Renderer
+
+        episodes = self._require_reset("render()")
+        if not self._renderers:
+            fps = self.metadata["render_fps"]
+            self._renderers = [
+                Renderer(self._render_size, mode="rgb_array", fps=fps) for _ in range(self.num_envs)
+            ]
+        state = jax.tree.map(np.asarray, episodes.state)
+        rows = (jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(self.num_envs))
+        return tuple(
+            renderer.draw(
+                self.system.scene(*np.split(row.x, 2), row.tau, row.m),
+                step=int(row.steps),
+                captions=(f"{row.steps * self.dt:.2f} s",),
+            )
+            for renderer, row in zip(self._renderers, rows, strict=True)
+        )
+
+    def close_extras(self, **_: Any) -> None:
+        """Drop the renderers."""
+        for renderer in self._renderers:
+            renderer.close()
+        self._renderers = []
+
+    # -- beyond Gymnasium ---------------------------------------------------------------------
+
+    def get_state(self) -> np.ndarray:
+        """The states x = (q, q̇), a float64 copy of shape (num_envs, 2n)."""
+        return np.array(self._require_reset("get_state()").state.x, np.float64)
+
+    def set_state(self, states: np.ndarray) -> None:
+        """Continue from states (num_envs, 2n) or (2n,); restarts clock and energy drift.
+
+        Raises:
+            ConfigurationError: a state that is not finite, of another shape or out of range.
+
+        """
+        episodes = self._require_reset("set_state()")
+        with self.scope():
+            options = {"state": states}
+            bounds = starting_bounds(self.system, self._params, options, count=self.num_envs)
+            x = jnp.broadcast_to(
+                jnp.asarray(bounds[..., 0, :], self._dtype), episodes.state.x.shape
+            )
+            self._episodes = self._jitted.place(self._leaves, episodes, x)
+
+    # -- internals ----------------------------------------------------------------------------
+
+    @property
+    def _parameter_range(self) -> np.ndarray:
+        bounds = np.asarray(self._params.m_bounds)
+        return np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
+
+    def _use(self, params: Params) -> None:
+        if params.m_bounds.ndim == 2:
+            bounds = np.tile(np.asarray(params.m_bounds), (self.num_envs, 1, 1))
+            names = list(self._env.system.parameters)
+            for name, values in self._per_env.items():
+                bounds[:, :, names.index(name)] = values[:, None]
+            params = dataclasses.replace(params, m_bounds=jnp.asarray(bounds))
+        super()._use(params)
+        self._leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
+        self._jitted = _jitted(self._structure, self._mode, self._max_steps)
+
+    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
+        """One uint32 from each sub-environment's own generator makes its key, as in the scalar
+        environment; what is not seeded goes on with the key that it has.
+        """
+        if isinstance(seed, int | np.integer):
+            seed = [int(seed) + i for i in range(self.num_envs)]
+        seeds = [None] * self.num_envs if seed is None else list(seed)
+        if len(seeds) != self.num_envs:
+            raise ConfigurationError(
+                f"{len(seeds)} seeds for num_envs = {self.num_envs}: expected as many"
+            )
+        if self._keys is None:
+            drawn = self.np_random.integers(2**32, size=self.num_envs, dtype=np.uint32)
+            self._keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
+        chosen = [i for i, one in enumerate(seeds) if one is not None]
+        if chosen:
+            drawn = np.array(
+                [
+                    gymnasium.utils.seeding.np_random(seeds[i])[0].integers(2**32, dtype=np.uint32)
+                    for i in chosen
+                ]
+            )
+            keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
+            self._keys = self._keys.at[np.array(chosen)].set(keys)
+
+    def _require_reset(self, what: str) -> Episode:
+        if self._episodes is None:
+            raise gymnasium.error.ResetNeeded(f"call reset() before {what}")
+        return self._episodes
+
+    def _hand_out(self, array: jax.Array) -> Any:
+        return np.array(array) if self._output == "numpy" else array
+
+    def _infos(self, info: Info, mask: np.ndarray) -> dict[str, Any]:
+        """`info` as Gymnasium batches it: every key with its mask, zero where it is False."""
+        infos: dict[str, Any] = {}
+        for key, value in info._asdict().items():
+            if value is None:
+                continue
+            value = self._hand_out(value)
+            if self._output == "numpy":
+                if value.dtype == np.float32:
+                    value = value.astype(np.float64)
+                value[~mask] = 0
+            infos[key], infos[f"_{key}"] = value, mask.copy()
+        return infos
+
+    def _final(self, stepped: Timestep) -> dict[str, Any]:
+        """`final_obs` and `final_info` of the episodes that this step ended."""
+        ended = np.asarray(stepped.terminated | stepped.truncated)
+        if not ended.any():
+            return {}
+        observations = np.asarray(stepped.observation)
+        final = np.full(self.num_envs, None, dtype=object)
+        for i in np.flatnonzero(ended):
+            final[i] = observations[i].copy()
+        return {
+            "final_obs": final,
+            "_final_obs": ended.copy(),
+            "final_info": self._infos(stepped.info, ended),
+            "_final_info": ended.copy(),
+        }
+
+
+class _Jitted(NamedTuple):
+    begin: Any
+    restart: Any
+    step: Any
+    place: Any
+
+
+# How the leaves of `Params` are mapped over sub-environments.
+_AXES: Any = Params(dynamics=None, m_bounds=0, reset_bounds=0, dt=None)  # type: ignore[arg-type]
+
+
+def _batched(params: Params, count: int) -> Params:
+    bounds = jnp.broadcast_to(params.reset_bounds, (count, *params.reset_bounds.shape[-2:]))
+    return dataclasses.replace(params, reset_bounds=bounds)
+
+
+@functools.cache
+def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitted:
+    """The compiled functions of every vector environment of one structure."""
+
+    def start(leaves, keys):
+        env, params = jax.tree.unflatten(structure, leaves)
+        return jax.vmap(lambda p, key: begin(env, p, key), in_axes=(_AXES, 0))(params, keys)
+
+    def restart(leaves, episodes, mask):
+        env, params = jax.tree.unflatten(structure, leaves)
+
+        def one(p, episode, chosen):
+            kept = episode, env.observe(episode.state, p)
+            return select(chosen, begin(env, p, episode.key), kept)
+
+        return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, mask)
+
+    def step(leaves, episodes, actions):
+        env, params = jax.tree.unflatten(structure, leaves)
+
+        def one(p, episode, action):
+            return advance(env, p, episode, action, mode=mode, max_steps=max_steps)
+
+        return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, actions)
+
+    def place(leaves, episodes, x):
+        env, params = jax.tree.unflatten(structure, leaves)
+
+        def one(p, episode, x):
+            return episode._replace(state=env.start(x, episode.state.m, p)[0])
+
+        return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, x)
+
+    return _Jitted(*(jax.jit(function) for function in (start, restart, step, place)))
+
+
+def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
+    if isinstance(mode, AutoresetMode):
+        return mode
+    for known in AutoresetMode:
+        if mode in (known.name, known.value):
+            return known
+    raise ConfigurationError(
+        f"autoreset_mode = {mode!r}: choose one of {', '.join(m.name for m in AutoresetMode)}"
+    )
+
+
+def _per_environment(
+    system: str, options: dict[str, Any], count: int
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Parameters given as arrays, and the options with those replaced by their ranges."""
+    arrays = {
+        name: np.asarray(value, np.float64)
+        for name, value in options.items()
+        if isinstance(value, np.ndarray | jax.Array)
+        and np.ndim(value) == 1
+        and name in load_system(system).parameters
+    }
+    for name, array in arrays.items():
+        if array.shape != (count,):
+            raise ConfigurationError(
+                f"{name} has shape {array.shape}, expected ({count},): one value a "
+                "sub-environment; write a range as a pair (low, high), not as an array"
+            )
+    ranges = {name: (float(a.min()), float(a.max())) for name, a in arrays.items()}
+    return arrays, {**options, **ranges}
