@@ -36,7 +36,6 @@ class Episode(NamedTuple):
         state: of the environment.
         elapsed: steps since the last reset, for the time limit.
         done: whether the last step ended the episode.
-
     """
 
     key: Array

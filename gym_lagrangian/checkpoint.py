@@ -28,6 +28,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import CheckpointError, GymLagrangianError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_model, load_system
@@ -52,7 +53,6 @@ class Card:
         data: a sentence about the states it learned from.
         metrics: name → measured number.
         package_version: the version of gym_lagrangian that wrote it.
-
     """
 
     system: str
@@ -72,8 +72,10 @@ class Card:
 
     def build_model(self, *, key: jax.Array) -> Model:
         """A model of the recorded structure with fresh weights."""
-        embedding = self.build_system().embedding(tuple(self.conditioned_on))
-        return load_model(self.model)(embedding, key=key, **self.model_config)
+        system = self.build_system()
+        return fresh_model(
+            self.model, system, tuple(self.conditioned_on), key=key, **self.model_config
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,17 @@ class Checkpoint:
     card: Card
     sha256: str
     extra: dict[str, np.ndarray]
+
+
+def fresh_model(
+    name: str, system: System, conditioned_on: tuple[str, ...], *, key: jax.Array, **config: Any
+) -> Model:
+    """A registered model of `system` with fresh weights; `config` as the model's constructor."""
+    model_class = load_model(name)
+    known_arguments(name, model_class, config)
+    if model_class.canonical:
+        config["legendre"] = system
+    return model_class(system.embedding(conditioned_on), key=key, **config)
 
 
 def package_version() -> str:
@@ -106,8 +119,12 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
 
     Raises:
         CheckpointError: there is no such file; the message lists the shipped names.
-
     """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise CheckpointError(
+            f"checkpoint = {name_or_path!r}: expected a path, or one of the shipped names "
+            f"{', '.join(shipped()) or '(none)'}"
+        )
     text = os.fspath(name_or_path)
     is_name = os.sep not in text and "/" not in text and not text.endswith(SUFFIX)
     if is_name:
@@ -119,6 +136,18 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
             f"no checkpoint {text!r}: expected the path of a {SUFFIX} file, or one of the "
             f"shipped names {', '.join(shipped()) or '(none)'}"
         )
+    return path
+
+
+def writable(path: str | os.PathLike[str]) -> Path:
+    """The path of a checkpoint to write.
+
+    Raises:
+        CheckpointError: it does not end in ``.safetensors``.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise CheckpointError(f"{str(path)!r}: a checkpoint's name must end in {SUFFIX}")
     return path
 
 
@@ -136,11 +165,8 @@ def save(
 
     Raises:
         CheckpointError: the path does not end in ``.safetensors`` or cannot be written.
-
     """
-    path = Path(path)
-    if path.suffix != SUFFIX:
-        raise CheckpointError(f"{str(path)!r}: a checkpoint's name must end in {SUFFIX}")
+    path = writable(path)
     tensors = {f"model.{name}": array for name, array in _arrays(model).items()}
     tensors |= {f"extra.{name}": np.asarray(array) for name, array in (extra or {}).items()}
     document = {"format": FORMAT, "card": asdict(card)}
@@ -167,7 +193,6 @@ def load(name_or_path: str | os.PathLike[str]) -> Checkpoint:
 
     Raises:
         CheckpointError: missing, truncated, edited, of a newer format, or not of this package.
-
     """
     path = resolve(name_or_path)
     document, tensors = _read(path)
@@ -195,7 +220,6 @@ def load_for(
     Raises:
         CheckpointError: as `load`, or the model was trained for another system, for another
             variant of it, or at other parameters; the message names both.
-
     """
     found = load(name_or_path)
     check_fits(found.card, system, m_bounds, what=f"checkpoint {os.fspath(name_or_path)!r}")
@@ -207,7 +231,6 @@ def check_fits(card: Card, system: System, m_bounds: np.ndarray, *, what: str) -
 
     Raises:
         CheckpointError: naming what the model was trained for and what was asked for.
-
     """
     if card.system != system.name:
         raise CheckpointError(f"{what} is a model of {card.system}, this is {system.name}")
@@ -218,7 +241,7 @@ def check_fits(card: Card, system: System, m_bounds: np.ndarray, *, what: str) -
     for name, low, high in zip(system.parameters, *m_bounds, strict=True):
         trained = card.parameters.get(name)
         if trained is not None and not (low == high == trained):
-            asked = low if low == high else (low, high)
+            asked = float(low) if low == high else (float(low), float(high))
             raise CheckpointError(
                 f"{what} was trained at {name} = {trained}, not {asked}; leave {name} out, or "
                 f"train a model conditioned on {name}"

@@ -1,8 +1,13 @@
-r"""Where training states come from: drawn afresh from the system, or a fixed set of arrays."""
+r"""Where training states come from: drawn afresh from the system, or a fixed set of arrays.
+
+What a model learns of a state is its true acceleration or, for a model with a `Horizon`, the
+true states that follow.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from abc import abstractmethod
 
@@ -12,17 +17,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gym_lagrangian.dynamics import ContinuousDynamics
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.models.base import Horizon
 from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.base import System
 
 
 class Source(eqx.Module):
-    """Draws a batch of states and their accelerations from a key, inside jit."""
+    """Draws a batch of states and what is to be learned of them from a key, inside jit."""
 
     @abstractmethod
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
-        """`size` samples and their true q̈ (size, n)."""
+        """`size` samples and their targets: q̈ (size, n), or states (size, steps, 2n)."""
 
     @abstractmethod
     def description(self) -> str:
@@ -30,44 +37,69 @@ class Source(eqx.Module):
 
 
 class FreshStates(Source):
-    """Independent states from the system's `sample`, with exact accelerations."""
+    """Independent states from the system's `sample`, with the exact targets of `horizon`."""
 
     system: System
+    horizon: Horizon | None = eqx.field(static=True, default=None)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         samples = jax.vmap(self.system.sample)(jax.random.split(key, size))
+        if self.horizon is not None:
+            horizon = self.horizon
+            return jax.vmap(lambda sample: self._motion(sample, horizon))(samples)
         qdd = jax.vmap(self.system.acceleration)(samples.q, samples.qd, samples.tau, samples.m)
         return samples, qdd
 
+    def _motion(self, sample: Sample, horizon: Horizon) -> tuple[Sample, Array]:
+        """The states that follow; the weight is zero where they leave the domain of L."""
+        substeps = self.system.default_substeps(horizon.dt, learned=False)
+        dynamics = ContinuousDynamics(self.system, "dop853", substeps)
+
+        def step(x: Array, _: None) -> tuple[Array, Array]:
+            x = dynamics.step(x, sample.tau, sample.m, horizon.dt)
+            return x, x
+
+        start = jnp.concatenate([sample.q, sample.qd])
+        _, states = jax.lax.scan(step, start, None, length=horizon.steps)
+        valid = jnp.all(jnp.isfinite(states))
+        weight = jnp.where(valid, sample.weight, 0.0)
+        return sample._replace(weight=weight), jnp.where(valid, states, start)
+
     def description(self) -> str:
-        return f"fresh states from {self.system.name}.sample, exact accelerations"
+        target = "accelerations"
+        if self.horizon is not None:
+            target = f"motion over {self.horizon.steps} × {self.horizon.dt:g} s"
+        return f"fresh states from {self.system.name}.sample, exact {target}"
 
 
 class FixedStates(Source):
     """Rows of a fixed data set, drawn with replacement."""
 
     samples: Sample
-    qdd: Array
+    targets: Array
     label: str = eqx.field(static=True)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
-        rows = jax.random.randint(key, (size,), 0, self.qdd.shape[0])
-        return jax.tree.map(lambda array: array[rows], (self.samples, self.qdd))
+        rows = jax.random.randint(key, (size,), 0, self.targets.shape[0])
+        return jax.tree.map(lambda array: array[rows], (self.samples, self.targets))
 
     def description(self) -> str:
-        return f"{self.label}, {self.qdd.shape[0]} fixed states"
+        return f"{self.label}, {self.targets.shape[0]} fixed states"
 
 
-def from_npz(path: str | os.PathLike[str], system: System) -> FixedStates:
+def from_npz(
+    path: str | os.PathLike[str], system: System, horizon: Horizon | None = None
+) -> FixedStates:
     """The data set in an npz file, as float32.
 
     Arrays, N rows each: ``q``, ``qd``, ``qdd`` (N, n); optionally ``tau`` (N, n), default
-    none, ``m`` (N, k), default the system's parameters, and ``weight`` (N,), default 1.
+    none, ``m`` (N, k), default the system's parameters, and ``weight`` (N,), default 1. For a
+    model with a horizon, in place of ``qdd``: ``states`` (N, steps or more, 2n), those that
+    follow q, q̇ under the same forces, and the number ``dt``, the seconds between them.
 
     Raises:
-        DataError: unreadable file, a missing or unknown array, a wrong shape, no rows, or a
-            value that is not finite; the message names the array.
-
+        DataError: unreadable file, a missing or unknown array, a wrong shape, no rows, a
+            value that is not finite, or states of another ``dt``; the message names the array.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -78,25 +110,29 @@ def from_npz(path: str | os.PathLike[str], system: System) -> FixedStates:
     for name in sorted(arrays):
         digest.update(np.ascontiguousarray(arrays[name]).tobytes())
     label = f"{os.path.basename(os.fspath(path))} (SHA-256 {digest.hexdigest()[:16]})"
-    return from_arrays(arrays, system, label=label)
+    return from_arrays(arrays, system, horizon, label=label)
 
 
 def from_arrays(
-    arrays: dict[str, np.ndarray], system: System, *, label: str = "given arrays"
+    arrays: dict[str, np.ndarray],
+    system: System,
+    horizon: Horizon | None = None,
+    *,
+    label: str = "given arrays",
 ) -> FixedStates:
     """As `from_npz`, from arrays in memory.
 
     Raises:
         DataError: as `from_npz`.
-
     """
-    known = ("q", "qd", "qdd", "tau", "m", "weight")
-    missing = [name for name in known[:3] if name not in arrays]
+    required = ("q", "qd", "qdd") if horizon is None else ("q", "qd", "states", "dt")
+    known = (*required, "tau", "m", "weight")
+    missing = [name for name in required if name not in arrays]
     unknown = [name for name in arrays if name not in known]
     if missing or unknown:
         raise DataError(
-            f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected q, qd, qdd "
-            "and optionally tau, m, weight"
+            f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
+            f"{', '.join(required)} and optionally tau, m, weight"
         )
     rows = arrays["q"].shape[0] if arrays["q"].ndim else 0
     if rows == 0:
@@ -109,7 +145,11 @@ def from_arrays(
         "tau": (rows, system.n),
         "m": (rows, k),
         "weight": (rows,),
+        "dt": (),
     }
+    if horizon is not None:
+        found = arrays["states"].shape[1:2]
+        shapes["states"] = (rows, max(horizon.steps, *found), 2 * system.n)
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             raise DataError(
@@ -128,6 +168,16 @@ def from_arrays(
         "m": np.tile(system.parameter_bounds()[0], (rows, 1)),
         "weight": np.ones(rows),
     }
-    full = {name: jnp.asarray(arrays.get(name, defaults.get(name)), jnp.float32) for name in known}
-    qdd = full.pop("qdd")
-    return FixedStates(Sample(**full), qdd, label)
+    full = {k: jnp.asarray(v, jnp.float32) for k, v in (defaults | arrays).items()}
+    if horizon is None:
+        targets = full.pop("qdd")
+    else:
+        dt = float(arrays["dt"])
+        if not math.isclose(dt, horizon.dt):
+            raise DataError(
+                f"{label}: array dt is {dt} s, but the model learns from states "
+                f"{horizon.dt} s apart; give those, or configure the model with dt={dt}"
+            )
+        del full["dt"]
+        targets = full.pop("states")[:, : horizon.steps]
+    return FixedStates(Sample(**full), targets, label)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.integrators import INTEGRATORS, integrate
 
 
@@ -28,6 +28,11 @@ class Dynamics(eqx.Module):
     @abstractmethod
     def energy(self, state: Array, m: Array) -> Array | None:
         """The energy that these dynamics conserve at τ = 0, in joules; None if they have none."""
+
+    @property
+    def fixed_dt(self) -> float | None:
+        """The only step, in seconds, that these dynamics can take; None if they take any."""
+        return None
 
 
 class AccelerationField(Protocol):
@@ -45,7 +50,6 @@ class ContinuousDynamics(Dynamics):
         field: a system or a model; its `energy`, where it has one, is the conserved energy.
         integrator: a name in `gym_lagrangian.integrators.INTEGRATORS`.
         substeps: equal integrator steps in one `step`.
-
     """
 
     field: AccelerationField
@@ -53,14 +57,7 @@ class ContinuousDynamics(Dynamics):
     substeps: int = eqx.field(static=True)
 
     def __check_init__(self):
-        if self.integrator not in INTEGRATORS:
-            raise ConfigurationError(
-                f"unknown integrator {self.integrator!r}; choose one of {', '.join(INTEGRATORS)}"
-            )
-        if not isinstance(self.substeps, int) or self.substeps < 1:
-            raise ConfigurationError(
-                f"substeps = {self.substeps!r}: expected a whole number of at least 1"
-            )
+        _check(self.integrator, self.substeps)
 
     def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
         n = state.shape[0] // 2
@@ -74,3 +71,88 @@ class ContinuousDynamics(Dynamics):
         n = state.shape[0] // 2
         conserved = getattr(self.field, "energy", None)
         return None if conserved is None else conserved(state[:n], state[n:], m)
+
+
+class PhaseSpaceField(Protocol):
+    """A flow in phase space (q, p), and the change of coordinates to (q, q̇) and back."""
+
+    def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
+        """(dq/dt, dp/dt), two arrays (n,)."""
+        ...
+
+    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+        """p (n,)."""
+        ...
+
+    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+        """q̇ (n,), the inverse of `momentum`."""
+        ...
+
+    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+        """The conserved energy in joules, a scalar."""
+        ...
+
+
+class PhaseSpaceDynamics(Dynamics):
+    """A flow in (q, p) and the integrator that follows it.
+
+    A step turns q̇ into p once, integrates (q, p), and turns p back into q̇ once.
+
+    Attributes:
+        field: whatever states Hamilton's equations.
+        integrator, substeps: as for `ContinuousDynamics`.
+    """
+
+    field: PhaseSpaceField
+    integrator: str = eqx.field(static=True)
+    substeps: int = eqx.field(static=True)
+
+    def __check_init__(self):
+        _check(self.integrator, self.substeps)
+
+    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+        n = state.shape[0] // 2
+        q, qd = state[:n], state[n:]
+
+        def derivative(y: Array) -> Array:
+            return jnp.concatenate(self.field.hamilton(y[:n], y[n:], tau, m))
+
+        y = jnp.concatenate([q, self.field.momentum(q, qd, m)])
+        y = integrate(derivative, y, dt, integrator=self.integrator, substeps=self.substeps)
+        return jnp.concatenate([y[:n], self.field.velocity(y[:n], y[n:], m, qd)])
+
+    def energy(self, state: Array, m: Array) -> Array:
+        n = state.shape[0] // 2
+        return self.field.energy(state[:n], state[n:], m)
+
+
+class StateMap(Protocol):
+    """Whatever maps a state to the next, `dt` seconds later."""
+
+    dt: float
+
+    def next_state(self, state: Array, tau: Array, m: Array) -> Array:
+        """The state (2n,) after `dt` seconds."""
+        ...
+
+
+class DiscreteDynamics(Dynamics):
+    """A map from one state to the next: no differential equation, one step size, no energy."""
+
+    field: StateMap
+
+    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+        """State (2n,) after `fixed_dt` seconds, which is what `dt` must be."""
+        return self.field.next_state(state, tau, m)
+
+    def energy(self, state: Array, m: Array) -> None:
+        return None
+
+    @property
+    def fixed_dt(self) -> float:
+        return self.field.dt
+
+
+def _check(integrator: str, substeps: int) -> None:
+    one_of("integrator", integrator, INTEGRATORS)
+    whole_number("substeps", substeps)

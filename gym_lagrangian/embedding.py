@@ -22,7 +22,6 @@ class Embedding(eqx.Module):
             (the entry of an angular coordinate in `q_scale` is not used).
         m_index: which entries of m the network is conditioned on, ascending.
         m_scale: typical magnitudes of those entries.
-
     """
 
     system: str = eqx.field(static=True)

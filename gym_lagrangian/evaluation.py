@@ -1,8 +1,12 @@
-r"""The paper's measurements: acceleration loss and energy discrepancy.
+r"""The paper's measurements: acceleration loss and energy discrepancy; and the one-step error.
 
 Energy discrepancy is |E(x_pred(t)) − E(x_true(t))| divided by the system's energy scale
 (29.4 J for the paper's double pendulum, "the max potential energy"), both energies with the
 true energy function, for free motion from the system's evaluation states.
+
+The one-step error is Σ |x_pred − x_true| / dt over the 2n components of the state after one
+step of dt: the discrepancy of ẋ, as the acceleration loss is, for models that have no ẋ. As
+dt → 0 it becomes the acceleration loss.
 """
 
 from __future__ import annotations
@@ -20,11 +24,14 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checkpoint import Card
+from gym_lagrangian.checks import seed_number, whole_number
+from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Params, cast, dynamics_of, make
-from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.base import AccelerationModel, Model
 from gym_lagrangian.registration import environments
-from gym_lagrangian.systems.base import System
+from gym_lagrangian.sample import Sample
+from gym_lagrangian.systems.base import REFERENCE_DT, System
 
 ENERGY_TIMES = (10.0, 100.0)
 
@@ -38,7 +45,6 @@ class EnergyDiscrepancy:
         values: one a starting state, ascending in the order of the states.
         diverged: how many left the valid range before that time; they are judged at their
             last valid state.
-
     """
 
     time: float
@@ -76,7 +82,6 @@ def energy_discrepancy(
         env, params: the environment judged; `params` must hold arrays of the precision
             wanted (float64 inside `jax.enable_x64`).
         truth: the same environment with exact dynamics.
-
     """
     dtype = params.dt.dtype
     keys = jax.random.split(jax.random.key(seed), states)
@@ -114,43 +119,104 @@ def _free_run(
 
 
 def acceleration_loss(
-    model: Model, system: System, *, forced: bool, states: int = 20_000, seed: int = 1
+    model: AccelerationModel,
+    system: System,
+    *,
+    forced: bool,
+    states: int = 20_000,
+    seed: int = 1,
 ) -> float:
     """Mean over fresh states of the paper's distribution of Σ_i |q̈_i − q̈_i^true|, weighted.
 
     Arguments:
         forced: under the forces of random actions, uniform in [-1, 1], instead of none.
-
     """
-    return float(_acceleration_loss(model, system, forced, states, jax.random.key(seed)))
+    samples = _protocol_samples(system, forced, states, jax.random.key(seed))
+    return float(_acceleration_loss(model, system, samples))
 
 
 @eqx.filter_jit
-def _acceleration_loss(
-    model: Model, system: System, forced: bool, states: int, key: Array
-) -> Array:
+def _acceleration_loss(model: AccelerationModel, system: System, samples: Sample) -> Array:
+    arguments = (samples.q, samples.qd, samples.tau, samples.m)
+    error = jax.vmap(model.acceleration)(*arguments) - jax.vmap(system.acceleration)(*arguments)
+    return _weighted_mean(jnp.sum(jnp.abs(error), axis=1), samples.weight)
+
+
+def one_step_error(
+    dynamics: Dynamics,
+    system: System,
+    *,
+    dt: float,
+    forced: bool,
+    states: int = 20_000,
+    seed: int = 1,
+) -> float:
+    """Mean of Σ |x_pred − x_true| / dt after one step, over the states of `acceleration_loss`.
+
+    Arguments:
+        dynamics: what is judged.
+        dt: the step in seconds.
+        forced: as for `acceleration_loss`.
+    """
+    samples = _protocol_samples(system, forced, states, jax.random.key(seed))
+    return float(_one_step_error(dynamics, system, samples, dt))
+
+
+@eqx.filter_jit
+def _one_step_error(dynamics: Dynamics, system: System, samples: Sample, dt: float) -> Array:
+    x = jnp.concatenate([samples.q, samples.qd], axis=1)
+    substeps = system.default_substeps(dt, learned=False)
+    exact = ContinuousDynamics(system, "dop853", substeps)
+    predicted, true = (
+        jax.vmap(lambda x, tau, m, d=d: d.step(x, tau, m, dt))(x, samples.tau, samples.m)
+        for d in (dynamics, exact)
+    )
+    # Where the exact motion leaves the domain of L within the step there is nothing to compare.
+    valid = jnp.all(jnp.isfinite(true), axis=1)
+    error = jnp.sum(jnp.abs(jnp.where(valid[:, None], predicted - true, 0.0)), axis=1) / dt
+    return _weighted_mean(error, jnp.where(valid, samples.weight, 0.0))
+
+
+@eqx.filter_jit
+def _protocol_samples(system: System, forced: bool, states: int, key: Array) -> Sample:
     key_state, key_action = jax.random.split(key)
     samples = jax.vmap(system.protocol_sample)(jax.random.split(key_state, states))
     if forced:
         shape = (states, system.action_size)
         actions = jax.random.uniform(key_action, shape, minval=-1.0, maxval=1.0)
         samples = samples._replace(tau=jax.vmap(system.generalized_force)(actions))
-    arguments = (samples.q, samples.qd, samples.tau, samples.m)
-    error = jax.vmap(model.acceleration)(*arguments) - jax.vmap(system.acceleration)(*arguments)
-    total = jnp.sum(jnp.abs(error), axis=1)
-    return jnp.mean(samples.weight * total) / jnp.mean(samples.weight)
+    return samples
+
+
+def _weighted_mean(values: Array, weight: Array) -> Array:
+    return jnp.mean(weight * values) / jnp.mean(weight)
+
+
+def losses(model: Model, system: System, *, dt: float) -> dict[str, float]:
+    """One-step errors at `dt` and, where the model has accelerations, their losses."""
+    dynamics = dynamics_of(model, integrator="dop853", substeps=_substeps(system, dt))
+    result: dict[str, float] = {}
+    for suffix, forced in (("", False), ("_forced", True)):
+        if isinstance(model, AccelerationModel):
+            result[f"acceleration_loss{suffix}"] = acceleration_loss(model, system, forced=forced)
+        error = one_step_error(dynamics, system, dt=dt, forced=forced)
+        result[f"one_step_error{suffix}"] = error
+    return result
+
+
+def _substeps(system: System, dt: float) -> int:
+    return system.default_substeps(dt, learned=True)
 
 
 def measure(model: Model, card: Card) -> dict[str, Any]:
-    """The metrics that a checkpoint carries: both acceleration losses, energy discrepancy."""
+    """The metrics that a checkpoint carries: `losses` and energy discrepancies."""
     system = card.build_system()
-    metrics: dict[str, Any] = {
-        "acceleration_loss": acceleration_loss(model, system, forced=False),
-        "acceleration_loss_forced": acceleration_loss(model, system, forced=True),
-    }
+    dynamics = dynamics_of(model, integrator="dop853", substeps=1)
+    dt = REFERENCE_DT if dynamics.fixed_dt is None else dynamics.fixed_dt
+    metrics: dict[str, Any] = {"dt": dt, **losses(model, system, dt=dt)}
     with jax.enable_x64(True):
-        env, truth = make(card.system, dtype="float64", **card.system_options)
-        dynamics = dynamics_of(model, integrator="dop853", substeps=system.learned_substeps)
+        env, truth = make(card.system, dt=dt, dtype="float64", **card.system_options)
+        dynamics = dynamics_of(model, integrator="dop853", substeps=_substeps(system, dt))
         params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
         for result in energy_discrepancy(env, params, truth):
             summary = result.summary()
@@ -163,17 +229,15 @@ def evaluate(env_id: str, *, states: int = 40, seed: int = 0) -> dict[str, Any]:
     """The paper's double-pendulum protocol, measured through a registered id; JSON-able.
 
     Free motion (zero action) from `states` starting states, energy discrepancies at 10 s and
-    100 s against the true twin, and the acceleration losses of a learned model.
+    100 s against the true twin, and the `losses` of a learned model.
 
     Raises:
         ConfigurationError: `env_id` is not an id of this package, or `states` < 1.
-
     """
     rows = {row.id: row for row in environments()}
     if env_id not in rows:
         raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
-    if states < 1:
-        raise ConfigurationError(f"states = {states}: expected at least 1")
+    states, seed = whole_number("states", states), seed_number(seed)
     row = rows[env_id]
     learned: Any = gymnasium.make(env_id).unwrapped
     exact: Any = gymnasium.make(f"{row.system}-v0").unwrapped
@@ -187,9 +251,7 @@ def evaluate(env_id: str, *, states: int = 40, seed: int = 0) -> dict[str, Any]:
     with learned.scope():
         env, params = learned.functional
         if row.model is not None:
-            model = params.dynamics.field
-            for name, forced in (("acceleration_loss", False), ("acceleration_loss_forced", True)):
-                report[name] = acceleration_loss(model, env.system, forced=forced)
+            report |= losses(params.dynamics.field, env.system, dt=learned.dt)
         results = energy_discrepancy(env, params, exact.functional[1], states=states, seed=seed)
     report["energy_discrepancy"] = [result.summary() for result in results]
     return report

@@ -23,6 +23,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checkpoint import load_for
+from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
@@ -30,6 +31,9 @@ from gym_lagrangian.registration import load_system
 from gym_lagrangian.systems.base import System
 
 DTYPES = ("float32", "float64")
+
+# What every environment takes beside the arguments of its system.
+COMMON_ARGUMENTS = ("checkpoint", "dt", "dtype", "integrator", "substeps", "render_mode", "device")
 
 # A state counts as a success once it has been at the goal for so long, in seconds.
 SUCCESS_TIME = 2.0
@@ -43,7 +47,6 @@ class Params(eqx.Module):
         m_bounds: (2, k) bounds between which m is drawn at reset; equal where it is fixed.
         reset_bounds: (2, 2n) bounds between which the starting state is drawn.
         dt: seconds in one step.
-
     """
 
     dynamics: Dynamics
@@ -64,7 +67,6 @@ class State(NamedTuple):
         work: Σ τᵀΔq since reset, exact because τ is constant over a step, in joules.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
-
     """
 
     x: Array
@@ -213,12 +215,11 @@ def make(
     Raises:
         ConfigurationError: an unknown name, or a value that makes no sense.
         CheckpointError: the checkpoint is damaged, or was trained for something else.
-
     """
-    if not (isinstance(dt, int | float) and math.isfinite(dt) and dt > 0):
-        raise ConfigurationError(f"dt = {dt!r}: expected a positive number of seconds")
-    if dtype not in DTYPES:
-        raise ConfigurationError(f"dtype = {dtype!r}: choose one of {', '.join(DTYPES)}")
+    dt = positive_number("dt", dt, "seconds")
+    one_of("dtype", dtype, DTYPES)
+    if substeps is not None:
+        substeps = whole_number("substeps", substeps)
     if dtype == "float64" and jnp.result_type(float) != "float64":
         raise ConfigurationError(
             'dtype = "float64" outside jax\'s x64 mode: wrap calls in jax.enable_x64(True), or '
@@ -251,7 +252,6 @@ def check_dt(dynamics: Dynamics, dt: float) -> None:
 
     Raises:
         ConfigurationError: naming both.
-
     """
     if dynamics.fixed_dt is not None and not math.isclose(dynamics.fixed_dt, dt):
         raise ConfigurationError(
@@ -276,7 +276,8 @@ def _build_system(name: str, options: dict[str, Any]) -> tuple[System, np.ndarra
     if unknown:
         raise ConfigurationError(
             f"{name} takes no argument {', '.join(map(repr, unknown))}; it takes the parameters "
-            f"{', '.join(system_class.parameters)} and the options {', '.join(known)}"
+            f"{', '.join(system_class.parameters)}, the options {', '.join(known)}, and "
+            f"{', '.join(COMMON_ARGUMENTS)}"
         )
     system = system_class(**others)
     return system, system.parameter_bounds(**parameters)

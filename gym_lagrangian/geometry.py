@@ -51,7 +51,6 @@ class Scene(NamedTuple):
         trace: the point whose path is worth drawing, or None.
         track: whether the system moves along a horizontal line, which is then drawn.
         target: a point to reach, marked, or None.
-
     """
 
     extent: Point

@@ -33,7 +33,6 @@ def solve(matrix: Array, rhs: Array, *, method: str) -> Array:
 
     Raises:
         ValueError: `method` is not one of `SOLVERS`.
-
     """
     if method == "direct":
         return _direct(matrix, rhs)

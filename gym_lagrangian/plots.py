@@ -19,7 +19,6 @@ def new_figure(width: float, height: float) -> Figure:
 
     Raises:
         MissingExtra: matplotlib is not installed; the message says how to install it.
-
     """
     try:
         from matplotlib.figure import Figure

@@ -101,7 +101,6 @@ def load_system(name: str) -> Any:
 
     Raises:
         ConfigurationError: the name is not in `SYSTEMS`.
-
     """
     return _load("system", name, SYSTEMS)
 
@@ -111,7 +110,6 @@ def load_model(name: str) -> Any:
 
     Raises:
         ConfigurationError: the name is not in `MODELS`.
-
     """
     return _load("model", name, MODELS)
 

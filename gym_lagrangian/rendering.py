@@ -69,7 +69,6 @@ class Layout:
         size: width and height of the picture in pixels.
         extent: half-width and half-height of the world, in metres (`Scene.extent`).
         gauges: number of gauges (`len(Scene.gauges)`).
-
     """
 
     size: int
@@ -130,7 +129,6 @@ class Renderer:
 
     Raises:
         ConfigurationError: a size or mode that is none of these.
-
     """
 
     def __init__(self, size: int, *, mode: str, fps: int):
@@ -167,7 +165,6 @@ class Renderer:
 
         Returns:
             A new (size, size, 3) uint8 array for ``"rgb_array"``, None for ``"human"``.
-
         """
         if self._window is not None and not self._window.is_open:
             return None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import gymnasium
 import numpy as np
 
+from gym_lagrangian.checks import seed_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import environments
 from gym_lagrangian.systems.base import System
@@ -27,7 +28,6 @@ class Trajectory(NamedTuple):
         total_reward: the return.
         diverged: whether it left the valid range.
         last_frame: the picture at the end, with the trace of the last seconds, (H, W, 3) uint8.
-
     """
 
     label: str
@@ -47,7 +47,6 @@ class Rollout(NamedTuple):
         trajectory: of the id itself.
         truth: of its exact twin; None where the id is exact.
         coordinates: names of the n coordinates with their units.
-
     """
 
     trajectory: Trajectory
@@ -82,13 +81,11 @@ def rollout(
 
     Raises:
         ConfigurationError: `env_id` is not an id of this package, or `steps` < 1.
-
     """
     rows = {row.id: row for row in environments()}
     if env_id not in rows:
         raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
-    if steps < 1:
-        raise ConfigurationError(f"steps = {steps}: expected at least 1")
+    steps, seed = whole_number("steps", steps), seed_number(seed)
     row = rows[env_id]
     trajectory, system = _follow(env_id, None, steps, seed, on_step)
     truth = None

@@ -1,7 +1,8 @@
-r"""Training: states → true accelerations → loss → gradient → optimiser, many steps a call.
+r"""Training: states → true motion → loss → gradient → optimiser, many steps a call.
 
-The loss is the mean over a batch of w Σ_i |q̈_i − q̈_i^true|, divided by the mean weight w: the
-paper's discrepancy between predicted and true ẋ, whose velocity half is exact. A jitted
+The loss is the mean over a batch of w times the model's own loss, divided by the mean weight
+w. For most models that is Σ_i |q̈_i − q̈_i^true|, the paper's discrepancy between predicted and
+true ẋ, whose velocity half is exact; a model may learn from later states instead. A jitted
 `lax.scan` runs a chunk of steps; between chunks progress is shown and state is saved. Every
 step's randomness is the seed folded with the step's number, so a run that was interrupted
 and resumed gives the same numbers as one that was not.
@@ -25,8 +26,15 @@ from jax import Array
 
 from gym_lagrangian import checkpoint
 from gym_lagrangian.checkpoint import Card, Checkpoint
+from gym_lagrangian.checks import (
+    known_arguments,
+    one_of,
+    positive_number,
+    seed_number,
+    whole_number,
+)
 from gym_lagrangian.data import FreshStates, Source, from_npz
-from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
+from gym_lagrangian.errors import CheckpointError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_model, load_system
@@ -49,7 +57,6 @@ class TrainingConfig:
         clip: largest norm of a gradient.
         seed: of the initial weights and of every batch.
         chunk: steps in one jitted call.
-
     """
 
     steps: int = 1_200_000
@@ -64,18 +71,12 @@ class TrainingConfig:
 
     def __post_init__(self):
         for name in ("steps", "batch", "chunk"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ConfigurationError(f"{name} = {value!r}: expected a whole number ≥ 1")
-        if not 0 <= self.seed < 2**32:
-            raise ConfigurationError(f"seed = {self.seed!r}: expected 0 ≤ seed < 2³²")
-        for name in ("learning_rate", "clip"):
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name} = {getattr(self, name)!r}: must be positive")
-        if self.optimiser not in OPTIMISERS:
-            raise ConfigurationError(
-                f"unknown optimiser {self.optimiser!r}; choose one of {', '.join(OPTIMISERS)}"
-            )
+            whole_number(name, getattr(self, name))
+        whole_number("warmup", self.warmup, least=0)
+        seed_number(self.seed)
+        for name in ("learning_rate", "final_learning_rate", "clip"):
+            positive_number(name, getattr(self, name))
+        one_of("optimiser", self.optimiser, OPTIMISERS)
 
     def build(self) -> optax.GradientTransformation:
         """The optimiser with its schedule."""
@@ -111,8 +112,8 @@ class _Run(NamedTuple):
 
 def loss(model: Model, source: Source, key: Array, size: int) -> Array:
     """The weighted mean discrepancy on a batch drawn with `key`."""
-    samples, qdd = source.batch(key, size)
-    errors = jax.vmap(model.loss)(samples, qdd)
+    samples, targets = source.batch(key, size)
+    errors = jax.vmap(model.loss)(samples, targets)
     return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
 
 
@@ -174,16 +175,21 @@ def train(
             with another configuration.
         TrainingDiverged: the loss became non-finite.
         ConfigurationError, DataError: bad arguments, before anything is computed.
-
     """
-    out = Path(out)
+    out = checkpoint.writable(out)
+    known_arguments(system, load_system(system), system_options or {})
     built_system = load_system(system)(**(system_options or {}))
-    model_class = load_model(model)
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
-    config = config or TrainingConfig(**model_class.training_defaults)
+    config = config or TrainingConfig(**load_model(model).training_defaults)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    fresh = model_class(built_system.embedding(conditions), key=key_model, **(model_config or {}))
-    source = FreshStates(built_system) if data is None else from_npz(data, built_system)
+    fresh = checkpoint.fresh_model(
+        model, built_system, conditions, key=key_model, **(model_config or {})
+    )
+    source: Source = (
+        FreshStates(built_system, fresh.horizon)
+        if data is None
+        else from_npz(data, built_system, fresh.horizon)
+    )
     card = Card(
         system=system,
         system_options=built_system.options,
@@ -197,6 +203,7 @@ def train(
     )
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
     run = _optimise(run, source, card, config, key_batches, out, save_every, on_progress)
+    _save_run(out, card, run)  # measuring takes a while, and may be interrupted
     card = replace(card, metrics=measure(run.model, card))
     history = np.asarray(run.history, np.float32).reshape(-1, 2)
     checkpoint.save(out, run.model, card, extra={"history": history})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.errors import ConfigurationError
@@ -20,7 +21,12 @@ def check_action(action: Any, shape: tuple[int, ...]) -> Any:
         ConfigurationError: another shape, or values that are not finite.
     """
     on_device = isinstance(action, jax.Array)
-    array = action if on_device else np.asarray(action, np.float32)
+    try:
+        array = action if on_device else np.asarray(action, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"action {action!r}: expected numbers of shape {shape} in [-1, 1]"
+        ) from error
     if array.shape != shape:
         raise ConfigurationError(
             f"action has shape {array.shape}, expected {shape} with values in [-1, 1]"
@@ -61,52 +67,73 @@ def starting_bounds(
         ConfigurationError: a state of another shape, not finite, or outside the system's
             range; bounds that are reversed; or ``state`` together with ``low`` or ``high``.
     """
-    names = ", ".join([*system.coordinates, *(f"d{name}/dt" for name in system.coordinates)])
-    default = np.asarray(params.reset_bounds, np.float64)
-
-    def vector(name: str, value: Any, *, broadcast: bool = True) -> np.ndarray:
-        what = f'options["{name}"]'
-        return _vector(what, value, 2 * system.n, names, count=count, broadcast=broadcast)
-
+    if not isinstance(options, dict):
+        raise ConfigurationError(f"options = {options!r}: expected a dict")
+    m = np.asarray(params.m_bounds)[..., 0, :]
     if "state" in options:
         if "low" in options or "high" in options:
             raise ConfigurationError('options: give "state", or "low" and "high", not both')
-        x = vector("state", options["state"], broadcast=False)
-        if not _all_in_range(system, x, np.asarray(params.m_bounds)[..., 0, :]):
-            raise ConfigurationError(
-                f'options["state"] = {x} is outside the range of {system.name}, where every '
-                "episode ends as diverged"
-            )
+        what = 'options["state"]'
+        x = starting_state(system, options["state"], m, count=count, what=what)
         return np.stack([x, x], axis=-2)
-    low = vector("low", options.get("low", default[..., 0, :]))
-    high = vector("high", options.get("high", default[..., 1, :]))
+    default = np.asarray(params.reset_bounds, np.float64)
+    low, high = (
+        _vector(f'options["{name}"]', options.get(name, default[..., i, :]), system, count)
+        for i, name in enumerate(("low", "high"))
+    )
     if np.any(low > high):
         raise ConfigurationError(f'options["low"] = {low} exceeds options["high"] = {high}')
+    for name, corner in (("low", low), ("high", high)):
+        _require_in_range(f'options["{name}"]', corner, system, m)
     return np.stack(np.broadcast_arrays(low, high), axis=-2)
 
 
-def _all_in_range(system: System, x: np.ndarray, m: np.ndarray) -> bool:
-    x, m = np.atleast_2d(x), np.atleast_2d(m)
-    count = max(len(x), len(m))
-    q, qd = np.split(np.broadcast_to(x, (count, x.shape[1])), 2, axis=1)
-    inside = jax.vmap(system.in_range)(q, qd, np.broadcast_to(m, (count, m.shape[1])))
-    return bool(np.all(np.asarray(inside)))
+def starting_state(
+    system: System,
+    state: Any,
+    m: np.ndarray,
+    *,
+    count: int | None = None,
+    what: str = "state",
+) -> np.ndarray:
+    """A state that a user gave, (2n,) or (count, 2n), checked for an episode with parameters m.
+
+    Raises:
+        ConfigurationError: another shape, not finite, or outside the system's range.
+    """
+    x = _vector(what, state, system, count, broadcast=False)
+    _require_in_range(what, x, system, m)
+    return x
+
+
+def _require_in_range(name: str, x: np.ndarray, system: System, m: np.ndarray) -> None:
+    def inside(x: Any, m: Any) -> Any:
+        return system.in_range(x[: system.n], x[system.n :], m)
+
+    rows = jnp.vectorize(inside, signature="(d),(k)->()")(x, m)
+    if not np.all(np.asarray(rows)):
+        raise ConfigurationError(
+            f"{name} = {x} is outside the range of {system.name}, where every episode ends as "
+            "diverged"
+        )
 
 
 def _vector(
-    what: str, value: Any, size: int, names: str, *, count: int | None, broadcast: bool
+    name: str, value: Any, system: System, count: int | None, *, broadcast: bool = True
 ) -> np.ndarray:
+    size = 2 * system.n
+    names = ", ".join([*system.coordinates, *(f"d{c}/dt" for c in system.coordinates)])
     try:
         array = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{what} = {value!r}: expected numbers ({names})") from error
+        raise ConfigurationError(f"{name} = {value!r}: expected numbers ({names})") from error
     if broadcast and array.shape == ():
         array = np.full(size, array)
     shapes = [(size,)] if count is None else [(size,), (count, size)]
     if array.shape not in shapes:
         raise ConfigurationError(
-            f"{what} has shape {array.shape}, expected {' or '.join(map(str, shapes))}: ({names})"
+            f"{name} has shape {array.shape}, expected {' or '.join(map(str, shapes))}: ({names})"
         )
     if not np.isfinite(array).all():
-        raise ConfigurationError(f"{what} = {array} is not finite")
+        raise ConfigurationError(f"{name} = {array} is not finite")
     return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -48,7 +49,6 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             ConfigurationError: `env` is not an environment of this package.
             CheckpointError: the checkpoint is damaged, or the model was trained for another
                 system or other parameters; the message names both.
-
         """
         RecordConstructorArgs.__init__(
             self,
@@ -58,12 +58,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             substeps=substeps,
         )
         gymnasium.Wrapper.__init__(self, env)
-        if not isinstance(env.unwrapped, LagrangianEnv):
-            raise ConfigurationError(
-                f"{env.unwrapped} is not an environment of gym_lagrangian: its dynamics cannot "
-                "be swapped"
-            )
-        self._base: LagrangianEnv = env.unwrapped
+        self._base = _base(env)
         self._integrator = integrator
         self._substeps = substeps
         self._own_dynamics = self._base.dynamics
@@ -87,13 +82,17 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             raise CheckpointError(
                 f"the model is a model of {model.embedding.system}, this is {system.name}"
             )
+        substeps = self._substeps
+        if substeps is None:
+            substeps = system.default_substeps(base.dt, learned=True)
         dynamics = dynamics_of(
             model,
             integrator=self._integrator,
-            substeps=self._substeps or system.default_substeps(base.dt, learned=True),
+            substeps=substeps,
         )
         check_dt(dynamics, base.dt)
         base.dynamics = dynamics
+        self._model = model
 
     def unwrap(self) -> gymnasium.Env:
         """The wrapped environment with its own dynamics back; this wrapper is done with it."""
@@ -103,3 +102,19 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
     def close(self) -> None:
         """Give the environment its own dynamics back and close it."""
         self.unwrap().close()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Unpickled or copied: the environment was rebuilt with its own dynamics."""
+        self.__dict__.update(state)
+        self._base = _base(self.env)
+        self._own_dynamics = self._base.dynamics
+        self.set_model(self._model)
+
+
+def _base(env: gymnasium.Env) -> LagrangianEnv:
+    base = env.unwrapped
+    if not isinstance(base, LagrangianEnv):
+        raise ConfigurationError(
+            f"{base} is not an environment of gym_lagrangian: its dynamics cannot be swapped"
+        )
+    return base

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
-from gym_lagrangian.envs.arguments import check_action, starting_bounds
+from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
 from gym_lagrangian.envs.packing import Packing
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
@@ -112,6 +112,8 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 f"render_mode = {render_mode!r}: choose one of "
                 f"{', '.join(self.metadata['render_modes'])}, or None"
             )
+        self._packed: jax.Array | None = None
+        self._key: Any = None
         self._build(
             system,
             checkpoint=checkpoint,
@@ -122,12 +124,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             substeps=substeps,
             options=options,
         )
-        self._packed: jax.Array | None = None
-        self._key: Any = None
         low, high = self._env.system.observation_bounds(np.asarray(self._params.m_bounds))
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (self._env.system.action_size,), np.float32)
-        self.metadata = {**type(self).metadata, "render_fps": round(1 / self.dt)}
+        self.metadata = {**type(self).metadata, "render_fps": max(1, round(1 / self.dt))}
         self.render_mode = render_mode
         self._render_size = render_size
         self._renderer = self._new_renderer()
@@ -147,7 +147,6 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         Raises:
             ConfigurationError: the options name a state that is not finite, of another shape
                 or outside the system's range, or bounds that are reversed.
-
         """
         super().reset(seed=seed)
         params = self._params
@@ -171,7 +170,6 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         Raises:
             ConfigurationError: the action has another shape than the action space, or holds
                 values that are not finite.
-
         """
         self._require_reset("step()")
         action = check_action(action, (self.system.action_size,))
@@ -217,21 +215,22 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
 
         Raises:
             ConfigurationError: a state that is not finite, of another shape or out of range.
-
         """
         self._require_reset("set_state()")
         with self.scope():
-            bounds = starting_bounds(self.system, self._params, {"state": state})
-            x = jnp.asarray(bounds[0], self._dtype)
-            m = jnp.asarray(self._numpy()[0].m)
-            self._packed = self._jitted.start(self._leaves, x, m)
+            m = self._numpy()[0].m
+            x = jnp.asarray(starting_state(self.system, state, m), self._dtype)
+            self._packed = self._jitted.start(self._leaves, x, jnp.asarray(m))
 
     # -- internals ----------------------------------------------------------------------------
 
     def _use(self, params: Params) -> None:
+        state = None if self._packed is None else self._numpy()[0]
         super()._use(params)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
         self._jitted = _jitted(self._structure, self._dtype, shapes)
+        if state is not None:  # an episode under way goes on, its info now of these dynamics
+            self._packed = self._jitted.observe(self._leaves, state)
 
     def _numpy(self) -> tuple[Any, Any]:
         """The current `State` and `Timestep`, NumPy arrays cut from one transferred vector."""
@@ -283,6 +282,7 @@ class _Jitted(NamedTuple):
 
     reset: Any
     start: Any
+    observe: Any
     step: Any
     packing: Packing
 
@@ -305,6 +305,10 @@ def _jitted(structure: Any, dtype: str, shapes: tuple) -> _Jitted:
         env, params = rebuild(leaves)
         return packing.pack(env.start(x, m, params), dtype)
 
+    def observe(leaves, state):
+        env, params = rebuild(leaves)
+        return packing.pack((state, env.observe(state, params)), dtype)
+
     def step(leaves, packed, action):
         env, params = rebuild(leaves)
         state, _ = packing.unpack(packed)
@@ -316,4 +320,4 @@ def _jitted(structure: Any, dtype: str, shapes: tuple) -> _Jitted:
 
     leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
     packing = Packing(jax.eval_shape(example, leaves))
-    return _Jitted(jax.jit(reset), jax.jit(start), jax.jit(step), packing)
+    return _Jitted(jax.jit(reset), jax.jit(start), jax.jit(observe), jax.jit(step), packing)

@@ -12,15 +12,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from gym_lagrangian.autoreset import Episode, advance, begin, select
-from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds
+from gym_lagrangian.checks import one_of, whole_number
+from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds, starting_state
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import Info, Params, Timestep
+from gym_lagrangian.functional import Info, Params, State, Timestep
+from gym_lagrangian.geometry import Scene
 from gym_lagrangian.registration import load_system
+from gym_lagrangian.systems.base import System
 
 OUTPUTS = ("numpy", "jax")
 
@@ -88,10 +92,8 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         device: str = "cpu",
         **options: Any,
     ):
-        if not isinstance(num_envs, int) or num_envs < 1:
-            raise ConfigurationError(f"num_envs = {num_envs!r}: expected a whole number ≥ 1")
-        if output not in OUTPUTS:
-            raise ConfigurationError(f"output = {output!r}: choose one of {', '.join(OUTPUTS)}")
+        num_envs = whole_number("num_envs", num_envs)
+        one_of("output", output, OUTPUTS)
         if render_mode not in (None, "rgb_array"):
             raise ConfigurationError(
                 f'render_mode = {render_mode!r}: a vector environment draws "rgb_array" only'
@@ -124,7 +126,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         self.render_mode = render_mode
         self.metadata = {
             "render_modes": ["rgb_array"],
-            "render_fps": round(1 / self.dt),
+            "render_fps": max(1, round(1 / self.dt)),
             "autoreset_mode": self._mode,
         }
 
@@ -142,7 +144,6 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             ConfigurationError: as `LagrangianEnv.reset`; a seed list of another length than
                 num_envs; a mask that is not a boolean array of shape (num_envs,) with at least
                 one True, or one given before the first whole reset.
-
         """
         mask = reset_mask(options, self.num_envs)
         with self.scope():
@@ -154,11 +155,11 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
             if mask is None:
                 mask = np.ones(self.num_envs, bool)
-                self._episodes, timestep = self._jitted.begin(leaves, self._keys)
+                episodes, timestep = self._jitted.begin(leaves, self._keys)
             else:
                 episodes = self._require_reset("a masked reset")._replace(key=self._keys)
-                self._episodes, timestep = self._jitted.restart(leaves, episodes, mask)
-            self._keys = self._episodes.key
+                episodes, timestep = self._jitted.restart(leaves, episodes, mask)
+            self._episodes, self._keys = episodes, episodes.key
         return self._hand_out(timestep.observation), self._infos(timestep.info, mask)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -167,13 +168,12 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         Raises:
             ConfigurationError: actions of another shape, or (unless they are jax arrays) with
                 values that are not finite.
-
         """
         episodes = self._require_reset("step()")
         actions = check_action(actions, (self.num_envs, self.system.action_size))
         with self.scope():
-            self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
-            self._keys = self._episodes.key
+            episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
+            self._episodes, self._keys = episodes, episodes.key
         infos = self._infos(timestep.info, np.ones(self.num_envs, bool))
         if self._mode == AutoresetMode.SAME_STEP:
             infos |= self._final(stepped)
@@ -199,7 +199,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         rows = (jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(self.num_envs))
         return tuple(
             renderer.draw(
-                self.system.scene(*np.split(row.x, 2), row.tau, row.m),
+                _scene(self.system, row),
                 step=int(row.steps),
                 captions=(f"{row.steps * self.dt:.2f} s",),
             )
@@ -223,15 +223,12 @@ class LagrangianVectorEnv(Shell, VectorEnv):
 
         Raises:
             ConfigurationError: a state that is not finite, of another shape or out of range.
-
         """
         episodes = self._require_reset("set_state()")
         with self.scope():
-            options = {"state": states}
-            bounds = starting_bounds(self.system, self._params, options, count=self.num_envs)
-            x = jnp.broadcast_to(
-                jnp.asarray(bounds[..., 0, :], self._dtype), episodes.state.x.shape
-            )
+            m = np.asarray(episodes.state.m)
+            x = starting_state(self.system, states, m, count=self.num_envs)
+            x = jnp.broadcast_to(jnp.asarray(x, self._dtype), episodes.state.x.shape)
             self._episodes = self._jitted.place(self._leaves, episodes, x)
 
     # -- internals ----------------------------------------------------------------------------
@@ -269,10 +266,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         chosen = [i for i, one in enumerate(seeds) if one is not None]
         if chosen:
             drawn = np.array(
-                [
-                    gymnasium.utils.seeding.np_random(seeds[i])[0].integers(2**32, dtype=np.uint32)
-                    for i in chosen
-                ]
+                [np_random(seeds[i])[0].integers(2**32, dtype=np.uint32) for i in chosen]
             )
             keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
             self._keys = self._keys.at[np.array(chosen)].set(keys)
@@ -317,6 +311,8 @@ class LagrangianVectorEnv(Shell, VectorEnv):
 
 
 class _Jitted(NamedTuple):
+    """Compiled functions over all sub-environments."""
+
     begin: Any
     restart: Any
     step: Any
@@ -365,7 +361,12 @@ def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitt
 
         return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, x)
 
-    return _Jitted(*(jax.jit(function) for function in (start, restart, step, place)))
+    return _Jitted(jax.jit(start), jax.jit(restart), jax.jit(step), jax.jit(place))
+
+
+def _scene(system: System, state: State) -> Scene:
+    q, qd = np.split(np.asarray(state.x), 2)
+    return system.scene(q, qd, np.asarray(state.tau), np.asarray(state.m))
 
 
 def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:

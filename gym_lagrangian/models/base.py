@@ -2,12 +2,15 @@ r"""What every learned model has in common.
 
 A new model is one subclass of `Model` in a file of its own and one row of
 `gym_lagrangian.registration.MODELS`. Training, checkpoints, evaluation and environments work
-on what is declared here.
+on what is declared here. A model that is an acceleration field, as most are, subclasses
+`AccelerationModel` and states only q̈.
 """
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -16,11 +19,26 @@ from jax import Array
 
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.sample import Sample
 
 
+@dataclass(frozen=True)
+class Horizon:
+    """Motion to learn from: the true states `dt`, 2 `dt` … `steps` · `dt` seconds later."""
+
+    dt: float
+    steps: int
+
+    def __post_init__(self):
+        if not (isinstance(self.dt, int | float) and math.isfinite(self.dt) and self.dt > 0):
+            raise ConfigurationError(f"dt = {self.dt!r}: expected a positive number of seconds")
+        if not isinstance(self.steps, int) or self.steps < 1:
+            raise ConfigurationError(f"steps = {self.steps!r}: expected a whole number ≥ 1")
+
+
 class Model(eqx.Module):
-    """A learned acceleration field q̈(q, q̇, τ, m).
+    """A learned motion.
 
     A subclass is constructed as ``Model(embedding, *, key, **config)`` and returns that
     `config` from the property of the same name, so that a checkpoint can rebuild it. A model
@@ -30,11 +48,13 @@ class Model(eqx.Module):
         embedding: how the model sees a state.
         conserves_energy: whether ``energy`` exists and is constant along the model's own
             unforced motion.
-
+        canonical: whether the model lives in canonical coordinates (q, p). Its constructor
+            then takes ``legendre``, the `Lagrangian` whose p = ∂L/∂q̇ these are.
     """
 
     embedding: eqx.AbstractVar[Embedding]
     conserves_energy: ClassVar[bool]
+    canonical: ClassVar[bool] = False
 
     #: Settings of `gym_lagrangian.training.TrainingConfig` that suit this model.
     training_defaults: ClassVar[dict[str, Any]] = {}
@@ -44,15 +64,36 @@ class Model(eqx.Module):
     def config(self) -> dict[str, Any]:
         """The keyword arguments, JSON-able, that rebuild this model's structure."""
 
+    @property
+    def horizon(self) -> Horizon | None:
+        """The motion that `loss` learns from; None if it learns from accelerations."""
+        return None
+
+    @abstractmethod
+    def loss(self, sample: Sample, target: Array) -> Array:
+        """What training minimises for one state, a scalar.
+
+        Arguments:
+            target: the true q̈ (n,), or the true states (steps, 2n) of `horizon`.
+        """
+
+    @abstractmethod
+    def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
+        """What an environment steps."""
+
+
+class AccelerationModel(Model):
+    """A learned acceleration field q̈(q, q̇, τ, m)."""
+
     @abstractmethod
     def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         """q̈ (n,) in rad/s² or m/s²."""
 
-    def loss(self, sample: Sample, qdd: Array) -> Array:
-        """What training minimises for one state with true acceleration `qdd`: Σ_i |q̈_i error|."""
+    def loss(self, sample: Sample, target: Array) -> Array:
+        """Σ_i |q̈_i error|, in the unit of the paper's losses."""
         predicted = self.acceleration(sample.q, sample.qd, sample.tau, sample.m)
-        return jnp.sum(jnp.abs(predicted - qdd))
+        return jnp.sum(jnp.abs(predicted - target))
 
     def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
-        """What an environment steps: this field with an integrator."""
+        """The field with an integrator."""
         return ContinuousDynamics(self, integrator, substeps)

@@ -17,17 +17,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.base import AccelerationModel
 from gym_lagrangian.models.network import Network
 
 
-class Baseline(Model):
+class Baseline(AccelerationModel):
     """An acceleration field learned by a network.
 
     Attributes:
         network: N, one output a coordinate.
         acceleration_scale: a.
-
     """
 
     conserves_energy: ClassVar[bool] = False
@@ -40,7 +39,7 @@ class Baseline(Model):
         self,
         embedding: Embedding,
         *,
-        width: int = 128,
+        width: int = 64,
         depth: int = 3,
         activation: str = "softplus",
         initialiser: str = "fan_in",

@@ -23,17 +23,16 @@ from jax import Array
 
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
-from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.base import AccelerationModel
 from gym_lagrangian.models.network import Network
 
 
-class LNN(Lagrangian, Model):
+class LNN(Lagrangian, AccelerationModel):
     """A Lagrangian learned by a network.
 
     Attributes:
         network: N, one output.
         quadratic_start: κ in kg (about a length) or kg·m² (about an angle).
-
     """
 
     mass_matrix_solver: ClassVar[str] = "damped"
@@ -62,7 +61,6 @@ class LNN(Lagrangian, Model):
                 derivatives.
             initialiser: ``"fan_in"``, or ``"paper"`` for Appendix B.
             quadratic_start: κ; zero for the paper's own network.
-
         """
         self.embedding = embedding
         self.quadratic_start = quadratic_start

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.checks import one_of, whole_number
 
 
 def _softplus(z: Array) -> tuple[Array, ...]:
@@ -102,7 +102,6 @@ class Network(eqx.Module):
         biases: one (outputs,) vector a layer.
         activation: a name in `ACTIVATIONS`.
         initialiser: the name in `INITIALISERS` that drew the first weights.
-
     """
 
     weights: tuple[Array, ...]
@@ -125,13 +124,10 @@ class Network(eqx.Module):
 
         Raises:
             ConfigurationError: an unknown activation or initialiser, or a size below 1.
-
         """
-        _one_of("activation", activation, ACTIVATIONS)
-        _one_of("initialiser", initialiser, INITIALISERS)
-        for name, size in (("width", width), ("depth", depth)):
-            if not isinstance(size, int) or size < 1:
-                raise ConfigurationError(f"{name} = {size!r}: expected a whole number ≥ 1")
+        one_of("activation", activation, ACTIVATIONS)
+        one_of("initialiser", initialiser, INITIALISERS)
+        width, depth = whole_number("width", width), whole_number("depth", depth)
         sizes = (inputs, *([width] * depth), outputs)
         self.weights = INITIALISERS[initialiser](key, sizes)
         self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
@@ -177,8 +173,3 @@ class Network(eqx.Module):
             curvature += jnp.sum(weighted[:, None, :] * tangents[None, :, :], axis=-1)
             adjoint = (adjoint * slope) @ weight
         return adjoint, curvature
-
-
-def _one_of(what: str, name: str, table: dict[str, Any]) -> None:
-    if name not in table:
-        raise ConfigurationError(f"unknown {what} {name!r}; choose one of {', '.join(table)}")

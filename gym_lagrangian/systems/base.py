@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 from jax import Array
 
+from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.geometry import Scene
@@ -32,7 +34,6 @@ class Parameter(NamedTuple):
         unit: SI unit, for messages and documentation.
         positive: whether only values > 0 make sense.
         scale: a typical magnitude, by which networks conditioned on it divide.
-
     """
 
     default: float | tuple[float, float]
@@ -58,7 +59,6 @@ class System(Lagrangian):
         q_scale, qd_scale, tau_scale: typical magnitudes (n,), by which networks divide.
         physical_options: names of the `options` that change the equation of motion.
         mass_matrix_solver: ``"direct"``: the mass matrix of physics is positive definite.
-
     """
 
     mass_matrix_solver: ClassVar[str] = "direct"
@@ -156,7 +156,6 @@ class System(Lagrangian):
 
         Raises:
             ConfigurationError: a name is not one of `parameters`.
-
         """
         names = list(self.parameters)
         for name in conditioned_on:
@@ -193,7 +192,6 @@ class System(Lagrangian):
 
         Raises:
             ConfigurationError: one of them has no single default.
-
         """
         for name in self.varying:
             if name not in conditioned_on:
@@ -216,7 +214,6 @@ class System(Lagrangian):
         Raises:
             ConfigurationError: an unknown name, a value that is not a finite number or a
                 (low, high) pair in order, or one that must be positive and is not.
-
         """
         for name in given:
             if name not in self.parameters:
@@ -231,38 +228,19 @@ class System(Lagrangian):
 
 
 def _bounds(
-    system: str, name: str, parameter: Parameter, value: float | tuple[float, float]
+    system: str, name: str, parameter: Parameter, value: float | Sequence[float]
 ) -> tuple[float, float]:
-    pair = np.asarray(value, dtype=object).ravel()
-    try:
-        numbers = [float(v) for v in pair]
-    except (TypeError, ValueError):
-        numbers = []
-    if len(numbers) not in (1, 2) or not all(map(math.isfinite, numbers)):
+    what = f"{system} parameter {name}"
+    if isinstance(value, str) or np.ndim(value) > 1 or np.size(value) not in (1, 2):
         raise ConfigurationError(
-            f"{system} parameter {name} = {value!r}: expected a finite number in "
-            f"{parameter.unit}, or a pair (low, high) to draw from at every reset"
+            f"{what} = {value!r}: expected a finite number in {parameter.unit}, or a pair "
+            "(low, high) to draw from at every reset"
         )
-    low, high = numbers[0], numbers[-1]
+    check = positive_number if parameter.positive else finite_number
+    pair = [check(what, v, parameter.unit) for v in np.atleast_1d(np.asarray(value, object))]
+    low, high = pair[0], pair[-1]
     if low > high:
         raise ConfigurationError(
-            f"{system} parameter {name} = {value!r}: the range is reversed; "
-            f"write ({high:g}, {low:g})"
-        )
-    if parameter.positive and low <= 0:
-        raise ConfigurationError(
-            f"{system} parameter {name} = {value!r}: must be positive ({parameter.unit})"
+            f"{what} = {value!r}: the range is reversed; write ({high:g}, {low:g})"
         )
     return low, high
-
-
-def positive_number(what: str, value: float, unit: str) -> float:
-    """`value` as a float, refused unless it is a finite positive number.
-
-    Raises:
-        ConfigurationError: naming `what` it is and what was found.
-
-    """
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        raise ConfigurationError(f"{what} = {value!r}: expected a positive number ({unit})")
-    return float(value)

@@ -24,10 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.geometry import Bob, Rod, Scene, Torque
 from gym_lagrangian.sample import Sample
-from gym_lagrangian.systems.base import Parameter, System, positive_number
+from gym_lagrangian.systems.base import Parameter, System
 
 ACTUATED = ("both", "shoulder", "elbow")
 
@@ -129,11 +129,7 @@ class DoublePendulum(System):
     omega_max: float = eqx.field(static=True)
 
     def __init__(self, *, actuated: str = "both", torque_max: float = 6.0, omega_max: float = 20.0):
-        if actuated not in ACTUATED:
-            raise ConfigurationError(
-                f"DoublePendulum actuated={actuated!r}: choose one of {', '.join(ACTUATED)}"
-            )
-        self.actuated = actuated
+        self.actuated = one_of("DoublePendulum actuated", actuated, ACTUATED)
         self.torque_max = positive_number("DoublePendulum torque_max", torque_max, "N·m")
         self.omega_max = positive_number("DoublePendulum omega_max", omega_max, "rad/s")
 

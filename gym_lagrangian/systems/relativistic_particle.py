@@ -30,10 +30,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.geometry import Bob, Force, Gauge, Scene
 from gym_lagrangian.sample import Sample
-from gym_lagrangian.systems.base import Parameter, System, positive_number
+from gym_lagrangian.systems.base import Parameter, System
 
 LAGRANGIANS = ("paper", "special_relativity")
 
@@ -67,7 +67,7 @@ class RelativisticParticle(System):
     | 1   | velocity v              | -1  | 1   | m/s  |
     | 2   | potential strength g    | -2  | 2   | m/s² |
 
-    The bounds are `position_max`, c and the range of g.
+    The bounds are `position_max`, c and the range of g (±max(1, |g|) where g is fixed).
 
     ## Rewards
     In [0, 1] at every step, for being near the origin and slow:
@@ -128,12 +128,7 @@ class RelativisticParticle(System):
     def __init__(
         self, *, lagrangian: str = "paper", force_max: float = 4.0, position_max: float = 20.0
     ):
-        if lagrangian not in LAGRANGIANS:
-            raise ConfigurationError(
-                f"RelativisticParticle lagrangian={lagrangian!r}: choose one of "
-                f"{', '.join(LAGRANGIANS)}"
-            )
-        self.variant = lagrangian
+        self.variant = one_of("RelativisticParticle lagrangian", lagrangian, LAGRANGIANS)
         self.force_max = positive_number("RelativisticParticle force_max", force_max, "N")
         self.position_max = positive_number("RelativisticParticle position_max", position_max, "m")
 
@@ -175,8 +170,11 @@ class RelativisticParticle(System):
         return 1
 
     def observation_bounds(self, m_bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """±`position_max`, ±c and the range of g."""
+        """±`position_max`, ±c, and the range of g, or ±max(1, |g|) where g is fixed."""
         (_, _, g_low), (_, c, g_high) = m_bounds
+        if g_low == g_high:  # a box of no width cannot be rescaled
+            g_high = max(1.0, abs(g_high))
+            g_low = -g_high
         low = np.array([-self.position_max, -c, g_low], np.float32)
         high = np.array([self.position_max, c, g_high], np.float32)
         return low, high
@@ -210,7 +208,7 @@ class RelativisticParticle(System):
         return state._replace(tau=jnp.where(forced, tau, 0.0))
 
     def protocol_sample(self, key: Array) -> Sample:
-        """Q ~ U(−10, 10), v = 0.99999 tanh(2 N(0, 1)), g = 10 N(0, 1), weight 1 + γ(v)."""
+        """q ~ U(−10, 10), v = 0.99999 tanh(2 N(0, 1)), g = 10 N(0, 1), weight 1 + γ(v)."""
         key_q, key_v, key_g = jax.random.split(key, 3)
         q = jax.random.uniform(key_q, (1,), minval=-10.0, maxval=10.0)
         qd = 0.99999 * jnp.tanh(2.0 * jax.random.normal(key_v, (1,)))
@@ -219,7 +217,7 @@ class RelativisticParticle(System):
         return Sample(q, qd, jnp.zeros_like(q), m, weight)
 
     def evaluation_sample(self, key: Array) -> Sample:
-        """Q ~ U(−10, 10), v ~ U(−0.99, 0.99), g = 10 N(0, 1), no forces."""
+        """q ~ U(−10, 10), v ~ U(−0.99, 0.99), g = 10 N(0, 1), no forces."""
         key_state, key_qd = jax.random.split(key)
         qd = jax.random.uniform(key_qd, (1,), minval=-0.99, maxval=0.99)
         return self.protocol_sample(key_state)._replace(qd=qd)

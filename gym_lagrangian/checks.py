@@ -1,0 +1,90 @@
+"""Checks of what users hand in: each returns the value in its own type, or says what is wrong."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from gym_lagrangian.errors import ConfigurationError
+
+
+def finite_number(what: str, value: Any, unit: str) -> float:
+    """`value` as a float.
+
+    Raises:
+        ConfigurationError: not a finite number.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ConfigurationError(f"{what} = {value!r}: expected a finite number ({unit})")
+    return float(value)
+
+
+def positive_number(what: str, value: Any, unit: str = "") -> float:
+    """`value` as a float.
+
+    Raises:
+        ConfigurationError: not a finite positive number.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        in_unit = f" ({unit})" if unit else ""
+        raise ConfigurationError(f"{what} = {value!r}: expected a positive number{in_unit}")
+    return float(value)
+
+
+def whole_number(what: str, value: Any, *, least: int = 1) -> int:
+    """`value` as an int.
+
+    Raises:
+        ConfigurationError: not a whole number of at least `least`.
+    """
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or value < least:
+        raise ConfigurationError(f"{what} = {value!r}: expected a whole number of at least {least}")
+    return int(value)
+
+
+def seed_number(value: Any) -> int:
+    """`value` as an int.
+
+    Raises:
+        ConfigurationError: not a whole number from 0 to 2³² − 1.
+    """
+    seed = whole_number("seed", value, least=0)
+    if seed >= 2**32:
+        raise ConfigurationError(f"seed = {seed}: expected a whole number below 2³²")
+    return seed
+
+
+def one_of(what: str, value: Any, choices: Iterable[str]) -> str:
+    """`value`, one of the choices.
+
+    Raises:
+        ConfigurationError: it is not; the message lists them.
+    """
+    choices = tuple(choices)
+    if not isinstance(value, str) or value not in choices:
+        raise ConfigurationError(f"{what} = {value!r}: choose one of {', '.join(choices)}")
+    return value
+
+
+def known_arguments(what: str, function: Callable, given: Iterable[str]) -> None:
+    """Refuse keyword arguments that a constructor does not take.
+
+    Raises:
+        ConfigurationError: naming the unknown ones and the valid ones.
+    """
+    known = [name for name in inspect.signature(function).parameters if name not in _SUPPLIED]
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise ConfigurationError(
+            f"{what} takes no argument {', '.join(map(repr, unknown))}; it takes {', '.join(known)}"
+        )
+
+
+# What a model's constructor is given by the package, not by the user.
+_SUPPLIED = ("self", "key", "embedding", "legendre")

@@ -1,0 +1,91 @@
+r"""What the Hamiltonian networks share: a learned H(q, p, m) and Hamilton's equations.
+
+    H(q, p, m) = N(x(q, p, m)) + ½ κ |p|²,    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ
+
+so that dH/dt = (∂H/∂p)ᵀ τ, whatever N is: H is conserved where τ = 0. The fixed second term,
+like the LNN's, starts training at the motion of a free particle of mass 1/κ.
+
+What p is of a state (q, q̇) is for the subclass to say, as a pair of maps `momentum` and
+`velocity`. With M = ∂p/∂q̇, training minimises
+
+    Σ_i |∂H/∂p − q̇|_i + Σ_i |M⁻¹ (dp/dt − ṗ_true)|_i,    ṗ_true = (∂p/∂q) q̇ + M q̈_true,
+
+both halves of the discrepancy of ẋ = (q̇, q̈), from first derivatives of N alone.
+
+Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019).
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gym_lagrangian.dynamics import Dynamics, PhaseSpaceDynamics
+from gym_lagrangian.linear import solve
+from gym_lagrangian.models.base import AccelerationModel
+from gym_lagrangian.models.network import Network
+from gym_lagrangian.sample import Sample
+
+
+class HamiltonianModel(AccelerationModel):
+    """A Hamiltonian learned by a network, in coordinates (q, p) that the subclass chooses.
+
+    Attributes:
+        network: N, one output.
+        quadratic_start: κ in 1/kg (about a length) or 1/(kg·m²) (about an angle), where p is
+            a momentum.
+    """
+
+    conserves_energy: ClassVar[bool] = True
+
+    network: eqx.AbstractVar[Network]
+    quadratic_start: eqx.AbstractVar[float]
+
+    @abstractmethod
+    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+        """The momentum p (n,) of a state."""
+
+    @abstractmethod
+    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+        """q̇ (n,), the inverse of `momentum`."""
+
+    @abstractmethod
+    def scaled(self, p: Array) -> Array:
+        """The momentum in numbers of order one, for the network."""
+
+    def hamiltonian(self, q: Array, p: Array, m: Array) -> Array:
+        """H(q, p, m), a scalar."""
+        embedding = self.embedding
+        x = [embedding.coordinates(q), self.scaled(p), embedding.parameters(m)]
+        return self.network(jnp.concatenate(x))[0] + 0.5 * self.quadratic_start * jnp.sum(p**2)
+
+    def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
+        """Hamilton's equations: (dq/dt, dp/dt)."""
+        dH_dq, dH_dp = jax.grad(self.hamiltonian, argnums=(0, 1))(q, p, m)
+        return dH_dp, tau - dH_dq
+
+    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+        """H at the state (q, q̇)."""
+        return self.hamiltonian(q, self.momentum(q, qd, m), m)
+
+    def loss(self, sample: Sample, target: Array) -> Array:
+        """The discrepancy of (q̇, q̈) named above, for the true q̈."""
+        q, qd, m = sample.q, sample.qd, sample.m
+        p, true_rate = jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
+        velocity, rate = self.hamilton(q, p, sample.tau, m)
+        mass_matrix = jax.jacfwd(self.momentum, argnums=1)(q, qd, m)
+        error = solve(mass_matrix, rate - true_rate, method="direct")
+        return jnp.sum(jnp.abs(velocity - qd)) + jnp.sum(jnp.abs(error))
+
+    def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
+        """Hamilton's equations, with `momentum` and `velocity` at the two ends of a step."""
+        return PhaseSpaceDynamics(self, integrator, substeps)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {**self.network.config, "quadratic_start": self.quadratic_start}

@@ -1,0 +1,96 @@
+r"""Hamiltonian neural network in canonical coordinates.
+
+The network is H(q, p, m) of `gym_lagrangian.models.hamiltonian`, with p the canonical
+momentum. It has to be told what p is: the Legendre map p = ∂L/∂q̇ of the true Lagrangian and
+its inverse stand at both ends of every step. That is knowledge of the system that the LNN
+does without, and the reason for Lagrangian networks where it is not to be had; of H itself, and
+so of the motion, the network is told nothing.
+
+Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019), as compared in
+Cranmer et al., "Lagrangian Neural Networks" (2020), section 5.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+from jax import Array
+
+from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.mechanics import Lagrangian
+from gym_lagrangian.models.hamiltonian import HamiltonianModel
+from gym_lagrangian.models.network import Network
+
+
+class HNN(HamiltonianModel):
+    """A Hamiltonian of canonical coordinates, learned by a network.
+
+    Attributes:
+        legendre: the Lagrangian whose momenta are p.
+        momentum_scale: a typical momentum in kg·m/s or kg·m²/s, by which p is divided.
+    """
+
+    canonical: ClassVar[bool] = True
+
+    network: Network
+    embedding: Embedding
+    legendre: Lagrangian
+    quadratic_start: float = eqx.field(static=True)
+    momentum_scale: float = eqx.field(static=True)
+
+    def __init__(
+        self,
+        embedding: Embedding,
+        *,
+        legendre: Lagrangian,
+        width: int = 64,
+        depth: int = 3,
+        activation: str = "softplus",
+        initialiser: str = "fan_in",
+        quadratic_start: float = 1.0,
+        momentum_scale: float = 10.0,
+        key: Array,
+    ):
+        """Random weights.
+
+        Arguments:
+            legendre: the system; not part of `config`, a checkpoint knows its system.
+            width, depth, activation, initialiser: as for `LNN`.
+            quadratic_start, momentum_scale: as above.
+        """
+        self.embedding = embedding
+        self.legendre = legendre
+        self.quadratic_start = quadratic_start
+        self.momentum_scale = momentum_scale
+        self.network = Network(
+            embedding.size,
+            1,
+            width=width,
+            depth=depth,
+            activation=activation,
+            initialiser=initialiser,
+            key=key,
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return {**super().config, "momentum_scale": self.momentum_scale}
+
+    def scaled(self, p: Array) -> Array:
+        return p / self.momentum_scale
+
+    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+        """The true canonical momentum ∂L/∂q̇."""
+        return self.legendre.momentum(q, qd, m)
+
+    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+        """The true velocity of a canonical momentum."""
+        return self.legendre.velocity(q, p, m, qd_guess)
+
+    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+        """d²q/dt² along the model's own motion: ∂H/∂p, differentiated along (dq/dt, dp/dt)."""
+        p = self.momentum(q, qd, m)
+        rates = self.hamilton(q, p, tau, m)
+        return jax.jvp(lambda q, p: self.hamilton(q, p, tau, m)[0], (q, p), rates)[1]

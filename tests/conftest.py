@@ -1,0 +1,55 @@
+"""What several test files share: small stand-ins for the shipped checkpoints."""
+
+import os
+
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+import jax
+import pytest
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.registration import load_model, load_system
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(tmp_path_factory):
+    """Write the checkpoint of an untrained model and return its path.
+
+    The weights are random and small, so that an LNN's mass matrix stays close to that of its
+    quadratic start: regular, so that its own energy is conserved.
+    """
+    folder = tmp_path_factory.mktemp("checkpoints")
+
+    def make(system: str, model: str, *, seed: int = 0, **config) -> str:
+        built = load_system(system)()
+        config = {"width": 8, "depth": 2} | config
+        if model == "LNN":
+            config = {"quadratic_start": 1.0} | config
+        key = jax.random.key(seed)
+        fresh = load_model(model)(built.embedding(built.varying), key=key, **config)
+        small = jax.tree.map(lambda leaf: 0.2 * leaf, fresh)
+        card = checkpoint.Card(
+            system=system,
+            system_options=built.options,
+            parameters=built.fixed_parameters(built.varying),
+            conditioned_on=built.varying,
+            model=model,
+            model_config=fresh.config,
+        )
+        path = folder / f"{system}{model}-{len(list(folder.iterdir()))}.safetensors"
+        checkpoint.save(path, small, card)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def lnn_checkpoint(make_checkpoint) -> str:
+    """Path of a small LNN of the default double pendulum."""
+    return make_checkpoint("DoublePendulum", "LNN")
+
+
+@pytest.fixture(scope="session")
+def baseline_checkpoint(make_checkpoint) -> str:
+    """Path of a small Baseline of the default double pendulum."""
+    return make_checkpoint("DoublePendulum", "Baseline")

@@ -1,0 +1,346 @@
+"""Checkpoints: what is saved comes back, and whatever else is refused in words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import numpy as np
+import pytest
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.checkpoint import Card, check_fits, load, load_for, save
+from gym_lagrangian.errors import CheckpointError
+from gym_lagrangian.models import LNN
+from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
+
+CONFIG = {"width": 4, "depth": 2, "activation": "tanh"}
+
+
+def card_for(system, model, conditioned_on=()):
+    return Card(
+        system=system.name,
+        system_options=system.options,
+        parameters=system.fixed_parameters(conditioned_on),
+        conditioned_on=conditioned_on,
+        model=type(model).__name__,
+        model_config=model.config,
+        training={"seed": 5, "steps": 10, "learning_rate": 0.01},
+        data="ten states from a friend",
+        metrics={"acceleration_loss": 0.25, "energy_discrepancy_100s": {"mean": 0.125}},
+        package_version="0.1.0",
+    )
+
+
+@pytest.fixture(scope="module")
+def pendulum():
+    """A model of the default double pendulum, with weights that no seed draws, and its card."""
+    system = DoublePendulum()
+    model = LNN(system.embedding(), key=jax.random.key(0), **CONFIG)
+    model = jax.tree.map(lambda a: a + 0.125, model)
+    return model, card_for(system, model)
+
+
+@pytest.fixture(scope="module")
+def particle():
+    """The same of the relativistic particle, conditioned on g."""
+    system = RelativisticParticle()
+    model = LNN(system.embedding(("g",)), key=jax.random.key(1), **CONFIG)
+    return model, card_for(system, model, ("g",))
+
+
+@pytest.fixture
+def saved(pendulum, tmp_path):
+    """The path of a good checkpoint, alone in its folder."""
+    path = tmp_path / "good.safetensors"
+    save(path, *pendulum)
+    return path
+
+
+def files(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+# -- there and back -------------------------------------------------------------------------
+
+
+def test_round_trip(pendulum, tmp_path):
+    model, card = pendulum
+    path = tmp_path / "new" / "folder" / "model.safetensors"
+    extra = {"history": np.arange(6.0).reshape(3, 2), "count": np.array(7)}
+    digest = save(path, model, card, extra=extra)
+    found = load(path)
+    assert eqx.tree_equal(found.model, model)
+    assert found.card == card
+    assert found.sha256 == digest
+    assert found.extra.keys() == extra.keys()
+    for name, array in extra.items():
+        np.testing.assert_array_equal(found.extra[name], array)
+    assert files(path.parent) == ["model.safetensors"]
+
+
+def test_round_trip_of_a_conditioned_model(particle, tmp_path):
+    model, card = particle
+    path = tmp_path / "particle.safetensors"
+    save(path, model, card)
+    found = load(str(path))
+    assert eqx.tree_equal(found.model, model)
+    assert found.card == card
+    assert found.card.conditioned_on == ("g",)
+    assert found.model.embedding == model.embedding
+
+
+def test_the_file_is_plain_safetensors(saved, pendulum):
+    """Readable without this package: arrays under their paths, one JSON document."""
+    model, card = pendulum
+    with safe_open(str(saved), framework="numpy") as file:
+        names = set(file.keys())
+        weight = file.get_tensor("model.network.weights.0")
+        document = json.loads(file.metadata()["gym_lagrangian"])
+    kinds = [f"model.network.{kind}.{i}" for kind in ("weights", "biases") for i in range(3)]
+    assert names == set(kinds)
+    np.testing.assert_array_equal(weight, model.network.weights[0])
+    assert document["card"]["metrics"] == card.metrics
+    assert document["card"]["training"]["seed"] == 5
+
+
+def test_the_hash_depends_on_weights_and_on_card(pendulum, tmp_path):
+    model, card = pendulum
+    path = tmp_path / "model.safetensors"
+    digests = [
+        save(path, model, card),
+        save(path, model, card),
+        save(path, jax.tree.map(lambda a: a * 1.001, model), card),
+        save(path, model, replace(card, data="eleven states")),
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_saving_replaces_an_older_file(saved, pendulum):
+    model, card = pendulum
+    save(saved, model, replace(card, data="newer"))
+    assert load(saved).card.data == "newer"
+
+
+def test_shipped_checkpoints_load_by_name():
+    for name in checkpoint.shipped():
+        assert load(name).card.system in name
+
+
+# -- what is not a good checkpoint ----------------------------------------------------------
+
+
+def rewrite_header(path, old, new):
+    """Edit the JSON header by hand, all lengths kept valid."""
+    assert len(old) == len(new)
+    data = path.read_bytes()
+    assert data.count(old) == 1
+    path.write_bytes(data.replace(old, new))
+
+
+def flip(path, position):
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def foreign(path, metadata=None):
+    save_file({"layer.weight": np.ones((2, 2), np.float32)}, path, metadata=metadata)
+
+
+def claim(document):
+    return lambda path: foreign(path, {"gym_lagrangian": json.dumps(document)})
+
+
+def pickled(path):
+    import pickle
+
+    path.write_bytes(pickle.dumps({"weights": [1.0, 2.0]}))
+
+
+DAMAGE = {
+    "truncated": (lambda p: p.write_bytes(p.read_bytes()[:-7]), "truncated"),
+    "header cut": (lambda p: p.write_bytes(p.read_bytes()[:50]), "truncated"),
+    "empty": (lambda p: p.write_bytes(b""), "truncated"),
+    "random": (lambda p: p.write_bytes(np.random.default_rng(1).bytes(2000)), "not a readable"),
+    "pickle": (pickled, "not a readable"),
+    "appended": (lambda p: p.write_bytes(p.read_bytes() + b"more"), "not a readable"),
+    "metric": (
+        lambda p: rewrite_header(
+            p, rb"\"acceleration_loss\": 0.25", rb"\"acceleration_loss\": 0.01"
+        ),
+        "SHA-256.*edited",
+    ),
+    "seed": (lambda p: rewrite_header(p, rb"\"seed\": 5", rb"\"seed\": 6"), "SHA-256.*edited"),
+    "options": (
+        lambda p: rewrite_header(p, rb"\"torque_max\": 6.0", rb"\"torque_max\": 7.0"),
+        "SHA-256.*edited",
+    ),
+    "weight": (lambda p: flip(p, -1), "SHA-256.*edited or damaged"),
+    "foreign": (foreign, "without a gym_lagrangian header"),
+    "foreign metadata": (lambda p: foreign(p, {"format": "pt"}), "without a gym_lagrangian"),
+    "no json": (lambda p: foreign(p, {"gym_lagrangian": "{"}), "without a gym_lagrangian"),
+    "json null": (claim(None), "without a gym_lagrangian"),
+    "json list": (claim([1]), "without a gym_lagrangian"),
+    "no card": (claim({"format": 1}), "without a gym_lagrangian"),
+    "no hash": (claim({"format": 1, "card": {}}), "SHA-256"),
+    "newer": (claim({"format": 99, "card": {}}), "format 99.*upgrade"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damaged_and_foreign_files_are_refused(kind, saved):
+    damage, message = DAMAGE[kind]
+    load(saved)
+    damage(saved)
+    with pytest.raises(CheckpointError, match=rf"good\.safetensors.*{message}"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"system": "TriplePendulum"}, "TriplePendulum"),
+        ({"model": "Transformer"}, "Transformer"),
+        ({"system_options": {"actuated": "wrist"}}, "wrist"),
+        ({"system_options": {"wrists": 2}}, "wrists"),
+        ({"model_config": CONFIG | {"width": 5}}, "holds arrays"),
+        ({"model_config": CONFIG | {"heads": 2}}, "heads"),
+        ({"conditioned_on": ("charge",)}, "charge"),
+    ],
+    ids=str,
+)
+def test_a_card_that_does_not_describe_the_weights(change, message, pendulum, tmp_path):
+    model, card = pendulum
+    path = tmp_path / "odd.safetensors"
+    save(path, model, replace(card, **change))
+    with pytest.raises(CheckpointError, match=rf"odd\.safetensors(?s:.*){message}"):
+        load(path)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no checkpoint .*nothing\.safetensors"):
+        load(tmp_path / "nothing.safetensors")
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(CheckpointError, match=r"no checkpoint .*folder\.safetensors"):
+        load(tmp_path / "folder.safetensors")
+
+
+def test_unknown_name_lists_the_shipped_ones():
+    with pytest.raises(CheckpointError, match="no checkpoint 'TriplePendulumLNN'") as caught:
+        load("TriplePendulumLNN")
+    expected = checkpoint.shipped() or ("(none)",)
+    assert all(name in str(caught.value) for name in expected)
+
+
+# -- saving does no harm --------------------------------------------------------------------
+
+
+def half_way(error):
+    def save_half(tensors, path, metadata=None):
+        Path(path).write_bytes(b"half a checkpoint")
+        raise error
+
+    return save_half
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (OSError(28, "No space left on device"), CheckpointError),
+        (SafetensorError("I/O error: No space left on device (os error 28)"), CheckpointError),
+        (KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=lambda x: getattr(x, "__name__", type(x).__name__),
+)
+def test_a_failing_save_leaves_the_old_file(error, raised, saved, pendulum, monkeypatch):
+    before = saved.read_bytes()
+    monkeypatch.setattr(checkpoint, "save_file", half_way(error))
+    with pytest.raises(raised, match="good.*No space" if raised is CheckpointError else None):
+        save(saved, *pendulum)
+    assert saved.read_bytes() == before
+    assert files(saved.parent) == ["good.safetensors"]
+
+
+def test_a_full_disk_leaves_the_old_file(saved, pendulum):
+    """Not by patching: the system refuses to write files longer than 100 bytes."""
+    resource = pytest.importorskip("resource")
+    before = saved.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    caught = None
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+        save(saved, *pendulum)
+    except Exception as error:
+        caught = error
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert saved.read_bytes() == before
+    assert files(saved.parent) == ["good.safetensors"]
+    assert isinstance(caught, CheckpointError), caught
+
+
+def test_a_folder_that_cannot_be_written(pendulum, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    for path in (tmp_path / "file" / "m.safetensors", Path("/proc/nowhere/m.safetensors")):
+        with pytest.raises(CheckpointError, match=r"cannot write .*m\.safetensors"):
+            save(path, *pendulum)
+    assert (tmp_path / "file").read_text() == "not a folder"
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model", "model.safetensors.part"])
+def test_wrong_suffix(name, pendulum, tmp_path):
+    with pytest.raises(CheckpointError, match=r"must end in \.safetensors"):
+        save(tmp_path / name, *pendulum)
+    assert files(tmp_path) == []
+
+
+# -- a model in place of a system -----------------------------------------------------------
+
+
+def test_a_fitting_model_is_accepted(saved, pendulum, particle):
+    system = DoublePendulum()
+    assert load_for(saved, system, system.parameter_bounds()).card == pendulum[1]
+    # Who pulls and how hard is not part of the unforced physics.
+    for other in (DoublePendulum(actuated="elbow"), DoublePendulum(torque_max=2.0)):
+        check_fits(pendulum[1], other, other.parameter_bounds(), what="it")
+    particles = RelativisticParticle()
+    for g in (0.7, (-1.0, 5.0)):
+        check_fits(particle[1], particles, particles.parameter_bounds(g=g), what="it")
+
+
+@pytest.mark.parametrize(
+    ("which", "system", "parameters", "message"),
+    [
+        ("pendulum", RelativisticParticle(), {}, "DoublePendulum.*RelativisticParticle"),
+        ("particle", DoublePendulum(), {}, "RelativisticParticle.*DoublePendulum"),
+        (
+            "particle",
+            RelativisticParticle(lagrangian="special_relativity"),
+            {},
+            "lagrangian.*'paper'.*'special_relativity'",
+        ),
+        ("pendulum", DoublePendulum(), {"m1": 2.0}, r"m1 = 1\.0.*2\.0"),
+        ("pendulum", DoublePendulum(), {"g": 1.6}, r"g = 9\.8.*1\.6"),
+        ("pendulum", DoublePendulum(), {"l2": (0.5, 1.5)}, r"l2 = 1\.0.*0\.5.*1\.5"),
+        ("pendulum", DoublePendulum(), {"l2": (1.0, 1.5)}, r"l2 = 1\.0.*1\.0.*1\.5"),
+        ("particle", RelativisticParticle(), {"c": 2.0}, r"c = 1\.0.*2\.0"),
+    ],
+)
+def test_a_model_of_something_else_is_refused(
+    which, system, parameters, message, request, tmp_path
+):
+    model, card = request.getfixturevalue(which)
+    bounds = system.parameter_bounds(**parameters)
+    with pytest.raises(CheckpointError, match=f"the thing .*{message}"):
+        check_fits(card, system, bounds, what="the thing")
+    path = tmp_path / "theirs.safetensors"
+    save(path, model, card)
+    with pytest.raises(CheckpointError, match=rf"theirs\.safetensors.*{message}"):
+        load_for(path, system, bounds)

@@ -1,0 +1,254 @@
+"""The command line: exit status, messages, and the files that it leaves."""
+
+import json
+
+import pytest
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.cli import main
+from gym_lagrangian.registration import environments
+
+PNG = b"\x89PNG\r\n\x1a\n"
+IDS = [row.id for row in environments()]
+LEARNED = [row.id for row in environments() if row.model is not None]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Default outputs go to the working directory: make it a scratch one."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def refused(capsys):
+    """Assert that a command ends with status 2 and one line that says why."""
+
+    def check(arguments, *words):
+        assert main(arguments) == 2
+        error = capsys.readouterr().err
+        lines = [line for line in error.splitlines() if line.startswith("gym-lagrangian: ")]
+        assert len(lines) == 1
+        assert "Traceback" not in error
+        for word in words:
+            assert word in lines[0]
+
+    return check
+
+
+@pytest.fixture
+def usage_error(capsys):
+    """Assert that the parser refuses a command, with status 2 and what it would take."""
+
+    def check(arguments, *words):
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 2
+        error = capsys.readouterr().err
+        for word in words:
+            assert word in error
+
+    return check
+
+
+class TestUsage:
+    def test_command_is_required(self, usage_error):
+        usage_error([], "COMMAND")
+        usage_error(["dance"], "dance", "rollout")
+
+    @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["rollout", "--help"]])
+    def test_help(self, arguments, capsys):
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 0
+        assert "usage: gym-lagrangian" in capsys.readouterr().out
+
+
+class TestList:
+    def test_every_id_with_its_checkpoint(self, capsys):
+        assert main(["list"]) == 0
+        lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+        assert lines.keys() >= set(IDS)
+        for row in environments():
+            if row.model is None:
+                assert "exact" in lines[row.id]
+            else:
+                found = checkpoint.load(row.kwargs["checkpoint"])
+                assert found.sha256[:16] in lines[row.id]
+                loss = found.card.metrics["acceleration_loss"]
+                assert f"{loss:.4f}" in lines[row.id]
+
+
+class TestRollout:
+    def test_exact_id(self, tmp_path, capsys):
+        out = tmp_path / "deep" / "pictures"
+        arguments = ["rollout", "DoublePendulum-v0", "--steps", "6", "--seed", "4"]
+        assert main([*arguments, "--out", str(out)]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        header, row, picture = printed
+        assert header.split()[:2] == ["id", "return"]
+        name, total, drift, percent, *_, steps = row.split()
+        assert name == "DoublePendulum-v0"
+        assert 0 <= float(total) <= 6
+        assert abs(float(drift)) < 1e-6
+        assert percent == "%"
+        assert steps == "6"
+        path = out / "DoublePendulum-v0-seed4.png"
+        assert str(path) in picture
+        assert path.read_bytes().startswith(PNG)
+        assert [p.name for p in out.iterdir()] == [path.name]
+
+    @pytest.mark.parametrize("env_id", LEARNED)
+    def test_learned_id_beside_its_true_twin(self, env_id, tmp_path, capsys):
+        arguments = ["rollout", env_id, "--steps", "6", "--out", str(tmp_path)]
+        assert main(arguments) == 0
+        _, learned, exact, parting, _ = capsys.readouterr().out.splitlines()
+        assert learned.startswith(f"{env_id} ")
+        assert exact.startswith("DoublePendulum-v0 ")
+        assert parting.startswith("they part ")
+        assert (tmp_path / f"{env_id}-seed0.png").read_bytes().startswith(PNG)
+
+    def test_bad_input(self, refused, tmp_path):
+        refused(["rollout", "DoublePendulumXYZ-v0"], "unknown id 'DoublePendulumXYZ-v0'", *IDS)
+        refused(["rollout", "CartPole-v1"], "unknown id 'CartPole-v1'", *IDS)
+        refused(
+            ["rollout", IDS[0], "--steps", "0"], "steps = 0: expected a whole number of at least 1"
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    def test_negative_seed(self, refused):
+        refused(["rollout", IDS[0], "--steps", "1", "--seed", "-1"], "seed", "-1")
+
+    def test_output_that_cannot_be_written(self, refused, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        arguments = ["rollout", "DoublePendulum-v0", "--steps", "1", "--out"]
+        refused([*arguments, str(tmp_path / "file")], "cannot write")
+        assert (tmp_path / "file").read_text() == "in the way"
+
+    def test_not_a_number(self, usage_error):
+        usage_error(["rollout", IDS[0], "--steps", "many"], "--steps", "many")
+
+
+class TestEvaluate:
+    def test_bad_input(self, refused, tmp_path):
+        refused(["evaluate", "DoublePendulumXYZ-v0"], "unknown id 'DoublePendulumXYZ-v0'", *IDS)
+        refused(
+            ["evaluate", IDS[0], "--states", "0"],
+            "states = 0: expected a whole number of at least 1",
+        )
+        assert list(tmp_path.iterdir()) == []
+
+    def test_seed_out_of_range(self, refused):
+        arguments = ["evaluate", "RelativisticParticle-v0", "--states", "1", "--seed"]
+        refused([*arguments, str(2**70)], "seed", str(2**70))
+
+
+# A model of a few weights, so that what takes time is compiling, once for all of these tests.
+TINY = ["train", "DoublePendulum", "Baseline", "--optimiser", "adam", "--batch", "2"]
+TINY += ["--model-option", "width=2", "--model-option", "depth=1", "--steps", "1000"]
+
+
+@pytest.fixture
+def cheap_measure(monkeypatch):
+    """Measuring takes minutes and has tests of its own."""
+    monkeypatch.setattr("gym_lagrangian.training.measure", lambda model, card: {"loss": 0.25})
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """Ctrl-C as soon as the first progress is shown, which is half-way."""
+
+    def stop(self, *_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tqdm.tqdm.set_postfix_str", stop)
+        yield patch
+
+
+@pytest.mark.usefixtures("cheap_measure")
+class TestTrain:
+    def test_writes_a_checkpoint_and_refuses_to_replace_it(self, tmp_path, capsys, refused):
+        out = tmp_path / "models" / "tiny.safetensors"
+        assert main([*TINY, "--out", str(out)]) == 0
+        printed = capsys.readouterr().out
+        found = checkpoint.load(out)
+        assert f"written: {out} (SHA-256 {found.sha256[:16]})" in printed
+        assert json.loads(printed[printed.index("{") :]) == {"loss": 0.25}
+        assert found.card.system == "DoublePendulum"
+        assert found.card.model == "Baseline"
+        assert found.card.model_config["width"] == 2
+        training = found.card.training
+        assert (training["steps"], training["batch"], training["optimiser"]) == (1000, 2, "adam")
+        assert [path.name for path in out.parent.iterdir()] == [out.name]
+
+        before = out.read_bytes()
+        refused([*TINY, "--out", str(out)], f"'{out}' exists", "resume", "overwrite")
+        assert out.read_bytes() == before
+        assert main([*TINY, "--out", str(out), "--overwrite"]) == 0
+        assert out.read_bytes() == before
+
+    def test_ctrl_c_saves_and_resume_gives_what_an_uninterrupted_run_gives(
+        self, tmp_path, capsys, refused, interrupted
+    ):
+        whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+        unfinished = tmp_path / "parts.resume.safetensors"
+        assert main([*TINY, "--out", str(parts)]) == 130
+        assert f"saved {unfinished}; go on with --resume" in capsys.readouterr().err
+        assert checkpoint.load(unfinished).card.metrics == {"step": 500}
+        assert not parts.exists()
+
+        refused([*TINY, "--out", str(parts)], f"'{unfinished}' exists", "resume")
+        other = [*TINY, "--seed", "7", "--out", str(parts), "--resume"]
+        refused(other, "started with another configuration", "seed")
+
+        interrupted.undo()
+        assert main([*TINY, "--out", str(parts), "--resume"]) == 0
+        assert not unfinished.exists()
+        assert main([*TINY, "--out", str(whole)]) == 0
+        assert checkpoint.load(parts).sha256 == checkpoint.load(whole).sha256
+
+    def test_ctrl_c_while_measuring_loses_nothing(self, tmp_path, capsys, monkeypatch):
+        def stop(model, card):
+            raise KeyboardInterrupt
+
+        out = tmp_path / "tiny.safetensors"
+        with monkeypatch.context() as patch:
+            patch.setattr("gym_lagrangian.training.measure", stop)
+            assert main([*TINY, "--out", str(out)]) == 130
+        assert "go on with --resume" in capsys.readouterr().err
+        assert main([*TINY, "--out", str(out), "--resume"]) == 0
+        assert out.exists()
+
+    def test_default_output_and_names(self, usage_error):
+        usage_error(["train", "TriplePendulum", "LNN"], "TriplePendulum", "DoublePendulum")
+        usage_error(["train", "DoublePendulum", "GPT"], "GPT", "LNN", "Baseline")
+        usage_error(["train", "DoublePendulum", "LNN", "--optimiser", "sgd"], "muon", "adam")
+        usage_error([*TINY, "--model-option", "width"], "'width': expected NAME=VALUE")
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--resume"], ["nothing to resume", "DoublePendulumBaseline.resume.safetensors"]),
+            (["--steps", "0"], ["steps = 0: expected a whole number"]),
+            (["--batch", "-1"], ["batch = -1: expected a whole number"]),
+            (["--seed", "-1"], ["seed = -1"]),
+            (["--learning-rate", "-0.1"], ["learning_rate = -0.1: expected a positive number"]),
+            (["--learning-rate", "nan"], ["learning_rate = nan: expected a positive number"]),
+            (["--clip", "0"], ["clip = 0.0: expected a positive number"]),
+            (["--data", "none.npz"], ["'none.npz'", "npz"]),
+            (["--model-option", "width=0"], ["width = 0: expected a whole number"]),
+            (["--model-option", "activation=relu"], ["activation = 'relu'", "softplus"]),
+            (["--model-option", "widht=4"], ["widht", "width"]),
+            (["--system-option", "actuated=wrist"], ["actuated = 'wrist'", "shoulder"]),
+            (["--system-option", "torque=4"], ["torque", "torque_max"]),
+        ],
+        ids=lambda value: " ".join(value),
+    )
+    def test_bad_input(self, refused, tmp_path, arguments, words):
+        refused([*TINY, *arguments], *words)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_name_that_cannot_be_saved_is_refused_before_training(
+        self, refused, tmp_path, interrupted
+    ):
+        refused([*TINY, "--out", str(tmp_path / "model.npz")], "model.npz", ".safetensors")
