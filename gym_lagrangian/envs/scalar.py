@@ -3,21 +3,21 @@ r"""The scalar Gymnasium environment: a shell around the pure functions of `func
 from __future__ import annotations
 
 import dataclasses
-import functools
-from typing import Any, NamedTuple
+import itertools
+from typing import Any
 
 import gymnasium
 import jax
-import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
 from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
-from gym_lagrangian.envs.packing import Packing
 from gym_lagrangian.envs.shell import Shell
+from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import FunctionalEnv, Info, Params, cast
+from gym_lagrangian.functional import Info, Params, dynamics_of
+from gym_lagrangian.geometry import Scene
 
 
 class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
@@ -61,6 +61,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     | `substeps`    | by system   | integrator steps in one `dt`                                  |
     | `render_mode` | None        | `"human"` or `"rgb_array"`                                    |
     | `render_size` | 500         | width and height of the picture in pixels                     |
+    | `show_truth`  | False       | draw the exact twin, same state and actions, as a ghost       |
     | `device`      | `"cpu"`     | jax platform that runs it                                     |
 
     and the parameters and options of the system (masses, lengths, `g`, `actuated` …): a
@@ -91,6 +92,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         substeps: int | None = None,
         render_mode: str | None = None,
         render_size: int = 500,
+        show_truth: bool = False,
         device: str = "cpu",
         **options: Any,
     ):
@@ -104,6 +106,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             substeps=substeps,
             render_mode=render_mode,
             render_size=render_size,
+            show_truth=show_truth,
             device=device,
             **options,
         )
@@ -112,7 +115,9 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 f"render_mode = {render_mode!r}: choose one of "
                 f"{', '.join(self.metadata['render_modes'])}, or None"
             )
-        self._packed: jax.Array | None = None
+        self._stepper: Any = None
+        self._twin: Stepper | None = None
+        self._show_truth = show_truth and render_mode is not None
         self._key: Any = None
         self._build(
             system,
@@ -158,9 +163,9 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 # A uint32 from np_random, not the seed itself: jax keys alias seeds mod 2³².
                 drawn = self.np_random.integers(2**32, dtype=np.uint32)
                 self._key = jax.random.key(drawn)
-            leaves = jax.tree.leaves((self._env, cast(params, self._dtype)))
-            self._key, self._packed = self._jitted.reset(leaves, self._key)
-        _, timestep = self._numpy()
+            self._key = self._stepper.reset(self._key, params)
+        self._begin_twin()
+        _, timestep = self._stepper.numpy()
         self._show()
         return timestep.observation, self._details(timestep.info)
 
@@ -174,8 +179,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         self._require_reset("step()")
         action = check_action(action, (self.system.action_size,))
         with self.scope():
-            self._packed = self._jitted.step(self._leaves, self._packed, action)
-        _, timestep = self._numpy()
+            self._stepper.step(action)
+            if self._twin is not None:
+                self._twin.step(action)
+        _, timestep = self._stepper.numpy()
         self._show()
         return (
             timestep.observation,
@@ -207,7 +214,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     def get_state(self) -> np.ndarray:
         """The state x = (q, q̇), a float64 copy of shape (2n,)."""
         self._require_reset("get_state()")
-        return self._numpy()[0].x.astype(np.float64)
+        return self._stepper.numpy()[0].x.astype(np.float64)
 
     def set_state(self, state: np.ndarray) -> None:
         """Continue from x = (q, q̇) with the parameters of this episode; restarts the clock and
@@ -218,23 +225,45 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         """
         self._require_reset("set_state()")
         with self.scope():
-            m = self._numpy()[0].m
-            x = jnp.asarray(starting_state(self.system, state, m), self._dtype)
-            self._packed = self._jitted.start(self._leaves, x, jnp.asarray(m))
+            m = self._stepper.numpy()[0].m
+            self._stepper.start(starting_state(self.system, state, m), m)
+        self._begin_twin()
+
+    def get_keys_to_action(self) -> dict[tuple[int, ...], np.ndarray]:
+        """Arrow keys for `gymnasium.utils.play.play`: left and right drive the first actuator,
+        down and up the second; its `noop` is an action of zeros.
+        """
+        import pygame
+
+        arrows = [(pygame.K_LEFT, pygame.K_RIGHT), (pygame.K_DOWN, pygame.K_UP)]
+        arrows = arrows[: self.system.action_size]
+        table = {}
+        for signs in itertools.product((-1, 0, 1), repeat=len(arrows)):
+            pressed = [pair[sign > 0] for sign, pair in zip(signs, arrows, strict=True) if sign]
+            table[tuple(sorted(pressed))] = np.array(signs, np.float32)
+        return table
 
     # -- internals ----------------------------------------------------------------------------
 
     def _use(self, params: Params) -> None:
-        state = None if self._packed is None else self._numpy()[0]
         super()._use(params)
-        shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
-        self._jitted = _jitted(self._structure, self._dtype, shapes)
-        if state is not None:  # an episode under way goes on, its info now of these dynamics
-            self._packed = self._jitted.observe(self._leaves, state)
+        if self._stepper is None:
+            self._stepper = Stepper(self._env, params, self._dtype)
+        else:
+            self._stepper.use(params)
 
-    def _numpy(self) -> tuple[Any, Any]:
-        """The current `State` and `Timestep`, NumPy arrays cut from one transferred vector."""
-        return self._jitted.packing.unpack(np.asarray(self._packed))
+    def _begin_twin(self) -> None:
+        """Put the exact twin where this environment is, if it is going to be drawn."""
+        if not self._show_truth:
+            return
+        with self.scope():
+            if self._twin is None:
+                substeps = self.system.default_substeps(self.dt, learned=False)
+                exact = dynamics_of(self.system, integrator="dop853", substeps=substeps)
+                params = dataclasses.replace(self._params, dynamics=exact)
+                self._twin = Stepper(self._env, params, self._dtype)
+            state, _ = self._stepper.numpy()
+            self._twin.start(state.x, state.m)
 
     def _details(self, info: Info) -> dict[str, Any]:
         details = {
@@ -265,59 +294,23 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         self._require_reset("render()")
         if self._renderer is None:
             self._renderer = self._new_renderer()
-        state, timestep = self._numpy()
-        q, qd = np.split(state.x, 2)
-        scene = self.system.scene(q, qd, state.tau, state.m)
+        state, timestep = self._stepper.numpy()
         info = timestep.info
-        captions = (f"{info.time:.2f} s", f"energy drift {100 * info.energy_drift:+.3g} %")
-        return self._renderer.draw(scene, step=int(state.steps), captions=captions)
+        captions = [f"{info.time:.2f} s", f"energy drift {100 * info.energy_drift:+.3g} %"]
+        beside: dict[str, Any] = {}
+        if self._twin is not None:
+            true_state, true_timestep = self._twin.numpy()
+            beside["ghost"] = self._scene(true_state)
+            beside["energies"] = (float(info.energy), float(true_timestep.info.energy))
+            captions.append("grey: the exact twin")
+        return self._renderer.draw(
+            self._scene(state), step=int(state.steps), captions=captions, **beside
+        )
+
+    def _scene(self, state: Any) -> Scene:
+        q, qd = np.split(state.x, 2)
+        return self.system.scene(q, qd, state.tau, state.m)
 
     def _require_reset(self, what: str) -> None:
-        if self._packed is None:
+        if not self._stepper.started:
             raise gymnasium.error.ResetNeeded(f"call reset() before {what}")
-
-
-class _Jitted(NamedTuple):
-    """Compiled functions whose result is one vector: the packed (State, Timestep)."""
-
-    reset: Any
-    start: Any
-    observe: Any
-    step: Any
-    packing: Packing
-
-
-@functools.cache
-def _jitted(structure: Any, dtype: str, shapes: tuple) -> _Jitted:
-    """The functions of every environment of one structure: other weights, masses or instances
-    are other leaves, and compile nothing.
-    """
-
-    def rebuild(leaves) -> tuple[FunctionalEnv, Params]:
-        return jax.tree.unflatten(structure, leaves)
-
-    def reset(leaves, key):
-        env, params = rebuild(leaves)
-        key, draw = jax.random.split(key)
-        return key, packing.pack(env.reset(draw, params), dtype)
-
-    def start(leaves, x, m):
-        env, params = rebuild(leaves)
-        return packing.pack(env.start(x, m, params), dtype)
-
-    def observe(leaves, state):
-        env, params = rebuild(leaves)
-        return packing.pack((state, env.observe(state, params)), dtype)
-
-    def step(leaves, packed, action):
-        env, params = rebuild(leaves)
-        state, _ = packing.unpack(packed)
-        return packing.pack(env.step(None, state, action, params), dtype)
-
-    def example(leaves):
-        env, params = rebuild(leaves)
-        return env.reset(jax.random.key(0), params)
-
-    leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
-    packing = Packing(jax.eval_shape(example, leaves))
-    return _Jitted(jax.jit(reset), jax.jit(start), jax.jit(observe), jax.jit(step), packing)
