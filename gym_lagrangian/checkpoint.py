@@ -143,11 +143,16 @@ def writable(path: str | os.PathLike[str]) -> Path:
     """The path of a checkpoint to write.
 
     Raises:
-        CheckpointError: it does not end in ``.safetensors``.
+        CheckpointError: it does not end in ``.safetensors``, or its folder is none to write to.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise CheckpointError(f"{str(path)!r}: a checkpoint's name must end in {SUFFIX}")
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise CheckpointError(
+            f"cannot write the checkpoint {str(path)!r}: {str(nearest)!r} is not a folder to write to"
+        )
     return path
 
 
@@ -183,7 +188,7 @@ def save(
         except BaseException:
             os.unlink(temporary)
             raise
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise CheckpointError(f"cannot write the checkpoint {str(path)!r}: {error}") from error
     return digest
 

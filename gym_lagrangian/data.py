@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import zipfile
 from abc import abstractmethod
 
 import equinox as eqx
@@ -102,9 +103,11 @@ def from_npz(
             value that is not finite, or states of another ``dt``; the message names the array.
     """
     try:
+        with zipfile.ZipFile(path):  # np.load would read other formats, and pickles, as well
+            pass
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {os.fspath(path)!r} as an npz file: {error}") from error
     digest = hashlib.sha256()
     for name in sorted(arrays):

@@ -129,24 +129,29 @@ class Lagrangian(eqx.Module):
         )
 
     def _newton(self, q: Array, p: Array, m: Array, start: Array) -> Array:
-        halvings = 0.5 ** jnp.arange(12, dtype=start.dtype)
-        tolerance = 8 * jnp.finfo(start.dtype).eps
+        eps = jnp.finfo(start.dtype).eps
 
         def objective(qd):
             return self.lagrangian(q, qd, m) - p @ qd
 
         def unsolved(carry):
-            _, step, iteration = carry
-            return (iteration < 50) & (jnp.max(jnp.abs(step)) > tolerance)
+            qd, step, iteration = carry
+            return (iteration < 100) & jnp.any(jnp.abs(step) > 8 * eps * (1.0 + jnp.abs(qd)))
 
         def improve(carry):
             qd, _, iteration = carry
             residual = p - self.momentum(q, qd, m)
             step = solve(self.mass_matrix(q, qd, m), residual, method=self.mass_matrix_solver)
-            trials = qd + halvings[:, None] * step
-            values = jax.vmap(objective)(trials)
-            # Outside the domain of L (|v| ≥ c, say) the value is not finite: never the best.
-            best = jnp.argmin(jnp.where(jnp.isfinite(values), values, jnp.inf))
-            return trials[best], trials[best] - qd, iteration + 1
+            value = objective(qd)
+            most = value + 8 * eps * (1.0 + jnp.abs(value))
+
+            def too_far(carry):
+                # Outside the domain of L (|v| ≥ c, say) the value is not finite: too far as well.
+                scale, halvings = carry
+                return (halvings < 60) & ~(objective(qd + scale * step) <= most)
+
+            one = jnp.ones((), start.dtype)
+            scale, _ = jax.lax.while_loop(too_far, lambda c: (0.5 * c[0], c[1] + 1), (one, 0))
+            return qd + scale * step, scale * step, iteration + 1
 
         return jax.lax.while_loop(unsolved, improve, (start, jnp.ones_like(start), 0))[0]

@@ -1,10 +1,11 @@
 """Geometry to picture, with numpy and pygame only: nothing here knows any physics.
 
-A picture is a white square of three bands, which never overlap at any size:
+A picture is a white square of up to four bands, which never overlap at any size:
 
     captions   a strip of fixed height, there whether or not anything is written in it
     world      the scene to scale, the same in x and y, cut off at the band's edges
-    gauges     one row for each, no strip when the scene has none
+    gauges     one row for each, no band when the scene has none
+    strip      both energies over the last seconds, no band unless energies are given
 
 `Layout` holds that arithmetic and is public, so that a test or an overlay can ask which pixel a
 point of the world is at. `Renderer` draws, into an array or a window.
@@ -26,7 +27,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ import pygame
 from pygame import Vector2
 
 Colour = tuple[int, int, int]
+Energies = tuple[float, float]  # of what is drawn and of its ghost, in joules
+Value = TypeVar("Value")
 
 MODES = ("rgb_array", "human")
 LEAST_SIZE = 100  # pixels; below, text and world no longer fit one above the other
@@ -52,10 +55,13 @@ VERMILLION: Colour = (213, 94, 0)
 PURPLE: Colour = (204, 121, 167)
 
 BOB, GHOST_BOB, GHOST_ROD = BLUE, (185, 185, 185), (215, 215, 215)
+TRUTH: Colour = (120, 120, 120)  # the ghost's grey, dark enough for text and thin lines
 POSITIVE, NEGATIVE, TARGET, TRACE = GREEN, VERMILLION, PURPLE, SKY_BLUE
 
 CAPTION_ROWS = 3
 TRACE_SECONDS = 2.0
+STRIP_SECONDS = 20.0
+STRIP_JOULES = 1.0  # the strip shows at least so much: a drift too small to matter looks flat
 FULL_SWEEP = 270.0  # degrees of arc of a torque at its limit
 TRACE_PIECES = 4  # straight lines between two points of a trace
 SUPERSAMPLING = 2
@@ -69,11 +75,13 @@ class Layout:
         size: width and height of the picture in pixels.
         extent: half-width and half-height of the world, in metres (`Scene.extent`).
         gauges: number of gauges (`len(Scene.gauges)`).
+        strip: whether there is a chart of energies at the bottom.
     """
 
     size: int
     extent: Point
     gauges: int = 0
+    strip: bool = False
 
     @cached_property
     def row(self) -> int:
@@ -89,8 +97,14 @@ class Layout:
     def world(self) -> pygame.Rect:
         """The band that shows the world."""
         top = CAPTION_ROWS * self.row + self.margin
-        bottom = self.size - self.gauges * self.gauge_row
+        bottom = self.chart.top - self.gauges * self.gauge_row
         return pygame.Rect(0, top, self.size, bottom - top)
+
+    @cached_property
+    def chart(self) -> pygame.Rect:
+        """The band that shows both energies; of no height without a strip."""
+        height = max(2 * self.row + 2 * self.margin, round(0.18 * self.size)) if self.strip else 0
+        return pygame.Rect(0, self.size - height, self.size, height)
 
     @cached_property
     def gauge_row(self) -> int:
@@ -142,7 +156,8 @@ class Renderer:
         large = SUPERSAMPLING * self._size
         self._large = pygame.Surface((large, large), 0, 32)
         self._frame = pygame.Surface((self._size, self._size), 0, 32)
-        self._trace = _Trace(round(TRACE_SECONDS * fps))
+        self._trace = _History[Point](round(TRACE_SECONDS * fps))
+        self._energies = _History[Energies](round(STRIP_SECONDS * fps))
         self._window = _Window(self._size, fps) if mode == "human" else None
 
     def draw(
@@ -152,6 +167,7 @@ class Renderer:
         step: int,
         captions: Sequence[str] = (),
         ghost: Scene | None = None,
+        energies: Energies | None = None,
     ) -> np.ndarray | None:
         """Draw a scene.
 
@@ -162,6 +178,8 @@ class Renderer:
             captions: lines of text, up to three at full size; more, or longer than the
                 picture is wide, are drawn smaller.
             ghost: a second scene to compare with, whose rods and bobs are drawn first, in grey.
+            energies: of the scene and of the ghost, in joules, which a chart at the bottom then
+                shows for the last 20 s. It remembers as the trace does.
 
         Returns:
             A new (size, size, 3) uint8 array for ``"rgb_array"``, None for ``"human"``.
@@ -169,12 +187,16 @@ class Renderer:
         if self._window is not None and not self._window.is_open:
             return None
         self._trace.add(step, scene.trace)
-        canvas = _Canvas(self._large, Layout(self._size, scene.extent, len(scene.gauges)))
+        self._energies.add(step, energies)
+        layout = Layout(self._size, scene.extent, len(scene.gauges), strip=energies is not None)
+        canvas = _Canvas(self._large, layout)
         with canvas.clipped():
             self._draw_world(canvas, scene, ghost)
         _draw_captions(canvas, captions)
         for i, gauge in enumerate(scene.gauges):
             _draw_gauge(canvas, gauge, i)
+        if energies is not None:
+            _draw_strip(canvas, self._energies, energies)
         pygame.transform.smoothscale(self._large, self._frame.get_size(), self._frame)
         if self._window is None:
             return _to_array(self._frame)
@@ -187,7 +209,7 @@ class Renderer:
             self._window.close()
 
     def _draw_world(self, canvas: _Canvas, scene: Scene, ghost: Scene | None) -> None:
-        self._trace.draw(canvas)
+        _draw_trace(canvas, self._trace)
         if ghost is not None:
             _draw_body(canvas, ghost, GHOST_ROD, GHOST_BOB)
         if scene.track:
@@ -254,42 +276,61 @@ class _Canvas:
         corners = [SUPERSAMPLING * side for side in (left, top, width, height)]
         pygame.draw.rect(self.surface, colour, corners)
 
-    def text(self, lines: Sequence[str], left: float, top: float, width: float, row: float) -> None:
+    def curve(self, points: np.ndarray, width: float, colour: Colour) -> None:
+        """A thin line through (n, 2) points of the final picture."""
+        if len(points) > 1:
+            thickness = max(2, round(SUPERSAMPLING * width))
+            pygame.draw.lines(self.surface, colour, False, SUPERSAMPLING * points, thickness)
+
+    def text(
+        self,
+        lines: Sequence[str],
+        left: float,
+        top: float,
+        width: float,
+        row: float,
+        colours: Sequence[Colour] = (),
+    ) -> None:
         """Lines of text, each `row` high, all smaller if one is wider than `width`."""
         font = _fitting_font(lines, SUPERSAMPLING * row, SUPERSAMPLING * width)
         for i, line in enumerate(lines):
-            image = font.render(line, True, INK)
+            image = font.render(line, True, colours[i] if colours else INK)
             middle = SUPERSAMPLING * (top + (i + 0.5) * row)
             self.surface.blit(image, image.get_rect(left=SUPERSAMPLING * left, centery=middle))
 
 
-class _Trace:
-    """The latest points of a path, by the step that they belong to."""
+class _History(Generic[Value]):
+    """The latest values of something, by the step that they belong to."""
 
     def __init__(self, memory: int):
-        self._memory = max(memory, 1)
-        self._points: deque[tuple[int, Point]] = deque()
+        self.memory = max(memory, 1)
+        self.entries: deque[tuple[int, Value]] = deque()
 
-    def add(self, step: int, point: Point | None) -> None:
-        points = self._points
-        if step == 0 or (points and step < points[-1][0]):
-            points.clear()
-        if point is not None and (not points or step > points[-1][0]):
-            points.append((step, point))
-        while points and points[0][0] < step - self._memory:
-            points.popleft()
+    def add(self, step: int, value: Value | None) -> None:
+        entries = self.entries
+        if step == 0 or (entries and step < entries[-1][0]):
+            entries.clear()
+        if value is not None and (not entries or step > entries[-1][0]):
+            entries.append((step, value))
+        while entries and entries[0][0] < step - self.memory:
+            entries.popleft()
 
-    def draw(self, canvas: _Canvas) -> None:
-        """The older, the paler, as a fading line would look on white."""
-        if len(self._points) < 2:
-            return
-        latest, width = self._points[-1][0], canvas.length(0.018, 1)
-        curve = _smooth(np.array([canvas.at(point) for _, point in self._points]))
-        left, right = _edges(curve, width)
-        for i, (step, _) in enumerate(itertools.islice(self._points, len(self._points) - 1)):
-            piece = slice(i * TRACE_PIECES, (i + 1) * TRACE_PIECES + 1)
-            colour = _blend(TRACE, WHITE, (latest - step) / self._memory)
-            pygame.draw.polygon(canvas.surface, colour, left[piece] + right[piece][::-1])
+    def values(self) -> np.ndarray:
+        return np.array([value for _, value in self.entries])
+
+
+def _draw_trace(canvas: _Canvas, trace: _History[Point]) -> None:
+    """The older, the paler, as a fading line would look on white."""
+    entries = trace.entries
+    if len(entries) < 2:
+        return
+    latest, width = entries[-1][0], canvas.length(0.018, 1)
+    curve = _smooth(np.array([canvas.at(point) for _, point in entries]))
+    left, right = _edges(curve, width)
+    for i, (step, _) in enumerate(itertools.islice(entries, len(entries) - 1)):
+        piece = slice(i * TRACE_PIECES, (i + 1) * TRACE_PIECES + 1)
+        colour = _blend(TRACE, WHITE, (latest - step) / trace.memory)
+        pygame.draw.polygon(canvas.surface, colour, left[piece] + right[piece][::-1])
 
 
 def _smooth(points: np.ndarray) -> np.ndarray:
@@ -446,6 +487,40 @@ def _draw_gauge(canvas: _Canvas, gauge: Gauge, index: int) -> None:
     canvas.box(min(zero, zero + value), middle - thick // 2, abs(value), thick, BOB)
     for x, colour in ((zero - half, INK), (zero, FAINT), (zero + half, INK)):
         canvas.box(x - thin // 2, top, thin, row, colour)
+
+
+def _draw_strip(canvas: _Canvas, history: _History[Energies], now: Energies) -> None:
+    """Both energies over time: what they are now, their curves, and the chart's range."""
+    layout, margin = canvas.layout, canvas.layout.margin
+    band = layout.chart.inflate(-2 * margin, -2 * margin)
+    legend, scale = round(0.27 * layout.size), round(0.11 * layout.size)
+    row = min(layout.row, band.height / 3)
+    lines = ("energy (J)", f"drawn {now[0]:.2f}", f"truth {now[1]:.2f}")
+    canvas.text(lines, band.left, band.top, legend, row, colours=(INK, BOB, TRUTH))
+
+    first, latest = history.entries[0][0], history.entries[-1][0]
+    steps, energies = np.array([step for step, _ in history.entries]), history.values()
+    low, high = _strip_range(energies)
+    chart = pygame.Rect(band.left + legend + margin, band.top, 0, band.height)
+    chart.width = band.right - scale - margin - chart.left
+    for y, value in ((chart.top, high), (chart.bottom - row, low)):
+        canvas.text([f"{value:.1f}"], chart.right + margin, y, scale, row)
+    thin = max(1, layout.size // 500)
+    for y in (chart.top, chart.bottom - thin):
+        canvas.box(chart.left, y, chart.width, thin, FAINT)
+
+    start = max(first, latest - history.memory)
+    x = chart.left + chart.width * (steps - start) / history.memory
+    y = chart.bottom - chart.height * (energies - low) / (high - low)
+    for values, colour in ((y[:, 1], TRUTH), (y[:, 0], BOB)):
+        canvas.curve(np.stack([x, values], axis=-1), 1.5 * layout.size / 500, colour)
+
+
+def _strip_range(energies: np.ndarray) -> Energies:
+    """The joules at the bottom and the top of the strip, around all energies shown."""
+    low, high = float(energies.min()), float(energies.max())
+    spare = max(0.1 * (high - low), 0.5 * (STRIP_JOULES - (high - low)))
+    return low - spare, high + spare
 
 
 # -- out ----------------------------------------------------------------------------------------

@@ -229,6 +229,7 @@ def _optimise(
 ) -> _Run:
     save = partial(_save_run, out, card)
     saved = time.monotonic()
+    proven = run  # the last state whose own loss is known to be finite
     try:
         while run.step < config.steps:
             start = time.monotonic()
@@ -239,13 +240,15 @@ def _optimise(
             losses = np.asarray(losses)
             if not np.all(np.isfinite(losses)):
                 bad = run.step + int(np.argmin(np.isfinite(losses)))
-                save(run)
+                good = run if np.isfinite(losses[0]) else proven
+                save(good)
                 raise TrainingDiverged(
-                    f"the loss became non-finite at step {bad}; the state after step {run.step} "
+                    f"the loss became non-finite at step {bad}; the state after step {good.step} "
                     f"is saved in {str(resume_path(out))!r}. Try a lower learning rate, a longer "
                     "warm-up, another seed, or a larger quadratic_start"
                 )
             step = run.step + len(losses)
+            proven = run
             run = _Run(model, state, step, [*run.history, (step, float(losses.mean()))])
             if on_progress is not None:
                 rate = len(losses) * config.batch / (time.monotonic() - start)

@@ -524,8 +524,8 @@ def test_train_and_measure_without_shortcuts(tmp_path):
         model_config={"width": 32, "depth": 2},
     )
     metrics = found.card.metrics
-    assert 0 < metrics["acceleration_loss"] < 5.0  # mean |q̈| is 46.8
-    assert 0 < metrics["acceleration_loss_forced"] < 5.0
+    assert 0 < metrics["acceleration_loss"] < 25.0  # of 46.8, the mean of Σ|q̈|
+    assert 0 < metrics["acceleration_loss_forced"] < 25.0
     for name in ("energy_discrepancy_10s", "energy_discrepancy_100s"):
         summary = metrics[name]
         assert 0 < summary["median"] <= summary["max"]
