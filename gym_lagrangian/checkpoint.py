@@ -151,7 +151,8 @@ def writable(path: str | os.PathLike[str]) -> Path:
     nearest = next(parent for parent in path.absolute().parents if parent.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise CheckpointError(
-            f"cannot write the checkpoint {str(path)!r}: {str(nearest)!r} is not a folder to write to"
+            f"cannot write the checkpoint {str(path)!r}: {str(nearest)!r} is not a folder to "
+            "write to"
         )
     return path
 
