@@ -240,7 +240,8 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         table = {}
         for signs in itertools.product((-1, 0, 1), repeat=len(arrows)):
             pressed = [pair[sign > 0] for sign, pair in zip(signs, arrows, strict=True) if sign]
-            table[tuple(sorted(pressed))] = np.array(signs, np.float32)
+            if pressed:
+                table[tuple(sorted(pressed))] = np.array(signs, np.float32)
         return table
 
     # -- internals ----------------------------------------------------------------------------
