@@ -1,4 +1,4 @@
-"""The command ``gym-lagrangian``: list, rollout, evaluate, train. Thin: no physics here."""
+"""The command ``gym-lagrangian``, its subcommands and their arguments. Thin: no physics here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from gym_lagrangian.errors import GymLagrangianError, MissingExtra
+from gym_lagrangian.errors import ConfigurationError, GymLagrangianError, MissingExtra
 from gym_lagrangian.registration import MODELS, SYSTEMS, environments
 
 
@@ -41,9 +41,45 @@ def _parser() -> argparse.ArgumentParser:
     rollout = commands.add_parser("rollout", help="step an id beside its true twin")
     rollout.add_argument("id", metavar="ID")
     rollout.add_argument("--steps", type=int, default=500)
-    rollout.add_argument("--seed", type=int, default=0, help="of the start and the actions")
-    rollout.add_argument("--out", type=Path, default=Path("rollouts"), metavar="DIR")
+    _add_start(rollout, "of the start and the actions")
+    rollout.add_argument(
+        "--actions", choices=("random", "zero"), default="random", help="default: random"
+    )
+    rollout.add_argument(
+        "--compare",
+        type=_names,
+        default=(),
+        metavar="MODEL,...",
+        help="beside the exact system, these models of it (with --video or --human)",
+    )
+    rollout.add_argument("--size", type=int, default=500, help="of a picture in pixels")
+    target = rollout.add_mutually_exclusive_group()
+    target.add_argument(
+        "--out", type=Path, default=Path("rollouts"), metavar="DIR", help="for the figure"
+    )
+    target.add_argument("--video", type=Path, metavar="FILE", help="write .mp4 or .gif instead")
+    target.add_argument("--human", action="store_true", help="show it live in a window instead")
     rollout.set_defaults(run=_rollout)
+
+    play = commands.add_parser(
+        "play",
+        help="drive an id with the arrow keys",
+        description="Arrow keys: left and right drive the first actuator, down and up the second. "
+        "R resets, space pauses, N makes a single step, Escape ends.",
+    )
+    play.add_argument("id", metavar="ID")
+    _add_start(play, "of the starts")
+    play.add_argument("--size", type=int, default=500, help="of the picture in pixels")
+    play.set_defaults(run=_play)
+
+    plot = commands.add_parser(
+        "plot", help="every figure that applies to an id, beside its true twin"
+    )
+    plot.add_argument("id", metavar="ID")
+    plot.add_argument("--steps", type=int, default=500)
+    _add_start(plot, "of the start")
+    plot.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
+    plot.set_defaults(run=_plot)
 
     evaluate = commands.add_parser("evaluate", help="the paper's measurements of an id, as JSON")
     evaluate.add_argument("id", metavar="ID")
@@ -81,6 +117,27 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_start(command: argparse.ArgumentParser, seeds: str) -> None:
+    command.add_argument("--seed", type=int, default=0, help=seeds)
+    command.add_argument(
+        "--start",
+        type=_numbers,
+        metavar="X,Y,...",
+        help="the exact start, coordinates then velocities (--start=-1,... if that is negative)",
+    )
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers, X,Y,...") from None
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
@@ -113,12 +170,63 @@ def _list(_: argparse.Namespace) -> None:
 
 
 def _rollout(options: argparse.Namespace) -> None:
+    if options.human or options.video is not None:
+        _film(options)
+    elif options.compare:
+        raise ConfigurationError("--compare needs --video FILE or --human")
+    else:
+        _rollout_figure(options)
+
+
+def _film(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from gym_lagrangian.rollout import film
+    from gym_lagrangian.video import write_video, writer_for
+
+    if not options.human:
+        writer_for(options.video)  # before anything is compiled
+    names = ("compare", "steps", "seed", "start", "actions", "size")
+    pictures = film(options.id, **{name: getattr(options, name) for name in names})
+    if options.human:
+        from gym_lagrangian.play import watch
+
+        watch(pictures, options.id)
+        return
+    bar = tqdm(pictures.frames, total=options.steps + 1, unit="frame", leave=False)
+    print(f"video: {write_video(options.video, bar, fps=pictures.fps)}")
+
+
+def _play(options: argparse.Namespace) -> None:
+    from gym_lagrangian.play import play
+
+    play(options.id, seed=options.seed, start=options.start, size=options.size)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from gym_lagrangian.plots import figures
+
+    made = figures(options.id, steps=options.steps, seed=options.seed, start=options.start)
+    for name, figure in made.items():
+        path = options.out / f"{options.id}-{name}.png"
+        _write(path, lambda p, figure=figure: figure.savefig(p, dpi=120, format="png"))
+        print(f"figure: {path}")
+
+
+def _rollout_figure(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from gym_lagrangian.rollout import rollout
 
     with tqdm(unit="step", leave=False) as bar:
-        result = rollout(options.id, steps=options.steps, seed=options.seed, on_step=bar.update)
+        result = rollout(
+            options.id,
+            steps=options.steps,
+            seed=options.seed,
+            start=options.start,
+            actions=options.actions,
+            on_step=bar.update,
+        )
     pair = [result.trajectory] + ([result.truth] if result.truth is not None else [])
     print(f"{'id':32} {'return':>9} {'energy drift':>14} {'largest':>12}  steps")
     for trajectory in pair:
@@ -198,16 +306,10 @@ def _train(options: argparse.Namespace) -> None:
 
 def _write(path: Path, write: Any) -> None:
     """Write through a neighbour, so that a failure never harms a good file."""
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            write(part)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise GymLagrangianError(f"cannot write {str(path)!r}: {error}") from error
+    from gym_lagrangian.video import replacing
+
+    with replacing(path) as part:
+        write(part)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,9 @@ class Renderer:
         self._frame = pygame.Surface((self._size, self._size), 0, 32)
         self._trace = _History[Point](round(TRACE_SECONDS * fps))
         self._energies = _History[Energies](round(STRIP_SECONDS * fps))
-        self._window = _Window(self._size, fps) if mode == "human" else None
+        self._window = (
+            Window("gym_lagrangian", (self._size, self._size), fps) if mode == "human" else None
+        )
 
     def draw(
         self,
@@ -523,6 +525,31 @@ def _strip_range(energies: np.ndarray) -> Energies:
     return low - spare, high + spare
 
 
+# -- several pictures ---------------------------------------------------------------------------
+
+
+def side_by_side(frames: Sequence[np.ndarray], titles: Sequence[str]) -> np.ndarray:
+    """Pictures of one size in a row, each under its title, as one (H, W, 3) uint8 picture."""
+    height, width, _ = frames[0].shape
+    row = max(14, round(0.048 * height))
+    picture = np.full((height + row, len(frames) * width, 3), 255, np.uint8)
+    for i, (frame, title) in enumerate(zip(frames, titles, strict=True)):
+        left, margin = i * width, row // 3
+        image = _fitting_font([title], row, width - 2 * margin).render(title, True, INK, WHITE)
+        letters = _to_array(image)[: row - 1]
+        rows, columns, _ = letters.shape
+        top = row - rows
+        picture[top:row, left + margin : left + margin + columns] = letters
+        picture[row:, left : left + width] = frame
+    return picture
+
+
+def from_array(frame: np.ndarray) -> pygame.Surface:
+    """An (H, W, 3) uint8 picture as pygame has it."""
+    height, width, _ = frame.shape
+    return pygame.image.frombuffer(np.ascontiguousarray(frame).tobytes(), (width, height), "RGB")
+
+
 # -- out ----------------------------------------------------------------------------------------
 
 
@@ -532,42 +559,58 @@ def _to_array(frame: pygame.Surface) -> np.ndarray:
     return pixels.reshape(frame.get_height(), frame.get_width(), 3).copy()
 
 
-class _Window:
-    """A window on the screen."""
+class Window:
+    """A window on the screen.
+
+    It closes by `close`, its button or Escape; `show` then does nothing.
+
+    Arguments:
+        title: what stands above it.
+        size: width and height in pixels.
+        fps: pictures per second of real time, at most.
+    """
 
     # All that are open: there is one queue of events for all windows, so whichever is drawn
     # reads it for the others too.
-    _open: ClassVar[list[_Window]] = []
+    _open: ClassVar[list[Window]] = []
 
-    def __init__(self, size: int, fps: int):
+    def __init__(self, title: str, size: tuple[int, int], fps: int):
         pygame.display.init()
         make = pygame.Window if hasattr(pygame, "Window") else _Display
-        self._window = make("gym_lagrangian", (size, size))
+        self._window = make(title, size)
         self._clock = pygame.time.Clock()
         self._fps = fps
-        _Window._open.append(self)
+        Window._open.append(self)
 
     @property
     def is_open(self) -> bool:
-        return self in _Window._open
+        return self in Window._open
 
-    def show(self, frame: pygame.Surface) -> None:
-        """Put a picture up, wait until it is due to be replaced, obey the user."""
+    def show(self, frame: pygame.Surface) -> list[pygame.event.Event]:
+        """Put a picture up, wait until it is due to be replaced, obey the user.
+
+        Returns:
+            Everything that happened meanwhile, in any window.
+        """
+        if not self.is_open:
+            return []
         try:
             surface = self._window.get_surface()
         except pygame.error:  # another part of the program has quit pygame
             self.close()
-            return
+            return []
         surface.blit(frame, (0, 0))
         self._window.flip()
         self._clock.tick(self._fps)
-        for event in pygame.event.get():
-            for window in tuple(_Window._open):
+        events = pygame.event.get()
+        for event in events:
+            for window in tuple(Window._open):
                 window._obey(event)
+        return events
 
     def close(self) -> None:
         if self.is_open:
-            _Window._open.remove(self)
+            Window._open.remove(self)
             self._window.destroy()
 
     def _obey(self, event: pygame.event.Event) -> None:

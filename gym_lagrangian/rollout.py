@@ -1,17 +1,21 @@
-"""One environment and its true twin, from the same state with the same actions."""
+"""Environments beside each other, from the same state with the same actions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
 
-from gym_lagrangian.checks import seed_number, whole_number
+from gym_lagrangian.checks import one_of, seed_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.registration import environments
+from gym_lagrangian.registration import EnvironmentRow, environments
+from gym_lagrangian.rendering import side_by_side
 from gym_lagrangian.systems.base import System
+
+ACTIONS = ("random", "zero")
 
 # Two motions have parted once a coordinate differs by so much (radians or metres).
 PARTED = 0.1
@@ -54,14 +58,21 @@ class Rollout(NamedTuple):
     coordinates: tuple[str, ...]
 
     @property
+    def error(self) -> np.ndarray:
+        """Largest difference of a coordinate between the two, as long as both run; 0 without a
+        twin.
+        """
+        truth = self.truth or self.trajectory
+        n, steps = len(self.coordinates), min(len(self.trajectory.time), len(truth.time))
+        gap = self.trajectory.states[:steps, :n] - truth.states[:steps, :n]
+        return np.abs(gap).max(axis=1)
+
+    @property
     def parting_time(self) -> float | None:
         """Seconds until a coordinate of the two differs by more than `PARTED`; None if never."""
         if self.truth is None:
             return None
-        n = len(self.coordinates)
-        steps = min(len(self.trajectory.time), len(self.truth.time))
-        gap = self.trajectory.states[:steps, :n] - self.truth.states[:steps, :n]
-        apart = np.flatnonzero(np.abs(gap).max(axis=1) > PARTED)
+        apart = np.flatnonzero(self.error > PARTED)
         return float(self.trajectory.time[apart[0]]) if apart.size else None
 
 
@@ -70,48 +81,172 @@ def rollout(
     *,
     steps: int = 500,
     seed: int = 0,
+    start: Sequence[float] | None = None,
+    actions: str = "random",
     on_step: Callable[[], object] | None = None,
 ) -> Rollout:
-    """Step `env_id` and its true twin under the same random actions.
+    """Step `env_id` and its true twin under the same actions.
 
     Arguments:
         steps: steps at most; an episode that ends earlier ends its trajectory.
         seed: of the starting state and the actions.
+        start: the exact starting state (q, q̇) instead.
+        actions: ``"random"`` or ``"zero"``.
         on_step: called after every step of either.
 
     Raises:
-        ConfigurationError: `env_id` is not an id of this package, or `steps` < 1.
+        ConfigurationError: `env_id` is not an id of this package, `steps` < 1, or a start that
+            the system does not have.
     """
-    rows = {row.id: row for row in environments()}
-    if env_id not in rows:
-        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
-    steps, seed = whole_number("steps", steps), seed_number(seed)
-    row = rows[env_id]
-    trajectory, system = _follow(env_id, None, steps, seed, on_step)
+    row, steps, seed = find(env_id), whole_number("steps", steps), seed_number(seed)
+    choose = _chooser(one_of("actions", actions, ACTIONS), seed)
+    trajectory, system = _follow(env_id, start, steps, seed, choose, on_step)
     truth = None
     if row.model is not None:
-        start = trajectory.states[0]
-        truth, _ = _follow(f"{row.system}-v0", start, steps, seed, on_step)
+        start = trajectory.states[0].tolist()
+        truth, _ = _follow(f"{row.system}-v0", start, steps, seed, choose, on_step)
     units = ("rad" if angular else "m" for angular in system.angular)
     labels = tuple(f"{c} ({u})" for c, u in zip(system.coordinates, units, strict=True))
     return Rollout(trajectory, truth, labels)
 
 
+class Film(NamedTuple):
+    """Pictures that are made as they are asked for.
+
+    Attributes:
+        frames: (H, W, 3) uint8, one for the start and one for every step.
+        fps: pictures per second of the simulated time.
+        size: (W, H) in pixels.
+    """
+
+    frames: Iterator[np.ndarray]
+    fps: int
+    size: tuple[int, int]
+
+
+def film(
+    env_id: str,
+    *,
+    compare: Sequence[str] = (),
+    steps: int = 500,
+    seed: int = 0,
+    start: Sequence[float] | None = None,
+    actions: str = "random",
+    size: int = 500,
+) -> Film:
+    """Pictures of `env_id`, its exact twin as a ghost where it is learned.
+
+    Arguments:
+        compare: names of models: then the exact system and these models of it side by side.
+        steps, seed, start, actions: as for `rollout`.
+        size: width and height of each picture in pixels.
+
+    Raises:
+        ConfigurationError: as `rollout`, or for a model that is not trained for the system.
+    """
+    row, steps, seed = find(env_id), whole_number("steps", steps), seed_number(seed)
+    choose = _chooser(one_of("actions", actions, ACTIONS), seed)
+    ids = [row.id]
+    if compare:
+        ids = [f"{row.system}-v0", *(find_model(row.system, model).id for model in compare)]
+    extras = {} if compare or row.model is None else {"show_truth": True}
+    envs = [gymnasium.make(i, render_mode="rgb_array", render_size=size, **extras) for i in ids]
+    _start_together(envs, seed, start)
+    frames = _frames(envs, ["exact", *compare] if compare else [], steps, choose)
+    first = next(frames)
+    fps = envs[0].metadata["render_fps"]
+    return Film(itertools.chain([first], frames), fps, (first.shape[1], first.shape[0]))
+
+
+def find(env_id: str) -> EnvironmentRow:
+    """The row of an id.
+
+    Raises:
+        ConfigurationError: not an id of this package; the message lists those.
+    """
+    rows = {row.id: row for row in environments()}
+    if env_id not in rows:
+        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
+    return rows[env_id]
+
+
+def find_model(system: str, model: str) -> EnvironmentRow:
+    """The row of a system moved by a model.
+
+    Raises:
+        ConfigurationError: no such model is shipped; the message lists those that are.
+    """
+    rows = {row.model: row for row in environments() if row.system == system and row.model}
+    if model not in rows:
+        there = ", ".join(map(str, rows)) or "none"
+        raise ConfigurationError(f"no trained {model!r} of {system}; there is: {there}")
+    return rows[model]
+
+
+def _chooser(actions: str, seed: int) -> Callable[[gymnasium.Space], Callable[[], Any]]:
+    """For an action space, what draws the next action; the same sequence every time."""
+
+    def choose(space: gymnasium.Space) -> Callable[[], Any]:
+        if actions == "zero":
+            return lambda: np.zeros(space.shape or (), space.dtype)
+        space.seed(seed)
+        return space.sample
+
+    return choose
+
+
+def _start_together(
+    envs: Sequence[gymnasium.Env], seed: int, start: Sequence[float] | None
+) -> None:
+    """Reset them all to `start`, or to what the first draws."""
+    for env in envs:
+        _, info = _reset(env, seed, start)
+        start = info["state"]
+
+
+def _reset(env: gymnasium.Env, seed: int, start: Sequence[float] | None) -> tuple[Any, dict]:
+    return env.reset(seed=seed, options=None if start is None else {"state": np.asarray(start)})
+
+
+def _frames(
+    envs: Sequence[gymnasium.Env], titles: Sequence[str], steps: int, choose: Callable
+) -> Iterator[np.ndarray]:
+    """One picture after every step; an environment that has ended keeps its last one."""
+    action = choose(envs[0].action_space)
+    pictures: list[Any] = [env.render() for env in envs]
+    running = dict(enumerate(envs))
+    try:
+        yield side_by_side(pictures, titles) if titles else pictures[0]
+        for _ in range(steps):
+            if not running:
+                break
+            chosen = action()
+            for i, env in tuple(running.items()):
+                _, _, terminated, truncated, _ = env.step(chosen)
+                pictures[i] = env.render()
+                if terminated or truncated:
+                    del running[i]
+            yield side_by_side(pictures, titles) if titles else pictures[0]
+    finally:
+        for env in envs:
+            env.close()
+
+
 def _follow(
     env_id: str,
-    start: np.ndarray | None,
+    start: Sequence[float] | None,
     steps: int,
     seed: int,
+    choose: Callable,
     on_step: Callable[[], object] | None,
 ) -> tuple[Trajectory, System]:
     env = gymnasium.make(env_id, render_mode="rgb_array")
-    options = None if start is None else {"state": start}
-    _, info = env.reset(seed=seed, options=options)
-    env.action_space.seed(seed)
+    _, info = _reset(env, seed, start)
+    action = choose(env.action_space)
     infos, total = [info], 0.0
     frame = env.render()
     for _ in range(steps):
-        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        _, reward, terminated, truncated, info = env.step(action())
         infos.append(info)
         total += float(reward)
         frame = env.render()

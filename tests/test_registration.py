@@ -129,7 +129,7 @@ LAYERS = (
     ("autoreset",),
     ("data", "evaluation", "training"),
     ("envs",),
-    ("rollout", "plots"),
+    ("rollout", "plots", "video", "play"),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -253,6 +253,100 @@ def test_the_trace_is_forgotten_after_two_seconds(renderer):
     np.testing.assert_array_equal(traced(renderer, 50), picture(pendulum(5.0, 5.0)))
 
 
+# -- strip of energies --------------------------------------------------------------------------
+
+
+def charted(renderer: Renderer, *energies: tuple[float, float], first: int = 0) -> np.ndarray:
+    """The band of the strip after these energies, one a step."""
+    for step, pair in enumerate(energies, first):
+        frame = renderer.draw(pendulum(0.3, 0.5), step=step, energies=pair)
+    return frame[Layout(len(frame), (2.3, 2.3), strip=True).chart.top :]
+
+
+def curve_of(band: np.ndarray, colour: rendering.Colour) -> dict[int, float]:
+    """Column → mean row of a curve of this colour, between the legend and the scale."""
+    rows, columns = np.nonzero(np.all(band == colour, axis=-1))
+    inside = (columns > 0.3 * band.shape[1]) & (columns < 0.85 * band.shape[1])
+    rows, columns = rows[inside], columns[inside]
+    return {int(c): float(rows[columns == c].mean()) for c in np.unique(columns)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scene", [pendulum(0.5, 1.5, 0.5), particle(2.0, 0.5, 0.5)])
+def test_the_strip_has_a_band_of_its_own(size, scene):
+    layout = Layout(size, scene.extent, len(scene.gauges), strip=True)
+    assert layout.chart.bottom == size
+    assert layout.world.height > 0.1 * size
+    drawn = [
+        picture(scene, size, captions=CAPTIONS, energies=energies)
+        for energies in ((0.0, 0.0), (-123.456, 9876.5))
+    ]
+    top = layout.chart.top
+    np.testing.assert_array_equal(drawn[0][:top], drawn[1][:top])
+    assert np.any(drawn[0][top:] != drawn[1][top:])
+    # Text and curves end before the picture does.
+    assert np.all(drawn[1][top:, [0, -1]] == 255)
+    column, row = map(int, layout.to_pixels(scene.bobs[-1].centre))
+    assert tuple(drawn[0][row, column]) == rendering.BOB
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_without_energies_there_is_no_strip(size):
+    scene = particle(2.0)
+    assert Layout(size, scene.extent, 1).world == Layout(size, scene.extent, 1, strip=False).world
+    assert Layout(size, scene.extent, 1).chart.height == 0
+    renderer = Renderer(size, mode="rgb_array", fps=20)
+    renderer.draw(scene, step=0, energies=(1.0, 2.0))
+    np.testing.assert_array_equal(renderer.draw(scene, step=0), picture(scene, size))
+
+
+def test_the_strip_shows_what_gains_energy():
+    band = charted(
+        Renderer(500, mode="rgb_array", fps=20), *((5.0 + 0.1 * i, 5.0) for i in range(200))
+    )
+    drawn, truth = (curve_of(band, colour) for colour in (rendering.BOB, rendering.TRUTH))
+    columns = sorted(set(drawn) & set(truth))
+    assert len(columns) > 80
+    assert np.ptp([truth[c] for c in columns]) < 1.5
+    rows = [drawn[c] for c in sorted(drawn)]
+    assert np.all(np.diff(rows) <= 0.5)  # ever upward
+    assert rows[0] - rows[-1] > 0.5 * len(band)
+
+
+def test_equal_energies_lie_on_each_other_the_drawn_on_top(renderer):
+    band = charted(renderer, *[(3.0, 3.0)] * 100)
+    assert len(curve_of(band, rendering.BOB)) > 20
+    assert not curve_of(band, rendering.TRUTH)
+
+
+def test_a_drift_too_small_to_matter_looks_flat():
+    renderer = Renderer(500, mode="rgb_array", fps=20)
+    rows = curve_of(charted(renderer, *((i * 1e-9, 0.0) for i in range(100))), rendering.BOB)
+    assert np.ptp([*rows.values()]) < 1.5
+
+
+def test_the_strip_begins_anew_with_the_episode(renderer):
+    fresh = charted(Renderer(200, mode="rgb_array", fps=20), (1.0, 1.0))
+    charted(renderer, (1.0, 1.0), (5.0, 1.0), (9.0, 1.0))
+    np.testing.assert_array_equal(charted(renderer, (1.0, 1.0)), fresh)
+    charted(renderer, (8.0, 1.0), (9.0, 1.0), first=5)
+    np.testing.assert_array_equal(charted(renderer, (1.0, 1.0), first=3), fresh)
+
+
+def test_the_same_step_again_adds_nothing_to_the_strip(renderer):
+    once = charted(renderer, (1.0, 1.0), (2.0, 1.0))
+    again = charted(renderer, (2.0, 1.0), first=1)
+    np.testing.assert_array_equal(once, again)
+
+
+def test_the_strip_forgets_after_twenty_seconds(renderer):
+    charted(renderer, (99.0, -99.0), first=0)
+    late = charted(renderer, (1.0, 1.0), first=401)
+    np.testing.assert_array_equal(
+        late, charted(Renderer(200, mode="rgb_array", fps=20), (1.0, 1.0), first=401)
+    )
+
+
 # -- windows ------------------------------------------------------------------------------------
 
 

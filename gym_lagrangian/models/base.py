@@ -8,7 +8,6 @@ on what is declared here. A model that is an acceleration field, as most are, su
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,9 +16,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from gym_lagrangian.checks import positive_number, whole_number
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.sample import Sample
 
 
@@ -31,10 +30,8 @@ class Horizon:
     steps: int
 
     def __post_init__(self):
-        if not (isinstance(self.dt, int | float) and math.isfinite(self.dt) and self.dt > 0):
-            raise ConfigurationError(f"dt = {self.dt!r}: expected a positive number of seconds")
-        if not isinstance(self.steps, int) or self.steps < 1:
-            raise ConfigurationError(f"steps = {self.steps!r}: expected a whole number ≥ 1")
+        positive_number("dt", self.dt, "s")
+        whole_number("steps", self.steps)
 
 
 class Model(eqx.Module):

@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gym_lagrangian.checks import positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.mechanics import Lagrangian
 from gym_lagrangian.models.base import AccelerationModel
@@ -64,7 +65,7 @@ class DeLaN(Lagrangian, AccelerationModel):
         """Random weights; arguments as for `LNN`, and the scale above."""
         n = embedding.n
         self.embedding = embedding
-        self.potential_scale = potential_scale
+        self.potential_scale = positive_number("potential_scale", potential_scale, "J")
         self.network = Network(
             embedding.size - n,
             n * (n + 1) // 2 + 1,

@@ -1,9 +1,10 @@
 r"""What the Hamiltonian networks share: a learned H(q, p, m) and Hamilton's equations.
 
-    H(q, p, m) = N(x(q, p, m)) + ½ κ |p|²,    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ
+    H(q, p, m) = h · N(x(q, p, m)) + ½ κ |p|²,    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ
 
-so that dH/dt = (∂H/∂p)ᵀ τ, whatever N is: H is conserved where τ = 0. The fixed second term,
-like the LNN's, starts training at the motion of a free particle of mass 1/κ.
+with h a fixed scale in joules, so that N works with numbers of order one. It follows that
+dH/dt = (∂H/∂p)ᵀ τ, whatever N is: H is conserved where τ = 0. The fixed last term, like the
+LNN's, starts training near the motion of a free particle of mass 1/κ.
 
 What p is of a state (q, q̇) is for the subclass to say, as a pair of maps `momentum` and
 `velocity`. With M = ∂p/∂q̇, training minimises
@@ -37,6 +38,7 @@ class HamiltonianModel(AccelerationModel):
 
     Attributes:
         network: N, one output.
+        energy_scale: h in joules.
         quadratic_start: κ in 1/kg (about a length) or 1/(kg·m²) (about an angle), where p is
             a momentum.
     """
@@ -44,6 +46,7 @@ class HamiltonianModel(AccelerationModel):
     conserves_energy: ClassVar[bool] = True
 
     network: eqx.AbstractVar[Network]
+    energy_scale: eqx.AbstractVar[float]
     quadratic_start: eqx.AbstractVar[float]
 
     @abstractmethod
@@ -62,7 +65,8 @@ class HamiltonianModel(AccelerationModel):
         """H(q, p, m), a scalar."""
         embedding = self.embedding
         x = [embedding.coordinates(q), self.scaled(p), embedding.parameters(m)]
-        return self.network(jnp.concatenate(x))[0] + 0.5 * self.quadratic_start * jnp.sum(p**2)
+        learned = self.energy_scale * self.network(jnp.concatenate(x))[0]
+        return learned + 0.5 * self.quadratic_start * jnp.sum(p**2)
 
     def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
         """Hamilton's equations: (dq/dt, dp/dt)."""
@@ -88,4 +92,8 @@ class HamiltonianModel(AccelerationModel):
 
     @property
     def config(self) -> dict[str, Any]:
-        return {**self.network.config, "quadratic_start": self.quadratic_start}
+        return {
+            **self.network.config,
+            "energy_scale": self.energy_scale,
+            "quadratic_start": self.quadratic_start,
+        }

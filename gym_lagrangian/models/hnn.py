@@ -18,6 +18,7 @@ import equinox as eqx
 import jax
 from jax import Array
 
+from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.mechanics import Lagrangian
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
@@ -37,6 +38,7 @@ class HNN(HamiltonianModel):
     network: Network
     embedding: Embedding
     legendre: Lagrangian
+    energy_scale: float = eqx.field(static=True)
     quadratic_start: float = eqx.field(static=True)
     momentum_scale: float = eqx.field(static=True)
 
@@ -49,7 +51,8 @@ class HNN(HamiltonianModel):
         depth: int = 3,
         activation: str = "softplus",
         initialiser: str = "fan_in",
-        quadratic_start: float = 1.0,
+        energy_scale: float = 10.0,
+        quadratic_start: float = 0.5,
         momentum_scale: float = 10.0,
         key: Array,
     ):
@@ -58,12 +61,13 @@ class HNN(HamiltonianModel):
         Arguments:
             legendre: the system; not part of `config`, a checkpoint knows its system.
             width, depth, activation, initialiser: as for `LNN`.
-            quadratic_start, momentum_scale: as above.
+            energy_scale, quadratic_start, momentum_scale: as above.
         """
         self.embedding = embedding
         self.legendre = legendre
-        self.quadratic_start = quadratic_start
-        self.momentum_scale = momentum_scale
+        self.energy_scale = positive_number("energy_scale", energy_scale, "J")
+        self.quadratic_start = finite_number("quadratic_start", quadratic_start, "1/kg")
+        self.momentum_scale = positive_number("momentum_scale", momentum_scale, "kg·m/s")
         self.network = Network(
             embedding.size,
             1,

@@ -18,6 +18,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from gym_lagrangian.checks import positive_number
 from gym_lagrangian.dynamics import DiscreteDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.models.base import Horizon, Model
@@ -55,8 +56,8 @@ class MLP(Model):
     ):
         """Random weights; arguments as for `LNN`, and those above."""
         self.embedding = embedding
-        self.acceleration_scale = acceleration_scale
-        self.dt = dt
+        self.acceleration_scale = positive_number("acceleration_scale", acceleration_scale)
+        self.dt = positive_number("dt", dt, "s")
         self.network = Network(
             embedding.size + embedding.n,
             2 * embedding.n,

@@ -19,7 +19,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.integrators import INTEGRATORS
 from gym_lagrangian.models.base import AccelerationModel, Horizon
 from gym_lagrangian.models.network import Network
 from gym_lagrangian.sample import Sample
@@ -60,10 +62,10 @@ class NODE(AccelerationModel):
     ):
         """Random weights; arguments as for `LNN`, and those above."""
         self.embedding = embedding
-        self.acceleration_scale = acceleration_scale
-        self.dt = dt
-        self.steps = steps
-        self.integrator = integrator
+        self.acceleration_scale = positive_number("acceleration_scale", acceleration_scale)
+        self.dt = positive_number("dt", dt, "s")
+        self.steps = whole_number("steps", steps)
+        self.integrator = one_of("integrator", integrator, INTEGRATORS)
         self.network = Network(
             embedding.size + embedding.n,
             embedding.n,

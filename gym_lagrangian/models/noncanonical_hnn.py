@@ -17,6 +17,7 @@ from __future__ import annotations
 import equinox as eqx
 from jax import Array
 
+from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
 from gym_lagrangian.models.network import Network
@@ -27,6 +28,7 @@ class NoncanonicalHNN(HamiltonianModel):
 
     network: Network
     embedding: Embedding
+    energy_scale: float = eqx.field(static=True)
     quadratic_start: float = eqx.field(static=True)
 
     def __init__(
@@ -37,12 +39,14 @@ class NoncanonicalHNN(HamiltonianModel):
         depth: int = 3,
         activation: str = "softplus",
         initialiser: str = "fan_in",
+        energy_scale: float = 10.0,
         quadratic_start: float = 1.0,
         key: Array,
     ):
         """Random weights; arguments as for `HNN`."""
         self.embedding = embedding
-        self.quadratic_start = quadratic_start
+        self.energy_scale = positive_number("energy_scale", energy_scale, "J")
+        self.quadratic_start = finite_number("quadratic_start", quadratic_start, "1/kg")
         self.network = Network(
             embedding.size,
             1,

@@ -1,0 +1,185 @@
+"""Figures show the numbers that they are given, with units, and say what is missing."""
+
+import sys
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gym_lagrangian import plots
+from gym_lagrangian.checkpoint import Card, Checkpoint
+from gym_lagrangian.cli import main
+from gym_lagrangian.errors import ConfigurationError, MissingExtra
+from gym_lagrangian.mechanics import Lagrangian
+from gym_lagrangian.registration import load_system
+from gym_lagrangian.rollout import Rollout, Trajectory
+
+PNG = b"\x89PNG\r\n\x1a\n"
+TIME = np.arange(41) * 0.05
+
+
+def trajectory(label: str, states: np.ndarray, steps: int = 40, energy: float = -3.0):
+    return Trajectory(
+        label=label,
+        time=TIME[: steps + 1],
+        states=states[: steps + 1],
+        energy=np.full(steps + 1, energy),
+        energy_drift=np.linspace(0, 0.02, steps + 1),
+        total_reward=1.0,
+        diverged=False,
+        last_frame=np.zeros((100, 100, 3), np.uint8),
+    )
+
+
+def pair(steps: int = 40) -> Rollout:
+    """A model whose error grows by e every 0.1 s, from 1e-6."""
+    q = np.stack([2 * TIME, np.sin(TIME)], axis=1)
+    exact = np.concatenate([q, np.gradient(q, TIME, axis=0)], axis=1)
+    off = exact.copy()
+    off[:, 1] += 1e-6 * np.exp(10 * TIME)
+    names = ("theta1 (rad)", "x (m)")
+    return Rollout(trajectory("Model-v0", off, steps), trajectory("Exact-v0", exact), names)
+
+
+def exact_only() -> Rollout:
+    return pair()._replace(truth=None)
+
+
+def lines(axes) -> dict[str, np.ndarray]:
+    return {line.get_label(): line.get_xydata() for line in axes.get_lines()}
+
+
+def draws(figure) -> bool:
+    """Whether it can be drawn, with labels that do not collapse."""
+    figure.draw_without_rendering()
+    return all(axes.get_window_extent().width > 50 for axes in figure.axes)
+
+
+def test_energy():
+    figure = plots.energy_figure([pair(), pair(20)])
+    energy, drift = figure.axes
+    assert energy.get_ylabel() == "energy (J)"
+    assert drift.get_xlabel() == "time (s)"
+    assert len(energy.get_lines()) == 3  # one truth, two models
+    np.testing.assert_allclose(lines(energy)["Exact-v0"][:, 1], -3.0)
+    np.testing.assert_allclose(lines(drift)["Exact-v0"][-1], (2.0, 2.0))
+    assert draws(figure)
+    assert len(plots.energy_figure([exact_only()]).axes[0].get_lines()) == 1
+
+
+def test_phase_portrait_wraps_angles_and_leaves_lengths():
+    figure = plots.phase_portrait_figure(pair())
+    angle, length = figure.axes
+    assert angle.get_xlabel() == "theta1 (rad)"
+    assert length.get_ylabel() == "velocity of x (m/s)"
+    curve = lines(angle)["Exact-v0"]
+    assert np.nanmax(np.abs(curve[:, 0])) <= np.pi
+    assert np.isnan(curve[:, 0]).sum() == 1
+    np.testing.assert_allclose(lines(length)["Exact-v0"][:, 0], np.sin(TIME))
+    assert draws(figure)
+
+
+def test_error_growth_is_a_straight_line_where_it_is_exponential():
+    figure = plots.error_growth_figure([pair(30)])
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    assert axes.get_ylabel() == "largest error (m or rad)"
+    curve = lines(axes)["Model-v0"]
+    assert len(curve) == 30
+    np.testing.assert_allclose(np.log(curve[:, 1] / 1e-6), 10 * curve[:, 0], atol=1e-6)
+    assert draws(figure)
+    with pytest.raises(ConfigurationError, match="Model-v0 is exact"):
+        plots.error_growth_figure([exact_only()])
+
+
+class InGauge(Lagrangian):
+    """A system's Lagrangian in another gauge: L / 2 + 7."""
+
+    mass_matrix_solver = "direct"
+    system: Lagrangian = eqx.field()
+
+    def lagrangian(self, q, qd, m):
+        return 0.5 * self.system.lagrangian(q, qd, m) + 7.0
+
+
+@pytest.mark.parametrize("name", ["DoublePendulum", "RelativisticParticle"])
+def test_learned_physics_is_compared_up_to_gauge(name):
+    system = load_system(name)()
+    figure = plots.learned_physics_figure(InGauge(system), system)
+    assert "learned × 2" in figure.get_suptitle()
+    assert "potential +14 J" in figure.get_suptitle()
+    assert len(figure.axes) == 2 * system.n
+    for axes in figure.axes:
+        curves = axes.get_lines()
+        for learned, exact in zip(curves[::2], curves[1::2], strict=True):
+            np.testing.assert_allclose(learned.get_ydata(), exact.get_ydata(), atol=2e-4)
+    assert "potential (J)" in {axes.get_ylabel() for axes in figure.axes}
+    assert draws(figure)
+
+
+class Wrong(InGauge):
+    """With a force that is not there."""
+
+    def lagrangian(self, q, qd, m):
+        return super().lagrangian(q, qd, m) + 3.0 * jnp.sin(q[0])
+
+
+def test_learned_physics_shows_what_was_learned_wrongly():
+    system = load_system("DoublePendulum")()
+    figure = plots.learned_physics_figure(Wrong(system), system)
+    along_first, along_second = (
+        [line.get_ydata() for line in a.get_lines()] for a in figure.axes[2:]
+    )
+    assert np.abs(np.subtract(*along_first)).max() > 3
+    assert np.abs(np.subtract(*along_second)).max() < 3
+
+
+def test_training_curve():
+    history = np.stack([100 * np.arange(1, 6), 0.5 ** np.arange(5)], axis=1)
+    card = Card("DoublePendulum", {}, {}, (), "LNN", {})
+    model = load_system("DoublePendulum")()
+    figure = plots.training_curve_figure(Checkpoint(model, card, "", {"history": history}))
+    (axes,) = figure.axes
+    np.testing.assert_allclose(axes.get_lines()[0].get_xydata(), history)
+    assert axes.get_title() == "LNN of DoublePendulum"
+    assert draws(figure)
+    with pytest.raises(ConfigurationError, match="no training history"):
+        plots.training_curve_figure(Checkpoint(model, card, "", {}))
+
+
+class TestCommand:
+    def names(self, env_id, folder):
+        assert main(["plot", env_id, "--steps", "4", "--out", str(folder)]) == 0
+        for path in folder.iterdir():
+            assert path.read_bytes().startswith(PNG)
+        return {path.stem.removeprefix(f"{env_id}-") for path in folder.iterdir()}
+
+    def test_exact_id(self, tmp_path, capsys):
+        found = self.names("DoublePendulum-v0", tmp_path / "new")
+        assert found == {"rollout", "energy", "phase-portrait"}
+        assert capsys.readouterr().out.count("figure: ") == 3
+
+    def test_learned_id(self, tmp_path):
+        assert self.names("DoublePendulumLNN-v0", tmp_path) == {
+            "rollout",
+            "energy",
+            "phase-portrait",
+            "error-growth",
+            "training-curve",
+            "learned-physics",
+        }
+
+    def test_bad_input(self, tmp_path, capsys):
+        for arguments in (["CartPole-v1"], ["DoublePendulum-v0", "--seed", "-1"]):
+            assert main(["plot", *arguments, "--out", str(tmp_path / "new")]) == 2
+            assert capsys.readouterr().err.startswith("gym-lagrangian: ")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_matplotlib_is_named(monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match=r'pip install "gym-lagrangian\[plots\]"'):
+        plots.figures("DoublePendulum-v0")
