@@ -112,11 +112,13 @@ class TestGame:
 class TestPlay:
     def test_ends_by_the_user(self):
         for event in (ESCAPE, CLOSE, pygame.event.Event(pygame.QUIT)):
+            pygame.display.init()  # plain pygame shuts its event queue with its one window
             for posted in (*down(pygame.K_RIGHT, pygame.K_n), event):
                 pygame.event.post(posted)
             play(EXACT, size=100)
 
     def test_command(self):
+        pygame.display.init()
         pygame.event.post(ESCAPE)
         assert main(["play", EXACT, "--size", "100", "--start=-1,0,0,0"]) == 0
 

@@ -92,6 +92,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         device: str = "cpu",
         **options: Any,
     ):
+        self._renderers: list[Any] = []  # first: closing must work even where an argument is bad
         num_envs = whole_number("num_envs", num_envs)
         one_of("output", output, OUTPUTS)
         if render_mode not in (None, "rgb_array"):
@@ -104,7 +105,6 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         self._max_steps = max_episode_steps if limited else None
         self._output = output
         self._render_size = render_size
-        self._renderers: list[Any] = []
         self._episodes: Episode | None = None
         self._keys: Any = None
         self._per_env, ranges = _per_environment(system, options, num_envs)
