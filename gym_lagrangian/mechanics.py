@@ -134,10 +134,9 @@ class Lagrangian(eqx.Module):
         def objective(qd):
             return self.lagrangian(q, qd, m) - p @ qd
 
-        def unsolved(carry):
-            qd, step, iteration = carry
-            return (iteration < 100) & jnp.any(jnp.abs(step) > 8 * eps * (1.0 + jnp.abs(qd)))
-
+        # Both loops carry their predicate. Recomputed in a loop's condition and again in its
+        # vmapped body, a float comparison on the edge may come out differently in the two (XLA
+        # contracts them differently), and the loop never ends.
         def improve(carry):
             qd, _, iteration = carry
             residual = p - self.momentum(q, qd, m)
@@ -145,13 +144,21 @@ class Lagrangian(eqx.Module):
             value = objective(qd)
             most = value + 8 * eps * (1.0 + jnp.abs(value))
 
-            def too_far(carry):
+            def too_far(scale, halvings):
                 # Outside the domain of L (|v| ≥ c, say) the value is not finite: too far as well.
-                scale, halvings = carry
                 return (halvings < 60) & ~(objective(qd + scale * step) <= most)
 
-            one = jnp.ones((), start.dtype)
-            scale, _ = jax.lax.while_loop(too_far, lambda c: (0.5 * c[0], c[1] + 1), (one, 0))
-            return qd + scale * step, scale * step, iteration + 1
+            def halve(carry):
+                scale, halvings, _ = carry
+                scale, halvings = 0.5 * scale, halvings + 1
+                return scale, halvings, too_far(scale, halvings)
 
-        return jax.lax.while_loop(unsolved, improve, (start, jnp.ones_like(start), 0))[0]
+            one = jnp.ones((), start.dtype)
+            first = (one, 0, too_far(one, 0))
+            scale, _, _ = jax.lax.while_loop(lambda carry: carry[2], halve, first)
+            change = scale * step
+            unsolved = jnp.any(jnp.abs(change) > 8 * eps * (1.0 + jnp.abs(qd + change)))
+            return qd + change, unsolved & (iteration < 99), iteration + 1
+
+        first = (start, jnp.ones((), bool), 0)
+        return jax.lax.while_loop(lambda carry: carry[1], improve, first)[0]

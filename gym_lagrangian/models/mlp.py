@@ -36,6 +36,7 @@ class MLP(Model):
     """
 
     conserves_energy: ClassVar[bool] = False
+    training_defaults: ClassVar[dict[str, Any]] = {"steps": 450_000}
 
     network: Network
     embedding: Embedding

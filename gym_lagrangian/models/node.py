@@ -38,6 +38,7 @@ class NODE(AccelerationModel):
     """
 
     conserves_energy: ClassVar[bool] = False
+    training_defaults: ClassVar[dict[str, Any]] = {"steps": 250_000}
 
     network: Network
     embedding: Embedding
@@ -57,7 +58,7 @@ class NODE(AccelerationModel):
         acceleration_scale: float = 10.0,
         dt: float = 0.02,
         steps: int = 3,
-        integrator: str = "rk4",
+        integrator: str = "dopri5",
         key: Array,
     ):
         """Random weights; arguments as for `LNN`, and those above."""
