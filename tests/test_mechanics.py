@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -292,3 +294,25 @@ def test_velocity_has_second_derivatives():
 
     second = batched(jax.grad(jax.grad(v)), p[:, 0], m)
     np.testing.assert_allclose(second, -3 * p[:, 0] * (1 + p[:, 0] ** 2) ** -2.5, rtol=1e-8)
+
+
+def test_velocity_of_a_batch_ends():
+    """A thousand states at once in float32, from wrong guesses: once, this never returned.
+
+    In a process of its own, since a loop that does not end cannot be interrupted from here.
+    """
+    program = """
+import jax, jax.numpy as jnp, numpy as np
+from gym_lagrangian.systems import DoublePendulum
+system, rng = DoublePendulum(), np.random.default_rng(0)
+m = jnp.asarray(system.parameter_bounds()[0], jnp.float32)
+q, qd = (jnp.asarray(rng.uniform(-x, x, (1000, 2)), jnp.float32) for x in (3.0, 10.0))
+guess = qd + jnp.asarray(rng.normal(size=qd.shape), jnp.float32)
+round_trip = lambda q, qd, g: system.velocity(q, system.momentum(q, qd, m), m, g)
+print(float(jnp.abs(jax.jit(jax.vmap(round_trip))(q, qd, guess) - qd).max()))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1e-4
