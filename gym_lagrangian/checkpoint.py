@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +29,7 @@ from safetensors.numpy import save_file
 
 from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import CheckpointError, GymLagrangianError
+from gym_lagrangian.files import replacing
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_model, load_system
 from gym_lagrangian.systems.base import System
@@ -178,19 +178,11 @@ def save(
     document = {"format": FORMAT, "card": asdict(card)}
     digest = _digest(document, tensors)
     metadata = {_KEY: json.dumps(document | {"sha256": digest}, sort_keys=True)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=SUFFIX + ".part")
-        os.close(handle)
+    with replacing(path, failure=CheckpointError) as part:
         try:
-            save_file(tensors, temporary, metadata=metadata)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"cannot write the checkpoint {str(path)!r}: {error}") from error
+            save_file(tensors, part, metadata=metadata)
+        except SafetensorError as error:  # what safetensors makes of a full disk
+            raise OSError(str(error)) from error
     return digest
 
 

@@ -72,8 +72,13 @@ def one_of(what: str, value: Any, choices: Iterable[str]) -> str:
     return value
 
 
-def known_arguments(what: str, function: Callable, given: Iterable[str]) -> None:
+def known_arguments(
+    what: str, function: Callable, given: Iterable[str], *, also: Iterable[str] = ()
+) -> None:
     """Refuse keyword arguments that a constructor does not take.
+
+    Arguments:
+        also: what else may be given where `what` is made, for the message.
 
     Raises:
         ConfigurationError: naming the unknown ones and the valid ones.
@@ -82,7 +87,8 @@ def known_arguments(what: str, function: Callable, given: Iterable[str]) -> None
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ConfigurationError(
-            f"{what} takes no argument {', '.join(map(repr, unknown))}; it takes {', '.join(known)}"
+            f"{what} takes no argument {', '.join(map(repr, unknown))}; it takes "
+            f"{', '.join([*also, *known])}"
         )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_lagrangian.errors import ConfigurationError, GymLagrangianError, MissingExtra
+from gym_lagrangian.files import replacing
 from gym_lagrangian.registration import MODELS, SYSTEMS, environments
 
 
@@ -209,7 +210,8 @@ def _plot(options: argparse.Namespace) -> None:
     made = figures(options.id, steps=options.steps, seed=options.seed, start=options.start)
     for name, figure in made.items():
         path = options.out / f"{options.id}-{name}.png"
-        _write(path, lambda p, figure=figure: figure.savefig(p, dpi=120, format="png"))
+        with replacing(path) as part:
+            figure.savefig(part, dpi=120, format="png")
         print(f"figure: {path}")
 
 
@@ -247,7 +249,8 @@ def _rollout_figure(options: argparse.Namespace) -> None:
         print(f"no picture: {error}", file=sys.stderr)
         return
     path = options.out / f"{options.id}-seed{options.seed}.png"
-    _write(path, lambda p: figure.savefig(p, dpi=120, format="png"))
+    with replacing(path) as part:
+        figure.savefig(part, dpi=120, format="png")
     print(f"picture: {path}")
 
 
@@ -258,22 +261,18 @@ def _evaluate(options: argparse.Namespace) -> None:
     if options.out is None:
         print(text)
     else:
-        _write(options.out, lambda p: p.write_text(text + "\n"))
+        with replacing(options.out) as part:
+            part.write_text(text + "\n")
         print(f"written: {options.out}")
 
 
 def _train(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from gym_lagrangian.registration import load_model
     from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
 
-    settings = dict(load_model(options.model).training_defaults)
-    for field in fields(TrainingConfig):
-        given = getattr(options, field.name, None)
-        if given is not None:
-            settings[field.name] = given
-    config = TrainingConfig(**settings)
+    given = {field.name: getattr(options, field.name, None) for field in fields(TrainingConfig)}
+    config = TrainingConfig.of(options.model, **{k: v for k, v in given.items() if v is not None})
     out = options.out or Path(f"{options.system}{options.model}.safetensors")
 
     with tqdm(total=config.steps, unit="step") as bar:
@@ -302,14 +301,6 @@ def _train(options: argparse.Namespace) -> None:
             raise
     print(f"written: {out} (SHA-256 {result.sha256[:16]})")
     print(json.dumps(result.card.metrics, indent=2))
-
-
-def _write(path: Path, write: Any) -> None:
-    """Write through a neighbour, so that a failure never harms a good file."""
-    from gym_lagrangian.video import replacing
-
-    with replacing(path) as part:
-        write(part)
 
 
 if __name__ == "__main__":

@@ -55,13 +55,8 @@ class FreshStates(Source):
         """The states that follow; the weight is zero where they leave the domain of L."""
         substeps = self.system.default_substeps(horizon.dt, learned=False)
         dynamics = ContinuousDynamics(self.system, "dop853", substeps)
-
-        def step(x: Array, _: None) -> tuple[Array, Array]:
-            x = dynamics.step(x, sample.tau, sample.m, horizon.dt)
-            return x, x
-
         start = jnp.concatenate([sample.q, sample.qd])
-        _, states = jax.lax.scan(step, start, None, length=horizon.steps)
+        states = dynamics.trajectory(start, sample.tau, sample.m, horizon.dt, horizon.steps)
         valid = jnp.all(jnp.isfinite(states))
         weight = jnp.where(valid, sample.weight, 0.0)
         return sample._replace(weight=weight), jnp.where(valid, states, start)
@@ -128,44 +123,9 @@ def from_arrays(
     Raises:
         DataError: as `from_npz`.
     """
-    required = ("q", "qd", "qdd") if horizon is None else ("q", "qd", "states", "dt")
-    known = (*required, "tau", "m", "weight")
-    missing = [name for name in required if name not in arrays]
-    unknown = [name for name in arrays if name not in known]
-    if missing or unknown:
-        raise DataError(
-            f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
-            f"{', '.join(required)} and optionally tau, m, weight"
-        )
-    rows = arrays["q"].shape[0] if arrays["q"].ndim else 0
-    if rows == 0:
-        raise DataError(f"{label}: array q has no rows")
-    k = len(system.parameters)
-    shapes = {
-        "q": (rows, system.n),
-        "qd": (rows, system.n),
-        "qdd": (rows, system.n),
-        "tau": (rows, system.n),
-        "m": (rows, k),
-        "weight": (rows,),
-        "dt": (),
-    }
-    if horizon is not None:
-        found = arrays["states"].shape[1:2]
-        shapes["states"] = (rows, max(horizon.steps, *found), 2 * system.n)
-    for name, array in arrays.items():
-        if array.shape != shapes[name]:
-            raise DataError(
-                f"{label}: array {name} has shape {array.shape}, expected {shapes[name]} for "
-                f"{rows} states of {system.name} (n = {system.n}, k = {k})"
-            )
-        if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
-            raise DataError(f"{label}: array {name} holds values that are not finite numbers")
-    if "m" not in arrays and system.varying:
-        raise DataError(
-            f"{label}: {system.name} varies in {', '.join(system.varying)}; give an array m of "
-            f"shape {shapes['m']} with columns {', '.join(system.parameters)}"
-        )
+    _check_names(arrays, horizon, label)
+    _check_values(arrays, _shapes(arrays, system, horizon), system, label)
+    rows = len(arrays["q"])
     defaults = {
         "tau": np.zeros((rows, system.n)),
         "m": np.tile(system.parameter_bounds()[0], (rows, 1)),
@@ -175,12 +135,64 @@ def from_arrays(
     if horizon is None:
         targets = full.pop("qdd")
     else:
-        dt = float(arrays["dt"])
-        if not math.isclose(dt, horizon.dt):
-            raise DataError(
-                f"{label}: array dt is {dt} s, but the model learns from states "
-                f"{horizon.dt} s apart; give those, or configure the model with dt={dt}"
-            )
+        _check_dt(float(arrays["dt"]), horizon, label)
         del full["dt"]
         targets = full.pop("states")[:, : horizon.steps]
     return FixedStates(Sample(**full), targets, label)
+
+
+def _check_names(arrays: dict[str, np.ndarray], horizon: Horizon | None, label: str) -> None:
+    required = ("q", "qd", "qdd") if horizon is None else ("q", "qd", "states", "dt")
+    known = (*required, "tau", "m", "weight")
+    missing = [name for name in required if name not in arrays]
+    unknown = [name for name in arrays if name not in known]
+    if missing or unknown:
+        raise DataError(
+            f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
+            f"{', '.join(required)} and optionally tau, m, weight"
+        )
+    if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
+        raise DataError(f"{label}: array q has no rows")
+
+
+def _shapes(
+    arrays: dict[str, np.ndarray], system: System, horizon: Horizon | None
+) -> dict[str, tuple[int, ...]]:
+    """The shape that every array must have, given how many rows q has."""
+    rows = len(arrays["q"])
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("q", "qd", "qdd", "tau"), (rows, system.n))
+    shapes |= {"m": (rows, len(system.parameters)), "weight": (rows,), "dt": ()}
+    if horizon is not None:
+        found = arrays["states"].shape[1:2]
+        shapes["states"] = (rows, max(horizon.steps, *found), 2 * system.n)
+    return shapes
+
+
+def _check_values(
+    arrays: dict[str, np.ndarray],
+    shapes: dict[str, tuple[int, ...]],
+    system: System,
+    label: str,
+) -> None:
+    for name, array in arrays.items():
+        if array.shape != shapes[name]:
+            raise DataError(
+                f"{label}: array {name} has shape {array.shape}, expected {shapes[name]} for "
+                f"{len(arrays['q'])} states of {system.name} (n = {system.n}, "
+                f"k = {len(system.parameters)})"
+            )
+        if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
+            raise DataError(f"{label}: array {name} holds values that are not finite numbers")
+    if "m" not in arrays and system.varying:
+        raise DataError(
+            f"{label}: {system.name} varies in {', '.join(system.varying)}; give an array m of "
+            f"shape {shapes['m']} with columns {', '.join(system.parameters)}"
+        )
+
+
+def _check_dt(dt: float, horizon: Horizon, label: str) -> None:
+    if not math.isclose(dt, horizon.dt):
+        raise DataError(
+            f"{label}: array dt is {dt} s, but the model learns from states "
+            f"{horizon.dt} s apart; give those, or configure the model with dt={dt}"
+        )

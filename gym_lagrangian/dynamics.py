@@ -10,6 +10,7 @@ from abc import abstractmethod
 from typing import Protocol
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -28,6 +29,17 @@ class Dynamics(eqx.Module):
     @abstractmethod
     def energy(self, state: Array, m: Array) -> Array | None:
         """The energy that these dynamics conserve at τ = 0, in joules; None if they have none."""
+
+    def trajectory(
+        self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float, steps: int
+    ) -> Array:
+        """The states (steps, 2n) after dt, 2 dt … seconds under the same forces."""
+
+        def step(x: Array, _: None) -> tuple[Array, Array]:
+            x = self.step(x, tau, m, dt)
+            return x, x
+
+        return jax.lax.scan(step, state, None, length=steps)[1]
 
     @property
     def fixed_dt(self) -> float | None:

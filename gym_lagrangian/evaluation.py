@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -26,10 +25,9 @@ from jax import Array
 from gym_lagrangian.checkpoint import Card
 from gym_lagrangian.checks import seed_number, whole_number
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
-from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Params, cast, dynamics_of, make
 from gym_lagrangian.models.base import AccelerationModel, Model
-from gym_lagrangian.registration import environments
+from gym_lagrangian.registration import find
 from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.base import REFERENCE_DT, System
 
@@ -42,7 +40,7 @@ class EnergyDiscrepancy:
 
     Attributes:
         time: seconds since the start.
-        values: one a starting state, ascending in the order of the states.
+        values: one a starting state.
         diverged: how many left the valid range before that time; they are judged at their
             last valid state.
     """
@@ -101,7 +99,7 @@ def energy_discrepancy(
     ]
 
 
-@partial(eqx.filter_jit)
+@eqx.filter_jit
 def _free_run(
     env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int
 ) -> tuple[Array, Array]:
@@ -234,11 +232,7 @@ def evaluate(env_id: str, *, states: int = 40, seed: int = 0) -> dict[str, Any]:
     Raises:
         ConfigurationError: `env_id` is not an id of this package, or `states` < 1.
     """
-    rows = {row.id: row for row in environments()}
-    if env_id not in rows:
-        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
-    states, seed = whole_number("states", states), seed_number(seed)
-    row = rows[env_id]
+    row, states, seed = find(env_id), whole_number("states", states), seed_number(seed)
     learned: Any = gymnasium.make(env_id).unwrapped
     exact: Any = gymnasium.make(f"{row.system}-v0").unwrapped
     report: dict[str, Any] = {

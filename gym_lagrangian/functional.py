@@ -11,7 +11,6 @@ around these two functions.
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checkpoint import load_for
-from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.checks import known_arguments, one_of, positive_number, whole_number
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
@@ -271,14 +270,8 @@ def _build_system(name: str, options: dict[str, Any]) -> tuple[System, np.ndarra
     system_class = load_system(name)
     parameters = {k: v for k, v in options.items() if k in system_class.parameters}
     others = {k: v for k, v in options.items() if k not in parameters}
-    known = list(inspect.signature(system_class).parameters)
-    unknown = [k for k in others if k not in known]
-    if unknown:
-        raise ConfigurationError(
-            f"{name} takes no argument {', '.join(map(repr, unknown))}; it takes the parameters "
-            f"{', '.join(system_class.parameters)}, the options {', '.join(known)}, and "
-            f"{', '.join(COMMON_ARGUMENTS)}"
-        )
+    also = (*system_class.parameters, *COMMON_ARGUMENTS)
+    known_arguments(name, system_class, others, also=also)
     system = system_class(**others)
     return system, system.parameter_bounds(**parameters)
 

@@ -10,8 +10,9 @@ import numpy as np
 import pygame
 
 from gym_lagrangian.checks import seed_number
+from gym_lagrangian.registration import find
 from gym_lagrangian.rendering import Window, from_array
-from gym_lagrangian.rollout import Film, find
+from gym_lagrangian.rollout import Film
 
 KEYS = "arrows: force   R: reset   space: pause   N: one step   Esc: close"
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
-from gym_lagrangian.rollout import Rollout, Trajectory, find, rollout
+from gym_lagrangian.registration import find
+from gym_lagrangian.rollout import Rollout, Trajectory, rollout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

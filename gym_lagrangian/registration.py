@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import gymnasium
 
+from gym_lagrangian.errors import ConfigurationError
+
 
 class SystemRow(NamedTuple):
     """Where a system's class is, and the steps after which its episodes are truncated."""
@@ -72,6 +74,31 @@ def environments() -> Iterator[EnvironmentRow]:
                 yield EnvironmentRow(f"{name}-v0", system, model, learned, row.max_episode_steps)
 
 
+def find(env_id: str) -> EnvironmentRow:
+    """The row of an id.
+
+    Raises:
+        ConfigurationError: not an id of this package; the message lists those.
+    """
+    rows = {row.id: row for row in environments()}
+    if env_id not in rows:
+        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
+    return rows[env_id]
+
+
+def find_model(system: str, model: str) -> EnvironmentRow:
+    """The row of a system moved by a model.
+
+    Raises:
+        ConfigurationError: no such model is shipped; the message lists those that are.
+    """
+    rows = {row.model: row for row in environments() if row.system == system and row.model}
+    if model not in rows:
+        there = ", ".join(map(str, rows)) or "none"
+        raise ConfigurationError(f"no trained {model!r} of {system}; there is: {there}")
+    return rows[model]
+
+
 def register() -> None:
     """Register every id with Gymnasium; ids that are already there are left alone."""
     for row in environments():
@@ -115,8 +142,6 @@ def load_model(name: str) -> Any:
 
 
 def _load(kind: str, name: str, table: dict[str, Any]) -> Any:
-    from gym_lagrangian.errors import ConfigurationError
-
     if name not in table:
         raise ConfigurationError(f"unknown {kind} {name!r}; choose one of {', '.join(table)}")
     module, attribute = table[name].entry_point.split(":")

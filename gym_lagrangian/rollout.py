@@ -10,8 +10,7 @@ import gymnasium
 import numpy as np
 
 from gym_lagrangian.checks import one_of, seed_number, whole_number
-from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.registration import EnvironmentRow, environments
+from gym_lagrangian.registration import find, find_model
 from gym_lagrangian.rendering import side_by_side
 from gym_lagrangian.systems.base import System
 
@@ -156,31 +155,6 @@ def film(
     first = next(frames)
     fps = envs[0].metadata["render_fps"]
     return Film(itertools.chain([first], frames), fps, (first.shape[1], first.shape[0]))
-
-
-def find(env_id: str) -> EnvironmentRow:
-    """The row of an id.
-
-    Raises:
-        ConfigurationError: not an id of this package; the message lists those.
-    """
-    rows = {row.id: row for row in environments()}
-    if env_id not in rows:
-        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
-    return rows[env_id]
-
-
-def find_model(system: str, model: str) -> EnvironmentRow:
-    """The row of a system moved by a model.
-
-    Raises:
-        ConfigurationError: no such model is shipped; the message lists those that are.
-    """
-    rows = {row.model: row for row in environments() if row.system == system and row.model}
-    if model not in rows:
-        there = ", ".join(map(str, rows)) or "none"
-        raise ConfigurationError(f"no trained {model!r} of {system}; there is: {there}")
-    return rows[model]
 
 
 def _chooser(actions: str, seed: int) -> Callable[[gymnasium.Space], Callable[[], Any]]:

@@ -78,6 +78,11 @@ class TrainingConfig:
             positive_number(name, getattr(self, name))
         one_of("optimiser", self.optimiser, OPTIMISERS)
 
+    @classmethod
+    def of(cls, model: str, **settings: Any) -> TrainingConfig:
+        """The defaults of a registered model, with the settings given in their place."""
+        return cls(**{**load_model(model).training_defaults, **settings})
+
     def build(self) -> optax.GradientTransformation:
         """The optimiser with its schedule."""
         warmup = min(self.warmup, self.steps // 10)
@@ -180,7 +185,7 @@ def train(
     known_arguments(system, load_system(system), system_options or {})
     built_system = load_system(system)(**(system_options or {}))
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
-    config = config or TrainingConfig(**load_model(model).training_defaults)
+    config = config or TrainingConfig.of(model)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
     fresh = checkpoint.fresh_model(
         model, built_system, conditions, key=key_model, **(model_config or {})
@@ -233,7 +238,8 @@ def _optimise(
     try:
         while run.step < config.steps:
             start = time.monotonic()
-            chunk = replace(config, chunk=min(config.chunk, config.steps - run.step))
+            # The seed is in the key already; left in here, every seed would compile anew.
+            chunk = replace(config, chunk=min(config.chunk, config.steps - run.step), seed=0)
             model, state, losses = _chunk(
                 chunk, source, run.model, run.optimiser, key, jnp.asarray(run.step)
             )

@@ -6,7 +6,6 @@ whatever goes wrong before, Ctrl-C included, a file that was there stays as it w
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import itertools
 import os
@@ -19,7 +18,8 @@ import numpy as np
 
 from gym_lagrangian import rendering
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.errors import ConfigurationError, GymLagrangianError, MissingExtra
+from gym_lagrangian.errors import ConfigurationError, MissingExtra
+from gym_lagrangian.files import replacing
 
 Frames = Iterator[np.ndarray]
 
@@ -71,28 +71,6 @@ def writer_for(path: str | os.PathLike[str]) -> Callable[[Path, np.ndarray, Fram
             f'{suffix} videos need {library}: pip install "gym-lagrangian[video]"'
         ) from error
     return write
-
-
-@contextlib.contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Write to the neighbour that this yields; it takes the name `path` if all went well.
-
-    Raises:
-        GymLagrangianError: what was written in the ``with`` block met an `OSError`.
-    """
-    path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    try:
-        if path.is_dir():
-            raise IsADirectoryError("it is a folder")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield part
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise GymLagrangianError(f"cannot write {str(path)!r}: {error}") from error
 
 
 def _write_mp4(part: Path, first: np.ndarray, rest: Frames, fps: float) -> None:

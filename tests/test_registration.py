@@ -120,7 +120,7 @@ class TestRegistration:
 # `registration` are strings, which anyone may read; the package itself is the façade on top.
 LAYERS = (
     ("errors", "geometry", "linear", "embedding", "sample"),
-    ("checks", "integrators"),
+    ("checks", "files", "integrators"),
     ("mechanics", "dynamics"),
     ("systems", "models"),
     ("rendering",),

@@ -96,20 +96,20 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         device: str = "cpu",
         **options: Any,
     ):
-        EzPickle.__init__(
-            self,
-            system,
-            checkpoint=checkpoint,
-            dt=dt,
-            dtype=dtype,
-            integrator=integrator,
-            substeps=substeps,
-            render_mode=render_mode,
-            render_size=render_size,
-            show_truth=show_truth,
-            device=device,
-            **options,
-        )
+        dynamics: dict[str, Any] = {
+            "checkpoint": checkpoint,
+            "dt": dt,
+            "dtype": dtype,
+            "integrator": integrator,
+            "substeps": substeps,
+            "device": device,
+        }
+        drawing = {
+            "render_mode": render_mode,
+            "render_size": render_size,
+            "show_truth": show_truth,
+        }
+        EzPickle.__init__(self, system, **dynamics, **drawing, **options)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigurationError(
                 f"render_mode = {render_mode!r}: choose one of "
@@ -119,16 +119,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         self._twin: Stepper | None = None
         self._show_truth = show_truth and render_mode is not None
         self._key: Any = None
-        self._build(
-            system,
-            checkpoint=checkpoint,
-            dt=dt,
-            dtype=dtype,
-            device=device,
-            integrator=integrator,
-            substeps=substeps,
-            options=options,
-        )
+        self._build(system, **dynamics, options=options)
         low, high = self._env.system.observation_bounds(np.asarray(self._params.m_bounds))
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (self._env.system.action_size,), np.float32)

@@ -53,7 +53,6 @@ class Shell:
     def _use(self, params: Params) -> None:
         """Step with these parameters from now on."""
         self._params = params
-        self._leaves, self._structure = jax.tree.flatten((self._env, params))
 
     @property
     def system(self) -> System:

@@ -106,7 +106,6 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         self._output = output
         self._render_size = render_size
         self._episodes: Episode | None = None
-        self._keys: Any = None
         self._per_env, ranges = _per_environment(system, options, num_envs)
         self._build(
             system,
@@ -147,7 +146,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         """
         mask = reset_mask(options, self.num_envs)
         with self.scope():
-            self._seed(seed)
+            keys = self._seeded(seed)
             params = self._params
             if options:
                 bounds = starting_bounds(self.system, params, options, count=self.num_envs)
@@ -155,11 +154,11 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
             if mask is None:
                 mask = np.ones(self.num_envs, bool)
-                episodes, timestep = self._jitted.begin(leaves, self._keys)
+                episodes, timestep = self._jitted.begin(leaves, keys)
             else:
-                episodes = self._require_reset("a masked reset")._replace(key=self._keys)
+                episodes = self._require_reset("a masked reset")._replace(key=keys)
                 episodes, timestep = self._jitted.restart(leaves, episodes, mask)
-            self._episodes, self._keys = episodes, episodes.key
+            self._episodes = episodes
         return self._hand_out(timestep.observation), self._infos(timestep.info, mask)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
@@ -172,8 +171,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         episodes = self._require_reset("step()")
         actions = check_action(actions, (self.num_envs, self.system.action_size))
         with self.scope():
-            episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
-            self._episodes, self._keys = episodes, episodes.key
+            self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
         infos = self._infos(timestep.info, np.ones(self.num_envs, bool))
         if self._mode == AutoresetMode.SAME_STEP:
             infos |= self._final(stepped)
@@ -246,12 +244,13 @@ class LagrangianVectorEnv(Shell, VectorEnv):
                 bounds[:, :, names.index(name)] = values[:, None]
             params = dataclasses.replace(params, m_bounds=jnp.asarray(bounds))
         super()._use(params)
-        self._leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
-        self._jitted = _jitted(self._structure, self._mode, self._max_steps)
+        batched = (self._env, _batched(params, self.num_envs))
+        self._leaves, structure = jax.tree.flatten(batched)
+        self._jitted = _jitted(structure, self._mode, self._max_steps)
 
-    def _seed(self, seed: int | Sequence[int | None] | None) -> None:
-        """One uint32 from each sub-environment's own generator makes its key, as in the scalar
-        environment; what is not seeded goes on with the key that it has.
+    def _seeded(self, seed: int | Sequence[int | None] | None) -> jax.Array:
+        """The keys to reset with. One uint32 from each sub-environment's own generator makes its
+        key, as in the scalar environment; what is not seeded goes on with the key that it has.
         """
         if isinstance(seed, int | np.integer):
             seed = [int(seed) + i for i in range(self.num_envs)]
@@ -260,16 +259,19 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             raise ConfigurationError(
                 f"{len(seeds)} seeds for num_envs = {self.num_envs}: expected as many"
             )
-        if self._keys is None:
+        if self._episodes is None:
             drawn = self.np_random.integers(2**32, size=self.num_envs, dtype=np.uint32)
-            self._keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
+            keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
+        else:
+            keys = self._episodes.key
         chosen = [i for i, one in enumerate(seeds) if one is not None]
         if chosen:
             drawn = np.array(
                 [np_random(seeds[i])[0].integers(2**32, dtype=np.uint32) for i in chosen]
             )
-            keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
-            self._keys = self._keys.at[np.array(chosen)].set(keys)
+            fresh = jax.vmap(jax.random.key)(jnp.asarray(drawn))
+            keys = keys.at[np.array(chosen)].set(fresh)
+        return keys
 
     def _require_reset(self, what: str) -> Episode:
         if self._episodes is None:

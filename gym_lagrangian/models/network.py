@@ -2,13 +2,13 @@ r"""The multilayer perceptron under every model, with its exact second-order pas
 
 A scalar network N(x) = W_D σ(… σ(W_0 x + b_0) …) + b_D needs its gradient and its curvature
 along a few directions u_1 … u_k to state an equation of motion. With z_l the pre-activations,
-u̇ z_l their directional derivatives and δ_l = ∂N/∂a_l the adjoint of the activation a_l = σ(z_l),
+u̇_i z_l their derivatives along u_i and δ_l = ∂N/∂a_l the adjoint of the activation a_l = σ(z_l),
 
     u_iᵀ (∂²N/∂x²) u_j = Σ_l Σ_units δ_l σ''(z_l) (u̇_i z_l) (u̇_j z_l):
 
 the curvature is born only in the activations, so no matrix product beyond the k tangents
 forward and the one adjoint backward is spent on it (k + 2 in all; nesting automatic
-differentiation spends 2k + 2). The tangents ride in the same matrix product as the value.
+differentiation spends 2k + 2). All k tangents of a layer share one matrix product.
 """
 
 from __future__ import annotations

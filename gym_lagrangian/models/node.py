@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -99,12 +98,7 @@ class NODE(AccelerationModel):
     def loss(self, sample: Sample, target: Array) -> Array:
         """Mean over the states (steps, 2n) of Σ |error| / elapsed time: a discrepancy of ẋ."""
         dynamics = self.dynamics(integrator=self.integrator, substeps=1)
-
-        def step(x: Array, _: None) -> tuple[Array, Array]:
-            x = dynamics.step(x, sample.tau, sample.m, self.dt)
-            return x, x
-
         start = jnp.concatenate([sample.q, sample.qd])
-        _, states = jax.lax.scan(step, start, None, length=self.steps)
+        states = dynamics.trajectory(start, sample.tau, sample.m, self.dt, self.steps)
         elapsed = self.dt * jnp.arange(1, self.steps + 1)
         return jnp.mean(jnp.sum(jnp.abs(states - target), axis=1) / elapsed)
