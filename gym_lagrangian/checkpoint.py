@@ -51,6 +51,7 @@ class Card:
         model, model_config: the model's registered name and constructor arguments.
         training: the training configuration, seed included.
         data: a sentence about the states it learned from.
+        forced: whether forces acted on any of them.
         metrics: name → measured number.
         package_version: the version of gym_lagrangian that wrote it.
     """
@@ -63,6 +64,7 @@ class Card:
     model_config: dict[str, Any]
     training: dict[str, Any] = field(default_factory=dict)
     data: str = ""
+    forced: bool = True
     metrics: dict[str, Any] = field(default_factory=dict)
     package_version: str = ""
 

@@ -36,6 +36,11 @@ class Source(eqx.Module):
     def description(self) -> str:
         """A sentence for the checkpoint."""
 
+    @property
+    @abstractmethod
+    def forced(self) -> bool:
+        """Whether forces act on any of the states."""
+
 
 class FreshStates(Source):
     """Independent states from the system's `sample`, with the exact targets of `horizon`."""
@@ -45,27 +50,17 @@ class FreshStates(Source):
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         samples = jax.vmap(self.system.sample)(jax.random.split(key, size))
-        if self.horizon is not None:
-            horizon = self.horizon
-            return jax.vmap(lambda sample: self._motion(sample, horizon))(samples)
-        qdd = jax.vmap(self.system.acceleration)(samples.q, samples.qd, samples.tau, samples.m)
-        return samples, qdd
-
-    def _motion(self, sample: Sample, horizon: Horizon) -> tuple[Sample, Array]:
-        """The states that follow; the weight is zero where they leave the domain of L."""
-        substeps = self.system.default_substeps(horizon.dt, learned=False)
-        dynamics = ContinuousDynamics(self.system, "dop853", substeps)
-        start = jnp.concatenate([sample.q, sample.qd])
-        states = dynamics.trajectory(start, sample.tau, sample.m, horizon.dt, horizon.steps)
-        valid = jnp.all(jnp.isfinite(states))
-        weight = jnp.where(valid, sample.weight, 0.0)
-        return sample._replace(weight=weight), jnp.where(valid, states, start)
+        return _with_targets(self.system, samples, self.horizon)
 
     def description(self) -> str:
         target = "accelerations"
         if self.horizon is not None:
             target = f"motion over {self.horizon.steps} × {self.horizon.dt:g} s"
         return f"fresh states from {self.system.name}.sample, exact {target}"
+
+    @property
+    def forced(self) -> bool:
+        return True
 
 
 class FixedStates(Source):
@@ -81,6 +76,38 @@ class FixedStates(Source):
 
     def description(self) -> str:
         return f"{self.label}, {self.targets.shape[0]} fixed states"
+
+    @property
+    def forced(self) -> bool:
+        return bool(jnp.any(self.samples.tau != 0.0))
+
+
+def _with_targets(system: System, samples: Sample, horizon: Horizon | None) -> tuple[Sample, Array]:
+    """Samples and what is to be learned of them, by the exact dynamics."""
+    if horizon is not None:
+        return jax.vmap(lambda sample: _motion(system, sample, horizon))(samples)
+    qdd = jax.vmap(system.acceleration)(samples.q, samples.qd, samples.tau, samples.m)
+    return samples, qdd
+
+
+def _motion(system: System, sample: Sample, horizon: Horizon) -> tuple[Sample, Array]:
+    """The states that follow; the weight is zero where they leave the domain of L."""
+    substeps = system.default_substeps(horizon.dt, learned=False)
+    dynamics = ContinuousDynamics(system, "dop853", substeps)
+    start = jnp.concatenate([sample.q, sample.qd])
+    states = dynamics.trajectory(start, sample.tau, sample.m, horizon.dt, horizon.steps)
+    valid = jnp.all(jnp.isfinite(states))
+    weight = jnp.where(valid, sample.weight, 0.0)
+    return sample._replace(weight=weight), jnp.where(valid, states, start)
+
+
+def protocol_states(
+    system: System, count: int, horizon: Horizon | None = None, *, key: Array
+) -> FixedStates:
+    """`count` unforced states of the paper's distribution, drawn once."""
+    samples = jax.vmap(system.protocol_sample)(jax.random.split(key, count))
+    full = eqx.filter_jit(_with_targets)(system, samples, horizon)
+    return FixedStates(*full, f"unforced, from {system.name}.protocol_sample")
 
 
 def from_npz(

@@ -46,6 +46,39 @@ class Dynamics(eqx.Module):
         """The only step, in seconds, that these dynamics can take; None if they take any."""
         return None
 
+    @property
+    def takes_forces(self) -> bool:
+        """Whether a step under forces means anything."""
+        return True
+
+
+class UnforcedDynamics(Dynamics):
+    """Dynamics learned from free motion alone, whose answer to a force nobody knows.
+
+    A Lagrangian that never saw a force is fixed at best up to a factor, and it is by that factor
+    that a force divides. A step under a nonzero τ is therefore not a number.
+
+    Attributes:
+        free: the dynamics where τ = 0.
+    """
+
+    free: Dynamics
+
+    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+        moved = self.free.step(state, jnp.zeros_like(tau), m, dt)
+        return jnp.where(jnp.any(tau != 0.0), jnp.nan, moved)
+
+    def energy(self, state: Array, m: Array) -> Array | None:
+        return self.free.energy(state, m)
+
+    @property
+    def fixed_dt(self) -> float | None:
+        return self.free.fixed_dt
+
+    @property
+    def takes_forces(self) -> bool:
+        return False
+
 
 class AccelerationField(Protocol):
     """Whatever states q̈(q, q̇, τ, m): a system, or a model of one."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import gymnasium
@@ -65,44 +65,65 @@ class EnergyDiscrepancy:
         }
 
 
-def energy_discrepancy(
-    env: FunctionalEnv,
-    params: Params,
-    truth: Params,
-    *,
-    states: int = 40,
-    seed: int = 0,
-    times: tuple[float, ...] = ENERGY_TIMES,
-) -> list[EnergyDiscrepancy]:
-    """Free motion of `params` against `truth` from the evaluation states drawn with `seed`.
+class FreeMotion(NamedTuple):
+    """The true energy along N free motions, from the evaluation states drawn with one seed.
+
+    Attributes:
+        time: seconds since the start (T,), after every step.
+        energy: in joules (T, N).
+        diverged: whether a motion has left the valid range (T, N); its energy is then that of
+            its last valid state.
+        scale: the system's energy scale (N,), by which errors are divided.
+    """
+
+    time: np.ndarray
+    energy: np.ndarray
+    diverged: np.ndarray
+    scale: np.ndarray
+
+    def error(self, truth: FreeMotion) -> np.ndarray:
+        """The energy discrepancy (T, N), as a share of the scale."""
+        return np.abs(self.energy - truth.energy) / self.scale
+
+
+def free_motion(
+    env: FunctionalEnv, params: Params, *, states: int, seed: int, seconds: float
+) -> FreeMotion:
+    """Free motion (zero action) from the evaluation states drawn with `seed`.
+
+    The first 40 of 400 states are the 40 that the same seed draws.
 
     Arguments:
-        env, params: the environment judged; `params` must hold arrays of the precision
-            wanted (float64 inside `jax.enable_x64`).
-        truth: the same environment with exact dynamics.
+        env, params: the environment; `params` must hold arrays of the precision wanted
+            (float64 inside `jax.enable_x64`).
+    """
+    samples = evaluation_states(env.system, states, seed)
+    x, m = starts(samples, params)
+    dt = float(params.dt)
+    energy, diverged = (np.asarray(part) for part in _run(env, params, x, m, round(seconds / dt)))
+    scale = np.asarray(jax.vmap(env.system.energy_scale)(m))
+    time = dt * np.arange(1, len(energy) + 1)
+    return FreeMotion(time, energy, np.cumsum(diverged, axis=0) > 0, scale)
+
+
+def evaluation_states(system: System, states: int, seed: int) -> Sample:
+    """The paper's starting states, `states` rows."""
+    keys = jax.random.split(jax.random.key(seed), states)
+    return jax.vmap(system.evaluation_sample)(keys)
+
+
+def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
+    """Starting states x (N, 2n) and parameters m (N, k) in the precision of `params`; what is
+    fixed there is taken from there.
     """
     dtype = params.dt.dtype
-    keys = jax.random.split(jax.random.key(seed), states)
-    samples = jax.vmap(env.system.evaluation_sample)(keys)
     x = jnp.concatenate([samples.q, samples.qd], axis=1).astype(dtype)
     low, high = params.m_bounds
-    m = jnp.where(low == high, low, samples.m.astype(dtype))
-    counts = [round(t / float(params.dt)) for t in times]
-    predicted, diverged = _free_run(env, params, x, m, max(counts))
-    true, _ = _free_run(env, truth, x, m, max(counts))
-    scale = np.asarray(jax.vmap(env.system.energy_scale)(m))
-    gap = np.abs(np.asarray(predicted) - np.asarray(true)) / scale
-    ended = np.cumsum(np.asarray(diverged), axis=0) > 0
-    return [
-        EnergyDiscrepancy(t, tuple(gap[count - 1].tolist()), int(ended[count - 1].sum()))
-        for t, count in zip(times, counts, strict=True)
-    ]
+    return x, jnp.where(low == high, low, samples.m.astype(dtype))
 
 
 @eqx.filter_jit
-def _free_run(
-    env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int
-) -> tuple[Array, Array]:
+def _run(env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int) -> tuple[Array, Array]:
     """Energies and divergence flags (steps, states) of steps with zero action."""
     action = jnp.zeros(env.system.action_size, x.dtype)
 
@@ -114,6 +135,18 @@ def _free_run(
         return jax.lax.scan(step, env.start(x, m, params)[0], None, length=steps)[1]
 
     return jax.vmap(one, out_axes=1)(x, m)
+
+
+def energy_discrepancy(
+    motion: FreeMotion, truth: FreeMotion, *, times: tuple[float, ...] = ENERGY_TIMES
+) -> list[EnergyDiscrepancy]:
+    """The discrepancies of free motion against the exact one at the times named."""
+    error = motion.error(truth)
+    rows = [int(np.argmin(np.abs(motion.time - t))) for t in times]
+    return [
+        EnergyDiscrepancy(t, tuple(error[row].tolist()), int(motion.diverged[row].sum()))
+        for t, row in zip(times, rows, strict=True)
+    ]
 
 
 def acceleration_loss(
@@ -190,15 +223,19 @@ def _weighted_mean(values: Array, weight: Array) -> Array:
     return jnp.mean(weight * values) / jnp.mean(weight)
 
 
-def losses(model: Model, system: System, *, dt: float) -> dict[str, float]:
-    """One-step errors at `dt` and, where the model has accelerations, their losses."""
+def losses(
+    model: Model, system: System, *, dt: float, forced: bool = True, states: int = 20_000
+) -> dict[str, float]:
+    """One-step errors at `dt` and, where the model has accelerations, their losses; under
+    random forces too (``…_forced``), unless the model does not take any.
+    """
     dynamics = dynamics_of(model, integrator="dop853", substeps=_substeps(system, dt))
     result: dict[str, float] = {}
-    for suffix, forced in (("", False), ("_forced", True)):
+    for suffix, push in (("", False), ("_forced", True))[: 1 + forced]:
+        how = {"forced": push, "states": states}
         if isinstance(model, AccelerationModel):
-            result[f"acceleration_loss{suffix}"] = acceleration_loss(model, system, forced=forced)
-        error = one_step_error(dynamics, system, dt=dt, forced=forced)
-        result[f"one_step_error{suffix}"] = error
+            result[f"acceleration_loss{suffix}"] = acceleration_loss(model, system, **how)
+        result[f"one_step_error{suffix}"] = one_step_error(dynamics, system, dt=dt, **how)
     return result
 
 
@@ -211,12 +248,14 @@ def measure(model: Model, card: Card) -> dict[str, Any]:
     system = card.build_system()
     dynamics = dynamics_of(model, integrator="dop853", substeps=1)
     dt = REFERENCE_DT if dynamics.fixed_dt is None else dynamics.fixed_dt
-    metrics: dict[str, Any] = {"dt": dt, **losses(model, system, dt=dt)}
+    metrics: dict[str, Any] = {"dt": dt, **losses(model, system, dt=dt, forced=card.forced)}
     with jax.enable_x64(True):
         env, truth = make(card.system, dt=dt, dtype="float64", **card.system_options)
         dynamics = dynamics_of(model, integrator="dop853", substeps=_substeps(system, dt))
         params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
-        for result in energy_discrepancy(env, params, truth):
+        how: Any = {"states": 40, "seed": 0, "seconds": max(ENERGY_TIMES)}
+        motion, true = (free_motion(env, p, **how) for p in (params, truth))
+        for result in energy_discrepancy(motion, true):
             summary = result.summary()
             del summary["values"]
             metrics[f"energy_discrepancy_{result.time:g}s"] = summary
@@ -244,8 +283,12 @@ def evaluate(env_id: str, *, states: int = 40, seed: int = 0) -> dict[str, Any]:
     }
     with learned.scope():
         env, params = learned.functional
-        if row.model is not None:
-            report |= losses(params.dynamics.field, env.system, dt=learned.dt)
-        results = energy_discrepancy(env, params, exact.functional[1], states=states, seed=seed)
+        found = learned.checkpoint
+        if found is not None:
+            model = cast(found.model, "float64")
+            report |= losses(model, env.system, dt=learned.dt, forced=found.card.forced)
+        how: Any = {"states": states, "seed": seed, "seconds": max(ENERGY_TIMES)}
+        motion, true = (free_motion(env, p, **how) for p in (params, exact.functional[1]))
+    results = energy_discrepancy(motion, true)
     report["energy_discrepancy"] = [result.summary() for result in results]
     return report

@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.checkpoint import load_for
+from gym_lagrangian.checkpoint import Checkpoint, load_for
 from gym_lagrangian.checks import known_arguments, one_of, positive_number, whole_number
-from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
+from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics, UnforcedDynamics
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_system
@@ -225,10 +225,10 @@ def make(
             'use dtype = "float32"'
         )
     built, m_bounds = _build_system(system, options)
-    model = None if checkpoint is None else load_for(checkpoint, built, m_bounds).model
+    learned = None if checkpoint is None else load_for(checkpoint, built, m_bounds)
     if substeps is None:
-        substeps = built.default_substeps(dt, learned=model is not None)
-    dynamics = dynamics_of(model or built, integrator=integrator, substeps=substeps)
+        substeps = built.default_substeps(dt, learned=learned is not None)
+    dynamics = dynamics_of(learned or built, integrator=integrator, substeps=substeps)
     check_dt(dynamics, dt)
     params = Params(
         dynamics=dynamics,
@@ -239,11 +239,16 @@ def make(
     return FunctionalEnv(built), cast(params, dtype)
 
 
-def dynamics_of(field: System | Model, *, integrator: str, substeps: int) -> Dynamics:
-    """What an environment steps, from a system or a model."""
+def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps: int) -> Dynamics:
+    """What an environment steps, from a system, a model or a checkpoint, which knows whether
+    its model ever saw a force.
+    """
     if isinstance(field, System):
         return ContinuousDynamics(field, integrator, substeps)
-    return field.dynamics(integrator=integrator, substeps=substeps)
+    model = field.model if isinstance(field, Checkpoint) else field
+    dynamics = model.dynamics(integrator=integrator, substeps=substeps)
+    unforced = isinstance(field, Checkpoint) and not field.card.forced
+    return UnforcedDynamics(dynamics) if unforced else dynamics
 
 
 def check_dt(dynamics: Dynamics, dt: float) -> None:

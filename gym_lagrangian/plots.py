@@ -136,8 +136,8 @@ def energy_figure(rollouts: Iterable[Rollout]) -> Figure:
     for trajectory, style in _styled(rollouts):
         energy.plot(trajectory.time, trajectory.energy, **style)
         drift.plot(trajectory.time, 100 * trajectory.energy_drift, **style)
-    _label(energy, "", "energy (J)", legend=True)
-    _label(drift, "time (s)", "energy drift (% of scale)")
+    label(energy, "", "energy (J)", legend=True)
+    label(drift, "time (s)", "energy drift (% of scale)")
     return figure
 
 
@@ -150,11 +150,11 @@ def phase_portrait_figure(rollout: Rollout) -> Figure:
         for i, (axes, name) in enumerate(zip(panels, rollout.coordinates, strict=True)):
             q, qd = trajectory.states[:, i], trajectory.states[:, n + i]
             if "(rad)" in name:
-                q, qd = _wrapped(q, qd)
+                q, qd = wrapped(q, qd)
             axes.plot(q, qd, **style)
             axes.plot(q[:1], qd[:1], "o", color=style["color"])
             unit = name.replace(")", "/s)")
-            _label(axes, name, f"velocity of {unit}", legend=i == 0)
+            label(axes, name, f"velocity of {unit}", legend=i == 0)
     return figure
 
 
@@ -171,13 +171,13 @@ def error_growth_figure(rollouts: Iterable[Rollout]) -> Figure:
     axes = figure.subplots()
     units: set[str] = set()
     for one, colour in zip(rollouts, _cycle(), strict=False):
-        label = one.trajectory.label
+        name = one.trajectory.label
         if one.truth is None:
-            raise ConfigurationError(f"{label} is exact: it has no error")
+            raise ConfigurationError(f"{name} is exact: it has no error")
         time = one.truth.time[: len(one.error)]
-        axes.semilogy(time[1:], one.error[1:], color=colour, label=label, lw=1.2)
-        units |= {"rad" if "(rad)" in name else "m" for name in one.coordinates}
-    _label(axes, "time (s)", f"largest error ({' or '.join(sorted(units))})", legend=True)
+        axes.semilogy(time[1:], one.error[1:], color=colour, label=name, lw=1.2)
+        units |= {"rad" if "(rad)" in axis else "m" for axis in one.coordinates}
+    label(axes, "time (s)", f"largest error ({' or '.join(sorted(units))})", legend=True)
     return figure
 
 
@@ -193,7 +193,7 @@ def training_curve_figure(checkpoint: Checkpoint) -> Figure:
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
     axes.semilogy(history[:, 0], history[:, 1], color=MODEL, lw=1.2)
-    _label(axes, "step", "mean training loss")
+    label(axes, "step", "mean training loss")
     axes.set_title(f"{checkpoint.card.model} of {checkpoint.card.system}")
     return figure
 
@@ -232,9 +232,9 @@ def learned_physics_figure(
         rows[1, i].plot(grid[:, i], factor * learned[i][1] + constant, c=MODEL, label="learned")
         rows[1, i].plot(grid[:, i], true[i][1], label="exact", **_EXACT)
         unit = "rad" if system.angular[i] else "m"
-        _label(rows[0, i], "", "mass matrix" if i == 0 else "", legend=i == 0)
+        label(rows[0, i], "", "mass matrix" if i == 0 else "", legend=i == 0)
         name = f"{system.coordinates[i]} ({unit}), others 0"
-        _label(rows[1, i], name, "potential (J)" if i == 0 else "", legend=i == 0)
+        label(rows[1, i], name, "potential (J)" if i == 0 else "", legend=i == 0)
     figure.suptitle(
         f"{type(model).__name__} of {system.name}, up to gauge: learned × {factor:.4g}, "
         f"potential {constant:+.4g} J; dotted: exact",
@@ -262,7 +262,8 @@ def _cycle() -> Iterable[str]:
     return itertools.cycle(COLOURS)
 
 
-def _label(axes: Axes, x: str, y: str, *, legend: bool = False) -> None:
+def label(axes: Axes, x: str, y: str, *, legend: bool = False) -> None:
+    """The look that all axes share, and what stands along them."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(alpha=0.25)
@@ -271,11 +272,11 @@ def _label(axes: Axes, x: str, y: str, *, legend: bool = False) -> None:
         axes.legend(loc="best", fontsize=8)
 
 
-def _wrapped(angle: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wrapped(angle: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """An angle within ±π; a NaN breaks the line where it jumps from one to the other."""
     angle = (angle + np.pi) % (2 * np.pi) - np.pi
     jumps = np.flatnonzero(np.abs(np.diff(angle)) > np.pi) + 1
-    return np.insert(angle, jumps, np.nan), np.insert(velocity, jumps, np.nan)
+    return np.insert(angle, jumps, np.nan), np.insert(other, jumps, np.nan)
 
 
 def _sweep(system: System, index: int) -> np.ndarray:

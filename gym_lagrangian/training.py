@@ -33,7 +33,7 @@ from gym_lagrangian.checks import (
     seed_number,
     whole_number,
 )
-from gym_lagrangian.data import FreshStates, Source, from_npz
+from gym_lagrangian.data import FreshStates, Source, from_npz, protocol_states
 from gym_lagrangian.errors import CheckpointError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.models.base import Model
@@ -54,9 +54,11 @@ class TrainingConfig:
         learning_rate: peak, reached after `warmup` steps and followed by a cosine decay.
         final_learning_rate: where the decay ends, as a share of the peak.
         warmup: steps of linear warm-up.
-        clip: largest norm of a gradient.
+        clip: largest norm of a gradient; None for any.
         seed: of the initial weights and of every batch.
         chunk: steps in one jitted call.
+        fixed_states: draw so many unforced states of the paper's distribution once, and learn
+            from those alone; None for fresh states at every step.
     """
 
     steps: int = 1_200_000
@@ -65,23 +67,32 @@ class TrainingConfig:
     learning_rate: float = 1e-2
     final_learning_rate: float = 1e-4
     warmup: int = 500
-    clip: float = 1.0
+    clip: float | None = 1.0
     seed: int = 0
     chunk: int = 500
+    fixed_states: int | None = None
 
     def __post_init__(self):
         for name in ("steps", "batch", "chunk"):
             whole_number(name, getattr(self, name))
         whole_number("warmup", self.warmup, least=0)
         seed_number(self.seed)
-        for name in ("learning_rate", "final_learning_rate", "clip"):
+        for name in ("learning_rate", "final_learning_rate"):
             positive_number(name, getattr(self, name))
+        if self.clip is not None:
+            positive_number("clip", self.clip)
+        if self.fixed_states is not None:
+            whole_number("fixed_states", self.fixed_states)
         one_of("optimiser", self.optimiser, OPTIMISERS)
 
     @classmethod
-    def of(cls, model: str, **settings: Any) -> TrainingConfig:
-        """The defaults of a registered model, with the settings given in their place."""
-        return cls(**{**load_model(model).training_defaults, **settings})
+    def of(cls, model: str, *, preset: str = "package", **settings: Any) -> TrainingConfig:
+        """The training of a registered model's preset, with the settings given in its place.
+
+        Raises:
+            ConfigurationError: an unknown model, or one without such a preset.
+        """
+        return cls(**{**load_model(model).preset(preset).training, **settings})
 
     def build(self) -> optax.GradientTransformation:
         """The optimiser with its schedule."""
@@ -94,6 +105,8 @@ class TrainingConfig:
             end_value=self.learning_rate * self.final_learning_rate,
         )
         update = optax.contrib.muon if self.optimiser == "muon" else optax.adam
+        if self.clip is None:
+            return update(schedule)
         return optax.chain(optax.clip_by_global_norm(self.clip), update(schedule))
 
 
@@ -149,6 +162,7 @@ def train(
     *,
     out: str | Path,
     config: TrainingConfig | None = None,
+    preset: str = "package",
     system_options: dict[str, Any] | None = None,
     model_config: dict[str, Any] | None = None,
     conditioned_on: tuple[str, ...] | None = None,
@@ -166,8 +180,10 @@ def train(
 
     Arguments:
         system, model: names in `registration.SYSTEMS` and `MODELS`.
-        config: how to train; default `TrainingConfig` with the model's own defaults.
-        system_options, model_config: constructor arguments.
+        config: how to train; default: as the preset has it.
+        preset: ``"package"``, or ``"paper"`` for the paper's own network and training.
+        system_options, model_config: constructor arguments; what `model_config` leaves out is
+            as in the preset.
         conditioned_on: names of the parameters that the model takes as inputs; default
             those that the system draws at reset.
         data: an npz file of fixed states (see `data.from_npz`); default fresh states.
@@ -185,16 +201,18 @@ def train(
     known_arguments(system, load_system(system), system_options or {})
     built_system = load_system(system)(**(system_options or {}))
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
-    config = config or TrainingConfig.of(model)
-    key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    fresh = checkpoint.fresh_model(
-        model, built_system, conditions, key=key_model, **(model_config or {})
-    )
-    source: Source = (
-        FreshStates(built_system, fresh.horizon)
-        if data is None
-        else from_npz(data, built_system, fresh.horizon)
-    )
+    config = config or TrainingConfig.of(model, preset=preset)
+    model_config = {**load_model(model).preset(preset).config, **(model_config or {})}
+    key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
+    fresh = checkpoint.fresh_model(model, built_system, conditions, key=key_model, **model_config)
+    source: Source
+    if data is not None:
+        source = from_npz(data, built_system, fresh.horizon)
+    elif config.fixed_states is not None:
+        count = config.fixed_states
+        source = protocol_states(built_system, count, fresh.horizon, key=key_states)
+    else:
+        source = FreshStates(built_system, fresh.horizon)
     card = Card(
         system=system,
         system_options=built_system.options,
@@ -204,6 +222,7 @@ def train(
         model_config=fresh.config,
         training=asdict(config),
         data=source.description(),
+        forced=source.forced,
         package_version=checkpoint.package_version(),
     )
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from gym_lagrangian import checkpoint
-from gym_lagrangian.registration import load_model, load_system
+from gym_lagrangian.registration import load_system
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +26,7 @@ def make_checkpoint(tmp_path_factory):
         if model == "LNN":
             config = {"quadratic_start": 1.0} | config
         key = jax.random.key(seed)
-        fresh = load_model(model)(built.embedding(built.varying), key=key, **config)
+        fresh = checkpoint.fresh_model(model, built, built.varying, key=key, **config)
         small = jax.tree.map(lambda leaf: 0.2 * leaf, fresh)
         card = checkpoint.Card(
             system=system,

@@ -72,24 +72,19 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             model = checkpoint.load(model)
         if isinstance(model, Checkpoint):
             check_fits(model.card, system, m_bounds, what="the checkpoint")
-            model = model.model
-        if not isinstance(model, Model):
+        elif not isinstance(model, Model):
             raise ConfigurationError(
                 f"model = {model!r}: expected a Model, a Checkpoint, a path or the name of a "
                 "shipped checkpoint"
             )
-        if model.embedding.system != system.name:
+        elif model.embedding.system != system.name:
             raise CheckpointError(
                 f"the model is a model of {model.embedding.system}, this is {system.name}"
             )
         substeps = self._substeps
         if substeps is None:
             substeps = system.default_substeps(base.dt, learned=True)
-        dynamics = dynamics_of(
-            model,
-            integrator=self._integrator,
-            substeps=substeps,
-        )
+        dynamics = dynamics_of(model, integrator=self._integrator, substeps=substeps)
         check_dt(dynamics, base.dt)
         base.dynamics = dynamics
         self._model = model

@@ -168,7 +168,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 values that are not finite.
         """
         self._require_reset("step()")
-        action = check_action(action, (self.system.action_size,))
+        action = check_action(action, (self.system.action_size,), self.dynamics)
         with self.scope():
             self._stepper.step(action)
             if self._twin is not None:

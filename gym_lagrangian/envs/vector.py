@@ -169,7 +169,8 @@ class LagrangianVectorEnv(Shell, VectorEnv):
                 values that are not finite.
         """
         episodes = self._require_reset("step()")
-        actions = check_action(actions, (self.num_envs, self.system.action_size))
+        shape = (self.num_envs, self.system.action_size)
+        actions = check_action(actions, shape, self.dynamics)
         with self.scope():
             self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
         infos = self._infos(timestep.info, np.ones(self.num_envs, bool))

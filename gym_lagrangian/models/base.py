@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import positive_number, whole_number
+from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.sample import Sample
@@ -32,6 +32,30 @@ class Horizon:
     def __post_init__(self):
         positive_number("dt", self.dt, "s")
         whole_number("steps", self.steps)
+
+
+class Preset(NamedTuple):
+    """A named way to train a model.
+
+    Attributes:
+        config: its constructor's arguments.
+        training: settings of `gym_lagrangian.training.TrainingConfig`.
+    """
+
+    config: dict[str, Any]
+    training: dict[str, Any]
+
+
+# The paper, section 5, as far as it goes; what it leaves out is Adam's usual setting.
+PAPER_TRAINING: dict[str, Any] = {
+    "steps": 600_000,
+    "batch": 32,
+    "optimiser": "adam",
+    "learning_rate": 1e-3,
+    "warmup": 0,
+    "clip": None,
+    "fixed_states": 600_000,
+}
 
 
 class Model(eqx.Module):
@@ -53,8 +77,18 @@ class Model(eqx.Module):
     conserves_energy: ClassVar[bool]
     canonical: ClassVar[bool] = False
 
-    #: Settings of `gym_lagrangian.training.TrainingConfig` that suit this model.
-    training_defaults: ClassVar[dict[str, Any]] = {}
+    #: ``"package"``: how this package trains it; ``"paper"``, where there is one: how the
+    #: paper did.
+    presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {})}
+
+    @classmethod
+    def preset(cls, name: str) -> Preset:
+        """One of `presets`.
+
+        Raises:
+            ConfigurationError: this model has none of that name; the message lists those it has.
+        """
+        return cls.presets[one_of(f"preset of {cls.__name__}", name, cls.presets)]
 
     @property
     @abstractmethod

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.models.base import AccelerationModel
+from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel, Preset
 from gym_lagrangian.models.network import Network
 
 
@@ -30,6 +30,10 @@ class Baseline(AccelerationModel):
     """
 
     conserves_energy: ClassVar[bool] = False
+    presets: ClassVar[dict[str, Preset]] = {
+        "package": Preset({}, {}),
+        "paper": Preset({"width": 500, "acceleration_scale": 1.0}, PAPER_TRAINING),
+    }
 
     network: Network
     embedding: Embedding

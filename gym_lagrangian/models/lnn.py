@@ -2,12 +2,13 @@ r"""Lagrangian neural network: the paper's model.
 
 A network N of the embedded state is the Lagrangian,
 
-    L(q, q̇, m) = N(x(q, q̇, m)) + ½ κ |q̇|²,
+    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |q̇|²,
 
 and everything else follows from `gym_lagrangian.mechanics`: no canonical coordinates, no
-assumed form of the kinetic energy. The fixed second term makes the mass matrix positive
-definite where training starts; without it the first solves divide by a nearly singular matrix.
-It costs no generality, since N can learn to cancel it.
+assumed form of the kinetic energy. The scale h in joules lets N work with numbers of order
+one. The fixed last term makes the mass matrix positive definite where training starts; without
+it the first solves divide by a nearly singular matrix. It costs no generality, since N can
+learn to cancel it.
 
 Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), Eq. 2 and Appendices A and B.
 """
@@ -21,9 +22,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
-from gym_lagrangian.models.base import AccelerationModel
+from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel, Preset
 from gym_lagrangian.models.network import Network
 
 
@@ -32,25 +34,35 @@ class LNN(Lagrangian, AccelerationModel):
 
     Attributes:
         network: N, one output.
+        energy_scale: h in joules.
         quadratic_start: κ in kg (about a length) or kg·m² (about an angle).
     """
 
     mass_matrix_solver: ClassVar[str] = "damped"
     conserves_energy: ClassVar[bool] = True
+    presets: ClassVar[dict[str, Preset]] = {
+        "package": Preset({}, {}),
+        "paper": Preset(
+            {"width": 500, "initialiser": "paper", "energy_scale": 1.0, "quadratic_start": 0.0},
+            PAPER_TRAINING,
+        ),
+    }
 
     network: Network
     embedding: Embedding
+    energy_scale: float = eqx.field(static=True)
     quadratic_start: float = eqx.field(static=True)
 
     def __init__(
         self,
         embedding: Embedding,
         *,
-        width: int = 64,
+        width: int = 32,
         depth: int = 3,
         activation: str = "softplus",
         initialiser: str = "fan_in",
-        quadratic_start: float = 0.05,
+        energy_scale: float = 20.0,
+        quadratic_start: float = 1.0,
         key: Array,
     ):
         """Random weights.
@@ -60,10 +72,12 @@ class LNN(Lagrangian, AccelerationModel):
             activation: a name in `network.ACTIVATIONS`; smooth, since q̈ is made of second
                 derivatives.
             initialiser: ``"fan_in"``, or ``"paper"`` for Appendix B.
+            energy_scale: h; one for the paper's own network.
             quadratic_start: κ; zero for the paper's own network.
         """
         self.embedding = embedding
-        self.quadratic_start = quadratic_start
+        self.energy_scale = positive_number("energy_scale", energy_scale, "J")
+        self.quadratic_start = finite_number("quadratic_start", quadratic_start, "kg")
         self.network = Network(
             embedding.size,
             1,
@@ -76,18 +90,22 @@ class LNN(Lagrangian, AccelerationModel):
 
     @property
     def config(self) -> dict[str, Any]:
-        return {**self.network.config, "quadratic_start": self.quadratic_start}
+        return {
+            **self.network.config,
+            "energy_scale": self.energy_scale,
+            "quadratic_start": self.quadratic_start,
+        }
 
     def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
         """L(q, q̇, m), a scalar. In joules only once forced motion has fixed its scale."""
-        return self.network(self.embedding.state(q, qd, m))[0] + self._start(qd)
+        return self.energy_scale * self.network(self.embedding.state(q, qd, m))[0] + self._start(qd)
 
     def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`.
 
-        With the gradient g = ∂N/∂x held fixed, the Euler–Lagrange terms of N(x(q, q̇)) are
-        those of the Lagrangian gᵀx(q, q̇), whose cost is negligible, plus the curvature of N
-        along the directions ∂x/∂q̇_i and (∂x/∂q) q̇.
+        With the gradient g = h ∂N/∂x held fixed, the Euler–Lagrange terms of h N(x(q, q̇)) are
+        those of the Lagrangian gᵀx(q, q̇), whose cost is negligible, plus h times the curvature
+        of N along the directions ∂x/∂q̇_i and (∂x/∂q) q̇.
         """
         n = self.embedding.n
         x, push = jax.linearize(lambda q, qd: self.embedding.state(q, qd, m), q, qd)
@@ -95,7 +113,9 @@ class LNN(Lagrangian, AccelerationModel):
         along_velocities = jax.vmap(lambda e: push(rest, e))(jnp.eye(n, dtype=q.dtype))
         along_motion = push(qd, rest)
         directions = jnp.concatenate([along_velocities, along_motion[None]])
-        gradient, curvature = self.network.second_order(x, directions)
+        gradient, curvature = (
+            self.energy_scale * part for part in self.network.second_order(x, directions)
+        )
 
         def linear_part(q, qd, m):
             return gradient @ self.embedding.state(q, qd, m) + self._start(qd)

@@ -21,7 +21,7 @@ from jax import Array
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.dynamics import DiscreteDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.models.base import Horizon, Model
+from gym_lagrangian.models.base import Horizon, Model, Preset
 from gym_lagrangian.models.network import Network
 from gym_lagrangian.sample import Sample
 
@@ -36,7 +36,8 @@ class MLP(Model):
     """
 
     conserves_energy: ClassVar[bool] = False
-    training_defaults: ClassVar[dict[str, Any]] = {"steps": 450_000}
+    # A start and the states after it count alike: as many in all as the other models see.
+    presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {"steps": 300_000, "batch": 256})}
 
     network: Network
     embedding: Embedding

@@ -21,7 +21,7 @@ from jax import Array
 from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.integrators import INTEGRATORS
-from gym_lagrangian.models.base import AccelerationModel, Horizon
+from gym_lagrangian.models.base import AccelerationModel, Horizon, Preset
 from gym_lagrangian.models.network import Network
 from gym_lagrangian.sample import Sample
 
@@ -37,7 +37,8 @@ class NODE(AccelerationModel):
     """
 
     conserves_energy: ClassVar[bool] = False
-    training_defaults: ClassVar[dict[str, Any]] = {"steps": 250_000}
+    # A start and the states after it count alike: as many in all as the other models see.
+    presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {"steps": 300_000})}
 
     network: Network
     embedding: Embedding

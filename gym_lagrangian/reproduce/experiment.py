@@ -1,0 +1,175 @@
+"""The command `reproduce`: checkpoints → measurements → figures and report."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.checkpoint import Checkpoint
+from gym_lagrangian.checks import seed_number, whole_number
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
+from gym_lagrangian.files import replacing
+from gym_lagrangian.plots import new_figure
+from gym_lagrangian.registration import MODELS
+from gym_lagrangian.reproduce import double_pendulum, figures, report
+from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How much is measured.
+
+    Attributes:
+        states: starting states of the energy discrepancy.
+        few: the first of them, on which the paper judges, and the long runs go.
+        seconds: length of a free run.
+        long_seconds: length of the long runs, of the models in `double_pendulum.LONG`.
+        loss_states: fresh states of the acceleration losses and one-step errors.
+        seed: of the starting states.
+    """
+
+    states: int = 400
+    few: int = 40
+    seconds: float = 100.0
+    long_seconds: float = 1000.0
+    loss_states: int = 20_000
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("states", "few", "loss_states"):
+            whole_number(name, getattr(self, name))
+        seed_number(self.seed)
+        if self.few > self.states:
+            raise ConfigurationError(f"few = {self.few}: expected at most states = {self.states}")
+
+
+def reproduce(
+    out: str | Path,
+    *,
+    retrain: bool = False,
+    protocol: Protocol | None = None,
+    on_part: Callable[[str], None] | None = None,
+    on_progress: Callable[[str, Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Measure every trained double pendulum as the paper does; write what is found to `out`.
+
+    Files: ``results.json`` (every number), ``report.md`` (the same to read, the paper's beside
+    it), and the figures ``figure-1``, ``figure-2`` and ``energy`` as PNG and PDF.
+
+    Arguments:
+        retrain: train every model anew, into ``out/checkpoints``, instead of measuring the
+            shipped ones. Finished trainings found there are used, an unfinished one goes on.
+        on_part: called with the name of each part when it is done.
+        on_progress: called with the model's name after every chunk of a training.
+
+    Returns:
+        What ``results.json`` holds.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        ConfigurationError: `out` is a file.
+        CheckpointError: a checkpoint in ``out/checkpoints`` is of another configuration.
+    """
+    new_figure(1, 1)  # is matplotlib there? before minutes of simulation
+    out, protocol = Path(out), protocol or Protocol()
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"out = {str(out)!r} is a file: name a folder")
+    done = on_part or (lambda name: None)
+    system = double_pendulum.SYSTEM
+    if retrain:
+        models = _retrained(system, out / "checkpoints", on_progress)
+    else:
+        shipping = [name for name, row in MODELS.items() if system in row.ships_for]
+        models = {name: checkpoint.load(f"{system}{name}") for name in shipping}
+    measured, motions = _measure(models, protocol, done)
+    results = {
+        "versions": _versions(),
+        "protocol": asdict(protocol),
+        "retrained": retrain,
+        "double_pendulum": measured,
+    }
+    traces = double_pendulum.traces(models, protocol)
+    done("traces")
+    made = {
+        "figure-1": figures.figure_1(traces),
+        "figure-2": figures.figure_2(traces, motions),
+        "energy": figures.energy_figure(motions),
+    }
+    for name, figure in made.items():
+        for kind in ("png", "pdf"):
+            with replacing(out / f"{name}.{kind}") as part:
+                figure.savefig(part, dpi=150, format=kind)
+    for name, text in (
+        ("results.json", json.dumps(results, indent=2)),
+        ("report.md", report.markdown(results)),
+    ):
+        with replacing(out / name) as part:
+            part.write_text(text + "\n", encoding="utf-8")
+    done("report")
+    return results
+
+
+def _measure(
+    models: dict[str, Checkpoint], protocol: Protocol, done: Callable[[str], None]
+) -> tuple[dict[str, Any], double_pendulum.Motions]:
+    """Every model's numbers and free motions, two models at a time: one core does not wait for
+    the other.
+    """
+    truth = double_pendulum.true_motions(protocol)
+    done("truth")
+
+    def one(item: tuple[str, Checkpoint]):
+        name, found = item
+        result = double_pendulum.measure(name, found, truth, protocol)
+        done(name)
+        return result
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        results = dict(zip(models, pool.map(one, models.items()), strict=True))
+    numbers = {name: measured for name, (measured, _) in results.items()}
+    motions = double_pendulum.Motions(truth, {name: found for name, (_, found) in results.items()})
+    return numbers, motions
+
+
+def _retrained(
+    system: str, folder: Path, on_progress: Callable[[str, Progress], None] | None
+) -> dict[str, Checkpoint]:
+    models = {}
+    for name in MODELS:
+        path = folder / f"{system}{name}{checkpoint.SUFFIX}"
+        config = TrainingConfig.of(name)
+        models[name] = _finished(path, config) or train(
+            system,
+            name,
+            out=path,
+            config=config,
+            resume=resume_path(path).exists(),
+            on_progress=partial(on_progress, name) if on_progress else None,
+        )
+    return models
+
+
+def _finished(path: Path, config: TrainingConfig) -> Checkpoint | None:
+    """The finished training at `path`, if it is there and is what would be trained."""
+    if not path.exists():
+        return None
+    found = checkpoint.load(path)
+    if found.card.training != asdict(config):
+        raise CheckpointError(
+            f"{str(path)!r} was trained with another configuration: move it, or choose another "
+            "folder"
+        )
+    return found
+
+
+def _versions() -> dict[str, str]:
+    packages = ("gym-lagrangian", "gymnasium", "jax", "jaxlib", "equinox", "optax", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}

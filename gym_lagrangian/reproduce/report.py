@@ -1,0 +1,123 @@
+"""The report: every number of `results.json` in tables, the paper's beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gym_lagrangian.reproduce.double_pendulum import LONG, PAPER
+
+_STATISTICS = ("mean", "geometric_mean", "median", "percentile_95", "max")
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The report of the results that `reproduce` returns."""
+    protocol, models = results["protocol"], results["double_pendulum"]
+    origin = "retrained here" if results["retrained"] else "those shipped with the package"
+    parts = [
+        "# The experiments of “Lagrangian Neural Networks”, run again",
+        "Cranmer, Greydanus, Hoyer, Battaglia, Spergel, Ho, “Lagrangian Neural Networks” (2020). "
+        f"Models: {origin}. Every number here is in `results.json`, with the checkpoint's "
+        "configuration, seed and SHA-256.",
+        "## Double pendulum",
+        "m = l = 1, g = 9.8; θ ~ U(0, 2π)², ω ~ U(0, 0.1)² at the start, no forces, float64, steps "
+        f"of 0.05 s, seed {protocol['seed']}. Energy discrepancy: |E_true(x_pred(t)) − "
+        "E_true(x_true(t))| / 29.4 J at one time t. A motion that left |ω| ≤ 20 rad/s has diverged "
+        "and is judged at its last valid state.",
+        *_energies(models, protocol),
+        f"### Energy discrepancy after {protocol['long_seconds']:g} s, {protocol['few']} starts",
+        _table(
+            ("model", *map(_title, _STATISTICS), "diverged"),
+            [_energy_row(name, models[name]["energy_long"][-1]) for name in LONG if name in models],
+        ),
+        "### Accelerations and single steps",
+        f"Means over {protocol['loss_states']} fresh states, θ ~ U(0, 2π)², ω ~ U(−10, 10)²: "
+        "Σ|q̈ error| in rad/s² (the paper's loss), and Σ|x error| / dt after one step of 0.05 s, "
+        "which a next-state network has as well. Forced: under random torques of up to 6 N·m at "
+        "both joints.",
+        _losses(models),
+        "![Path of the tip](figure-1.png)",
+        "![Angles and energy](figure-2.png)",
+        "![Energy error of all models](energy.png)",
+        "## Configurations",
+        _configurations(models),
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in results["versions"].items()) + ".",
+    ]
+    return "\n\n".join(parts)
+
+
+def _energies(models: dict[str, Any], protocol: dict[str, Any]) -> Iterable[str]:
+    for count in dict.fromkeys((protocol["few"], protocol["states"])):
+        measured = {name: numbers[f"energy_{count}"] for name, numbers in models.items()}
+        for index, one in enumerate(next(iter(measured.values()))):
+            yield f"### Energy discrepancy after {one['time']:g} s, {count} starts"
+            rows = [_energy_row(name, found[index]) for name, found in measured.items()]
+            if one["time"] == 100.0 and count == 40:
+                rows += [_paper_row(name, numbers) for name, numbers in PAPER.items()]
+            yield _table(("model", *map(_title, _STATISTICS), "diverged"), rows)
+
+
+def _energy_row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
+    share = found["diverged"] / len(found["values"])
+    return (f"`{name}`", *(_percent(found[key]) for key in _STATISTICS), _percent(share))
+
+
+def _paper_row(name: str, numbers: dict[str, float]) -> tuple[str, ...]:
+    cells = (_percent(numbers[key]) if key in numbers else "" for key in _STATISTICS)
+    return (f"{name}, the paper", *cells, "")
+
+
+def _losses(models: dict[str, Any]) -> str:
+    keys = (
+        "acceleration_loss",
+        "acceleration_loss_forced",
+        "one_step_error",
+        "one_step_error_forced",
+    )
+    rows = [
+        (f"`{name}`", *(_number(numbers["losses"].get(key)) for key in keys))
+        for name, numbers in models.items()
+    ]
+    rows += [
+        (f"{name}, the paper", _number(numbers["acceleration_loss"]), "", "", "")
+        for name, numbers in PAPER.items()
+    ]
+    return _table(("model", "acceleration", "forced", "one step", "forced"), rows)
+
+
+def _configurations(models: dict[str, Any]) -> str:
+    rows = []
+    for name, numbers in models.items():
+        card = numbers["checkpoint"]
+        rows.append(
+            (
+                f"`{name}`",
+                str(card["training"]["seed"]),
+                _settings(card["model_config"]),
+                _settings({k: v for k, v in card["training"].items() if k != "seed"}),
+                card["data"],
+                f"`{card['sha256'][:16]}`",
+            )
+        )
+    return _table(("model", "seed", "network", "training", "data", "SHA-256"), rows)
+
+
+def _settings(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
+def _title(statistic: str) -> str:
+    return {"geometric_mean": "geometric mean", "percentile_95": "95 %"}.get(statistic, statistic)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def _number(value: float | None) -> str:
+    return "—" if value is None else f"{value:.4g}"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

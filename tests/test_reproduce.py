@@ -1,0 +1,100 @@
+"""The command that runs the paper's experiments again, at a small size."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gym_lagrangian import checkpoint
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
+from gym_lagrangian.evaluation import evaluate, evaluation_states
+from gym_lagrangian.registration import MODELS
+from gym_lagrangian.reproduce import Protocol, experiment, reproduce
+from gym_lagrangian.systems import DoublePendulum
+from gym_lagrangian.training import TrainingConfig
+
+pytest.importorskip("matplotlib", reason="figures need the extra `plots`")
+
+KINDS = ("png", "pdf")
+
+# Long and short runs of one shape: what is compiled for one serves the other.
+SMALL = Protocol(states=2, few=2, seconds=10.0, long_seconds=10.0, loss_states=100)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two models only, and the folder of a small run."""
+    out = tmp_path_factory.mktemp("reproduction")
+    kept = {name: MODELS[name] for name in ("LNN", "Baseline")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiment, "MODELS", kept)
+        parts: list[str] = []
+        results = reproduce(out, protocol=SMALL, on_part=parts.append)
+    return out, results, parts
+
+
+def test_writes_numbers_report_and_figures(made):
+    out, results, parts = made
+    figures = {f"{name}.{kind}" for name in ("figure-1", "figure-2", "energy") for kind in KINDS}
+    assert {path.name for path in out.iterdir()} == figures | {"results.json", "report.md"}
+    assert json.loads((out / "results.json").read_text()) == results
+    assert {"truth", "LNN", "Baseline", "report"} <= set(parts)
+
+
+def test_numbers_are_those_of_evaluate(made):
+    _, results, _ = made
+    found = results["double_pendulum"]["LNN"]["energy_2"]
+    expected = evaluate("DoublePendulumLNN-v0", states=2)["energy_discrepancy"]
+    assert [one["time"] for one in found] == [10.0]
+    np.testing.assert_allclose(found[0]["values"], expected[0]["values"], rtol=1e-3, atol=1e-9)
+
+
+def test_the_few_are_the_first_of_the_many():
+    system = DoublePendulum()
+    few, many = (evaluation_states(system, count, seed=5).q for count in (2, 30))
+    np.testing.assert_array_equal(many[:2], few)
+
+
+def test_report_names_protocol_configuration_and_paper(made):
+    out, results, _ = made
+    text = (out / "report.md").read_text()
+    for numbers in results["double_pendulum"].values():
+        assert numbers["checkpoint"]["sha256"][:16] in text
+    for words in ("LNN, the paper", "0.073", "learning_rate 0.01", "after 10 s, 2 starts"):
+        assert words in text
+
+
+def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path, monkeypatch):
+    tiny = TrainingConfig(steps=4, batch=2, chunk=2)
+    monkeypatch.setattr(experiment, "MODELS", {"Baseline": None})
+    monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name: tiny)
+    monkeypatch.setattr("gym_lagrangian.training.measure", lambda model, card: {})
+    seen: list[tuple[str, int]] = []
+
+    def interrupt(name, progress):
+        seen.append((name, progress.step))
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment._retrained("DoublePendulum", tmp_path, interrupt)
+    for _ in range(2):
+        models = experiment._retrained("DoublePendulum", tmp_path, interrupt)
+    assert seen == [("Baseline", 2), ("Baseline", 4)]
+    path = tmp_path / "DoublePendulumBaseline.safetensors"
+    assert checkpoint.load(path).sha256 == models["Baseline"].sha256
+    monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name: TrainingConfig(steps=5))
+    with pytest.raises(CheckpointError, match="another configuration"):
+        experiment._retrained("DoublePendulum", tmp_path, interrupt)
+
+
+def test_bad_input_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(ConfigurationError, match="is a file: name a folder"):
+        reproduce(file, protocol=SMALL)
+    assert file.read_text() == "mine"
+    with pytest.raises(ConfigurationError, match="few = 9: expected at most states = 3"):
+        Protocol(states=3, few=9)
+    with pytest.raises(ConfigurationError, match="states = 0"):
+        Protocol(states=0)
