@@ -130,6 +130,7 @@ LAYERS = (
     ("data", "evaluation", "training"),
     ("envs",),
     ("rollout", "plots", "video", "play"),
+    ("reproduce",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

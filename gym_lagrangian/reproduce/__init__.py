@@ -6,6 +6,7 @@ measures the shipped checkpoints; with ``--retrain`` every model is trained anew
 same folder, and a run that was interrupted goes on where it stopped.
 """
 
-from gym_lagrangian.reproduce.experiment import Protocol, reproduce
+from gym_lagrangian.reproduce.experiment import reproduce
+from gym_lagrangian.reproduce.protocol import Protocol
 
 __all__ = ["Protocol", "reproduce"]

@@ -8,19 +8,18 @@ distribution, without and with random torques.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian import evaluation
 from gym_lagrangian.checkpoint import Checkpoint
 from gym_lagrangian.evaluation import FreeMotion
 from gym_lagrangian.functional import FunctionalEnv, Params, cast, dynamics_of, make
-
-if TYPE_CHECKING:
-    from gym_lagrangian.reproduce.experiment import Protocol
+from gym_lagrangian.reproduce.protocol import Protocol
 
 SYSTEM = "DoublePendulum"
 
@@ -113,7 +112,7 @@ def traces(models: dict[str, Checkpoint], protocol: Protocol) -> Traces:
         for name, params in followed.items():
             x, m = evaluation.starts(start, params)
             steps = round(LATE[1] / float(params.dt))
-            free = np.zeros(env.system.n)
+            free = jnp.zeros(env.system.n)
             follow = eqx.filter_jit(params.dynamics.trajectory)
             later = follow(x[0], free, m[0], params.dt, steps)
             states[name] = np.concatenate([x, later])

@@ -6,7 +6,7 @@ import json
 import platform
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,41 +14,13 @@ from typing import Any
 
 from gym_lagrangian import checkpoint
 from gym_lagrangian.checkpoint import Checkpoint
-from gym_lagrangian.checks import seed_number, whole_number
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.plots import new_figure
 from gym_lagrangian.registration import MODELS
 from gym_lagrangian.reproduce import double_pendulum, figures, report
+from gym_lagrangian.reproduce.protocol import Protocol
 from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How much is measured.
-
-    Attributes:
-        states: starting states of the energy discrepancy.
-        few: the first of them, on which the paper judges, and the long runs go.
-        seconds: length of a free run.
-        long_seconds: length of the long runs, of the models in `double_pendulum.LONG`.
-        loss_states: fresh states of the acceleration losses and one-step errors.
-        seed: of the starting states.
-    """
-
-    states: int = 400
-    few: int = 40
-    seconds: float = 100.0
-    long_seconds: float = 1000.0
-    loss_states: int = 20_000
-    seed: int = 0
-
-    def __post_init__(self):
-        for name in ("states", "few", "loss_states"):
-            whole_number(name, getattr(self, name))
-        seed_number(self.seed)
-        if self.few > self.states:
-            raise ConfigurationError(f"few = {self.few}: expected at most states = {self.states}")
 
 
 def reproduce(

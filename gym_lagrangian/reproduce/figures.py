@@ -47,7 +47,7 @@ def figure_1(traces: Traces) -> Figure:
         path = np.array([scene.trace for scene in scenes])
         pieces = np.stack([path[:-1], path[1:]], axis=1)
         lines = LineCollection(list(pieces), color=style(name)["color"], linewidth=1.3)
-        lines.set_alpha(np.linspace(0.15, 1.0, len(pieces)))
+        lines.set_alpha(np.linspace(0.15, 1.0, len(pieces)).tolist())
         axes.add_collection(lines)
         for rod in scenes[-1].rods:
             axes.plot(*zip(rod.start, rod.end, strict=True), color="0.35", lw=2)
