@@ -86,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("id", metavar="ID")
     evaluate.add_argument("--states", type=int, default=40, help="starting states")
     evaluate.add_argument("--seed", type=int, default=0, help="of the starting states")
+    evaluate.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="a model of your own to move the id"
+    )
     evaluate.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     evaluate.set_defaults(run=_evaluate)
 
@@ -274,7 +277,9 @@ def _rollout_figure(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     from gym_lagrangian.evaluation import evaluate
 
-    text = json.dumps(evaluate(options.id, states=options.states, seed=options.seed), indent=2)
+    names = ("states", "seed", "checkpoint")
+    report = evaluate(options.id, **{name: getattr(options, name) for name in names})
+    text = json.dumps(report, indent=2)
     if options.out is None:
         print(text)
     else:

@@ -12,6 +12,7 @@ dt → 0 it becomes the acceleration loss.
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -262,21 +263,32 @@ def measure(model: Model, card: Card) -> dict[str, Any]:
     return metrics
 
 
-def evaluate(env_id: str, *, states: int = 40, seed: int = 0) -> dict[str, Any]:
+def evaluate(
+    env_id: str,
+    *,
+    states: int = 40,
+    seed: int = 0,
+    checkpoint: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
     """The paper's double-pendulum protocol, measured through a registered id; JSON-able.
 
     Free motion (zero action) from `states` starting states, energy discrepancies at 10 s and
     100 s against the true twin, and the `losses` of a learned model.
 
+    Arguments:
+        checkpoint: the path of a model of your own to move the id instead.
+
     Raises:
         ConfigurationError: `env_id` is not an id of this package, or `states` < 1.
+        CheckpointError: the checkpoint is damaged, or a model of something else.
     """
     row, states, seed = find(env_id), whole_number("states", states), seed_number(seed)
-    learned: Any = gymnasium.make(env_id).unwrapped
+    moved_by = row.kwargs | ({"checkpoint": os.fspath(checkpoint)} if checkpoint else {})
+    learned: Any = gymnasium.make(env_id, **moved_by).unwrapped
     exact: Any = gymnasium.make(f"{row.system}-v0").unwrapped
     report: dict[str, Any] = {
         "id": env_id,
-        "checkpoint": row.kwargs.get("checkpoint"),
+        "checkpoint": moved_by.get("checkpoint"),
         "starting_states": states,
         "seed": seed,
         "dt": learned.dt,
