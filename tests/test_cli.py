@@ -135,6 +135,8 @@ class TestEvaluate:
             ["evaluate", IDS[0], "--states", "0"],
             "states = 0: expected a whole number of at least 1",
         )
+        mine = str(tmp_path / "mine.safetensors")
+        refused(["evaluate", IDS[0], "--checkpoint", mine], f"no checkpoint '{mine}'")
         assert list(tmp_path.iterdir()) == []
 
     def test_seed_out_of_range(self, refused):

@@ -9,6 +9,7 @@ import pytest
 
 from gym_lagrangian import LearnedDynamicsEnv, checkpoint, functional, train
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.evaluation import evaluate
 from gym_lagrangian.models import LNN
 from gym_lagrangian.training import TrainingConfig
 
@@ -61,6 +62,13 @@ def test_pure_step_under_a_force_diverges(unforced):
     state, _ = env.start(jnp.array([1.0, 0.0, 0.0, 0.0]), params.m_bounds[0], params)
     for action, diverged in ((jnp.zeros(2), False), (PUSH, True)):
         assert bool(env.step(None, state, action, params)[1].info.diverged) is diverged
+
+
+def test_evaluation_asks_for_no_force(unforced):
+    report = evaluate(TRUTH, checkpoint=unforced, states=1)
+    assert report["checkpoint"] == unforced
+    assert report["acceleration_loss"] > 0
+    assert not [key for key in report if key.endswith("_forced")]
 
 
 def test_data_without_forces_is_recorded_as_such(tmp_path):
