@@ -57,8 +57,8 @@ MODELS: dict[str, ModelRow] = {
         "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=()
     ),
     "DeLaN": ModelRow("gym_lagrangian.models.delan:DeLaN", ships_for=("DoublePendulum",)),
-    "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=()),
-    "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=()),
+    "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=("DoublePendulum",)),
+    "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=("DoublePendulum",)),
 }
 
 
