@@ -52,7 +52,7 @@ SYSTEMS: dict[str, SystemRow] = {
 MODELS: dict[str, ModelRow] = {
     "LNN": ModelRow("gym_lagrangian.models.lnn:LNN", ships_for=("DoublePendulum",)),
     "Baseline": ModelRow("gym_lagrangian.models.baseline:Baseline", ships_for=("DoublePendulum",)),
-    "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=()),
+    "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=("DoublePendulum",)),
     "NoncanonicalHNN": ModelRow(
         "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=()
     ),

@@ -1,0 +1,36 @@
+"""How much of the paper's experiments is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gym_lagrangian.checks import seed_number, whole_number
+from gym_lagrangian.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How much is measured.
+
+    Attributes:
+        states: starting states of the energy discrepancy.
+        few: the first of them, on which the paper judges, and the long runs go.
+        seconds: length of a free run.
+        long_seconds: length of the long runs, of the models in `double_pendulum.LONG`.
+        loss_states: fresh states of the acceleration losses and one-step errors.
+        seed: of the starting states.
+    """
+
+    states: int = 400
+    few: int = 40
+    seconds: float = 100.0
+    long_seconds: float = 1000.0
+    loss_states: int = 20_000
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("states", "few", "loss_states"):
+            whole_number(name, getattr(self, name))
+        seed_number(self.seed)
+        if self.few > self.states:
+            raise ConfigurationError(f"few = {self.few}: expected at most states = {self.states}")
