@@ -25,6 +25,7 @@ def markdown(results: dict[str, Any]) -> str:
         "E_true(x_true(t))| / 29.4 J at one time t. A motion that left |ω| ≤ 20 rad/s has diverged "
         "and is judged at its last valid state.",
         *_energies(models, protocol),
+        _ranking(models, protocol),
         f"### Energy discrepancy after {protocol['long_seconds']:g} s, {protocol['few']} starts",
         _table(
             ("model", *map(_title, _STATISTICS), "diverged"),
@@ -55,6 +56,19 @@ def _energies(models: dict[str, Any], protocol: dict[str, Any]) -> Iterable[str]
             if one["time"] == 100.0 and count == 40:
                 rows += [_paper_row(name, numbers) for name, numbers in PAPER.items()]
             yield _table(("model", *map(_title, _STATISTICS), "diverged"), rows)
+
+
+def _ranking(models: dict[str, Any], protocol: dict[str, Any]) -> str:
+    """Who keeps energy best: this system is of the form that DeLaN assumes."""
+    many = {name: numbers[f"energy_{protocol['states']}"][-1] for name, numbers in models.items()}
+    order = sorted(many, key=lambda name: many[name]["mean"])
+    named = ", ".join(f"`{name}` ({_percent(many[name]['mean'])})" for name in order)
+    return (
+        f"From the smallest mean to the largest, {protocol['states']} starts: {named}. A double "
+        "pendulum has a kinetic energy quadratic in the velocities, which DeLaN is built on, and "
+        "canonical momenta, which the HNN is told; the LNN and those without physics are told "
+        "neither."
+    )
 
 
 def _energy_row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
