@@ -7,7 +7,8 @@ import pytest
 from gymnasium.utils.play import play
 
 import gym_lagrangian  # noqa: F401
-from gym_lagrangian.rendering import GHOST_BOB, Layout
+from gym_lagrangian.rendering import Layout
+from gym_lagrangian.rendering.colours import GHOST_BOB
 
 START = np.array([2.0, 1.0, 0.0, 0.0])
 
