@@ -32,6 +32,11 @@ class Canvas:
         self._large = pygame.Surface((SUPERSAMPLING * width, SUPERSAMPLING * height), 0, 32)
         self._picture = pygame.Surface((width, height), 0, 32)
 
+    @property
+    def rect(self) -> pygame.Rect:
+        """All of the picture."""
+        return self._picture.get_rect()
+
     def clear(self) -> None:
         self._large.fill(WHITE)
 

@@ -17,7 +17,7 @@ from gym_lagrangian.rendering.colours import FAINT, INK, Colour
 from gym_lagrangian.rendering.history import History
 
 SECONDS = 20.0
-LEAST_PERCENT = 0.2
+LEAST_PERCENT = 0.1
 MOST_POINTS = 400
 
 

@@ -6,13 +6,13 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-import pygame
 
 from gym_lagrangian.rendering.canvas import Canvas, to_array
 from gym_lagrangian.rendering.chart import Chart
 from gym_lagrangian.rendering.colours import MODELS, TRUTH
 from gym_lagrangian.rendering.layout import Layout
 
+CHART_HEIGHT = 0.3  # of a picture's
 MOST_COLUMNS = 4  # more are wrapped into rows, or a screen would shrink each beyond recognition
 
 
@@ -33,10 +33,10 @@ class Panels:
         self._size, self._title = size, max(14, round(0.048 * size))
         self._cells = list(itertools.product(range(rows), range(columns)))[: len(titles)]
         colours = (TRUTH, *itertools.islice(itertools.cycle(MODELS), len(titles) - 1))
-        self._layout = Layout(size, (1.0, 1.0), strip=True)
+        self._layout = Layout(size, (1.0, 1.0))
         self._chart = Chart(colours, fps)
-        self._canvas = Canvas(columns * size, self._layout.chart.height)
-        height = rows * (self._title + size) + self._layout.chart.height
+        self._canvas = Canvas(columns * size, round(CHART_HEIGHT * size))
+        height = rows * (self._title + size) + round(CHART_HEIGHT * size)
         self._blank = np.full((height, columns * size, 3), 255, np.uint8)
         for title, colour, (left, top) in zip(titles, colours, self._corners(), strict=True):
             canvas = Canvas(size, self._title)
@@ -72,7 +72,6 @@ class Panels:
         canvas, layout = self._canvas, self._layout
         canvas.clear()
         margin = layout.margin
-        width, height = self._blank.shape[1], layout.chart.height
-        band = pygame.Rect(margin, margin, width - 2 * margin, height - 2 * margin)
+        band = canvas.rect.inflate(-2 * margin, -2 * margin)
         self._chart.draw(canvas, band, row=layout.row, thin=layout.thin)
         return to_array(canvas.picture())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 import pygame
+
+MOST_LATE = 0.2  # seconds that are made up for; a longer break is a break
 
 
 class Window:
@@ -26,8 +29,8 @@ class Window:
         pygame.display.init()
         make = pygame.Window if hasattr(pygame, "Window") else _Display
         self._window = make(title, size)
-        self._clock = pygame.time.Clock()
-        self._fps = fps
+        self._period = 1.0 / fps
+        self._due = time.perf_counter()
         Window._open.append(self)
 
     @property
@@ -49,7 +52,7 @@ class Window:
             return []
         surface.blit(frame, (0, 0))
         self._window.flip()
-        self._clock.tick(self._fps)
+        self._wait()
         events = pygame.event.get()
         for event in events:
             for window in tuple(Window._open):
@@ -60,6 +63,14 @@ class Window:
         if self.is_open:
             Window._open.remove(self)
             self._window.destroy()
+
+    def _wait(self) -> None:
+        """Sleep until the picture has been up for its time. One that was late shortens the wait
+        of the next ones, so that on the whole a window keeps to real time.
+        """
+        now = time.perf_counter()
+        self._due = max(self._due + self._period, now - MOST_LATE)
+        time.sleep(max(0.0, self._due - now))
 
     def _obey(self, event: pygame.event.Event) -> None:
         mine = getattr(event, "window", None) in (None, self._window)
