@@ -220,6 +220,13 @@ class TestCommand:
         assert word in capsys.readouterr().err
         assert list(tmp_path.iterdir()) == []
 
+    def test_where_nothing_can_be_written(self, tmp_path, capsys):
+        (tmp_path / "out.gif").mkdir()
+        assert main(["rollout", EXACT, "--steps", "2", "--size", "100", "--video", "out.gif"]) == 2
+        # The last that is seen, on a line of its own: no progress bar comes after it.
+        *_, last = capsys.readouterr().err.splitlines()
+        assert last.startswith("gym-lagrangian: cannot write 'out.gif'")
+
     @pytest.mark.parametrize("arguments", [["--start", "1,x"], ["--human", "--video", "out.gif"]])
     def test_usage(self, arguments):
         with pytest.raises(SystemExit):
