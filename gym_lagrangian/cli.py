@@ -214,8 +214,9 @@ def _film(options: argparse.Namespace) -> None:
 
         watch(pictures, options.id)
         return
-    bar = tqdm(pictures.frames, total=options.steps + 1, unit="frame", leave=False)
-    print(f"video: {write_video(options.video, bar, fps=pictures.fps)}")
+    with tqdm(pictures.frames, total=options.steps + 1, unit="frame", leave=False) as bar:
+        path = write_video(options.video, bar, fps=pictures.fps)
+    print(f"video: {path}")
 
 
 def _play(options: argparse.Namespace) -> None:

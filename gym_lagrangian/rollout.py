@@ -11,7 +11,7 @@ import numpy as np
 
 from gym_lagrangian.checks import one_of, seed_number, whole_number
 from gym_lagrangian.registration import find, find_model
-from gym_lagrangian.rendering import side_by_side
+from gym_lagrangian.rendering import Panels
 from gym_lagrangian.systems.base import System
 
 ACTIONS = ("random", "zero")
@@ -150,10 +150,11 @@ def film(
         ids = [f"{row.system}-v0", *(find_model(row.system, model).id for model in compare)]
     extras = {} if compare or row.model is None else {"show_truth": True}
     envs = [gymnasium.make(i, render_mode="rgb_array", render_size=size, **extras) for i in ids]
-    _start_together(envs, seed, start)
-    frames = _frames(envs, ["exact", *compare] if compare else [], steps, choose)
-    first = next(frames)
+    infos = _start_together(envs, seed, start)
     fps = envs[0].metadata["render_fps"]
+    panels = Panels(["exact", *compare], size, fps) if compare else None
+    frames = _frames(envs, infos, panels, steps, choose)
+    first = next(frames)
     return Film(itertools.chain([first], frames), fps, (first.shape[1], first.shape[0]))
 
 
@@ -171,11 +172,14 @@ def _chooser(actions: str, seed: int) -> Callable[[gymnasium.Space], Callable[[]
 
 def _start_together(
     envs: Sequence[gymnasium.Env], seed: int, start: Sequence[float] | None
-) -> None:
-    """Reset them all to `start`, or to what the first draws."""
+) -> list[dict[str, Any]]:
+    """Reset them all to `start`, or to what the first draws; what each says of it."""
+    infos = []
     for env in envs:
         _, info = _reset(env, seed, start)
         start = info["state"]
+        infos.append(info)
+    return infos
 
 
 def _reset(env: gymnasium.Env, seed: int, start: Sequence[float] | None) -> tuple[Any, dict]:
@@ -183,24 +187,34 @@ def _reset(env: gymnasium.Env, seed: int, start: Sequence[float] | None) -> tupl
 
 
 def _frames(
-    envs: Sequence[gymnasium.Env], titles: Sequence[str], steps: int, choose: Callable
+    envs: Sequence[gymnasium.Env],
+    infos: list[dict[str, Any]],
+    panels: Panels | None,
+    steps: int,
+    choose: Callable,
 ) -> Iterator[np.ndarray]:
     """One picture after every step; an environment that has ended keeps its last one."""
     action = choose(envs[0].action_space)
     pictures: list[Any] = [env.render() for env in envs]
     running = dict(enumerate(envs))
+
+    def picture(step: int) -> np.ndarray:
+        if panels is None:
+            return pictures[0]
+        return panels.picture(pictures, step=step, drifts=[i["energy_drift"] for i in infos])
+
     try:
-        yield side_by_side(pictures, titles) if titles else pictures[0]
-        for _ in range(steps):
+        yield picture(0)
+        for step in range(1, steps + 1):
             if not running:
                 break
             chosen = action()
             for i, env in tuple(running.items()):
-                _, _, terminated, truncated, _ = env.step(chosen)
+                _, _, terminated, truncated, infos[i] = env.step(chosen)
                 pictures[i] = env.render()
                 if terminated or truncated:
                     del running[i]
-            yield side_by_side(pictures, titles) if titles else pictures[0]
+            yield picture(step)
     finally:
         for env in envs:
             env.close()

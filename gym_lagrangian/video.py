@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from gym_lagrangian import rendering
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
 from gym_lagrangian.files import replacing
+from gym_lagrangian.rendering import colours
 
 Frames = Iterator[np.ndarray]
 
@@ -135,11 +135,9 @@ def _palette() -> list[int]:
 
     One palette for all pictures keeps still areas still, and the file small.
     """
-    names = ("INK", "BLUE", "SKY_BLUE", "GREEN", "VERMILLION", "PURPLE", "TRUTH")
-    colours = np.array([(0, 0, 0), *(getattr(rendering, name) for name in names)])
-    shares = np.arange(12)[:, None, None] / 12
-    blended = np.round(colours * (1 - shares) + 255 * shares).astype(int).reshape(-1, 3)
-    return [*blended.ravel().tolist(), 255, 255, 255]
+    drawn = {(0, 0, 0), colours.TRUTH, colours.TRACE, colours.TARGET, *colours.MODELS}
+    shades = [shade for colour in sorted(drawn) for shade in colours.fading(colour, 12)]
+    return [part for shade in (*shades, colours.WHITE) for part in shade]
 
 
 _WRITERS = {".mp4": (_write_mp4, "imageio_ffmpeg"), ".gif": (_write_gif, "PIL")}

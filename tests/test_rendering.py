@@ -10,10 +10,11 @@ import numpy as np
 import pygame
 import pytest
 
-from gym_lagrangian import rendering
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.geometry import Bob, Force, Gauge, Rod, Scene, Torque
-from gym_lagrangian.rendering import Layout, Renderer
+from gym_lagrangian.rendering import Layout, Panels, Renderer, colours
+from gym_lagrangian.rendering.history import History
+from gym_lagrangian.rendering.panels import CHART_HEIGHT
 
 SIZES = (100, 137, 500, 1000)
 ANGLES = np.random.default_rng(0).uniform(-np.pi, np.pi, (12, 2))
@@ -56,7 +57,7 @@ def colour_at(frame: np.ndarray, scene: Scene, point) -> tuple[int, ...]:
     return tuple(frame[int(row), int(column)])
 
 
-def count(frame: np.ndarray, colour: rendering.Colour) -> int:
+def count(frame: np.ndarray, colour: colours.Colour) -> int:
     return int(np.all(frame == colour, axis=-1).sum())
 
 
@@ -69,7 +70,7 @@ def test_the_tip_is_where_the_geometry_says(size):
     for step, (first, second) in enumerate(ANGLES):
         scene = pendulum(first, second, shoulder=0.7, elbow=-1.0)
         frame = renderer.draw(scene, step=step, captions=CAPTIONS)
-        assert colour_at(frame, scene, scene.trace) == rendering.BOB
+        assert colour_at(frame, scene, scene.trace) == colours.BOB
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -77,7 +78,7 @@ def test_the_tip_is_where_the_geometry_says(size):
 def test_the_particle_is_where_the_geometry_says(size, q):
     scene = particle(q, force=-1.0, value=0.9)
     frame = picture(scene, size, captions=CAPTIONS)
-    assert colour_at(frame, scene, (q, 0.0)) == rendering.BOB
+    assert colour_at(frame, scene, (q, 0.0)) == colours.BOB
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -103,13 +104,13 @@ def test_the_world_fits_its_band_with_one_scale(size, extent, gauges):
 
 def test_heavier_bobs_are_larger_within_limits():
     def area(mass):
-        return count(picture(Scene((2.0, 2.0), bobs=(Bob((0.0, 0.0), mass),))), rendering.BOB)
+        return count(picture(Scene((2.0, 2.0), bobs=(Bob((0.0, 0.0), mass),))), colours.BOB)
 
     assert 0 < area(1e-9) == area(0.1) < area(1.0) < area(3.0) < area(10.0) == area(1e9)
 
 
 def test_a_torque_is_an_arc_that_grows_with_its_share():
-    green, red = rendering.POSITIVE, rendering.NEGATIVE
+    green, red = colours.POSITIVE, colours.NEGATIVE
     frames = {s: picture(pendulum(0.0, 0.0, s)) for s in (-1.0, -0.5, 0.0, 0.3, 0.6, 1.0, 7.0)}
     greens = [count(frames[s], green) for s in (0.0, 0.3, 0.6, 1.0, 7.0)]
     assert greens[0] == 0 < greens[1] < greens[2] < greens[3] == greens[4]
@@ -123,13 +124,11 @@ def test_a_positive_torque_turns_counter_clockwise():
         return np.flatnonzero(np.all(frame == colour, axis=-1).any(axis=0))
 
     # From straight up, so to the left of the pivot, which is at the centre.
-    assert columns(0.3, rendering.POSITIVE).mean() < 95
-    assert columns(-0.3, rendering.NEGATIVE).mean() > 105
+    assert columns(0.3, colours.POSITIVE).mean() < 95
+    assert columns(-0.3, colours.NEGATIVE).mean() > 105
 
 
-@pytest.mark.parametrize(
-    ("share", "colour"), [(0.8, rendering.POSITIVE), (-0.8, rendering.NEGATIVE)]
-)
+@pytest.mark.parametrize(("share", "colour"), [(0.8, colours.POSITIVE), (-0.8, colours.NEGATIVE)])
 def test_a_force_points_from_its_bob(share, colour):
     scene = particle(2.0, force=share)
     frame = picture(scene)
@@ -144,7 +143,7 @@ def test_a_gauge_is_as_long_as_its_value_and_ends_at_its_limits():
         frame = picture(particle(0.0, value=value), 500)[
             layout_of(500, particle(0.0)).world.bottom :
         ]
-        return np.all(frame == rendering.BOB, axis=-1).sum(axis=1).max()
+        return np.all(frame == colours.BOB, axis=-1).sum(axis=1).max()
 
     assert length(0.0) == 0
     assert length(0.5) == pytest.approx(length(1.0) / 2, abs=2)
@@ -204,8 +203,8 @@ def test_the_world_stays_in_its_band(size):
 def test_a_ghost_is_drawn_at_its_own_place_beneath_the_scene():
     scene, ghost = pendulum(0.5, 1.5), pendulum(-1.0, -2.0)
     frame = picture(scene, 500, ghost=ghost)
-    assert colour_at(frame, scene, ghost.trace) == rendering.GHOST_BOB
-    assert colour_at(frame, scene, scene.trace) == rendering.BOB
+    assert colour_at(frame, scene, ghost.trace) == colours.GHOST_BOB
+    assert colour_at(frame, scene, scene.trace) == colours.BOB
     np.testing.assert_array_equal(picture(scene, ghost=scene), picture(scene))
 
 
@@ -253,22 +252,22 @@ def test_the_trace_is_forgotten_after_two_seconds(renderer):
     np.testing.assert_array_equal(traced(renderer, 50), picture(pendulum(5.0, 5.0)))
 
 
-# -- strip of energies --------------------------------------------------------------------------
+# -- strip of energy drifts ---------------------------------------------------------------------
 
 
-def charted(renderer: Renderer, *energies: tuple[float, float], first: int = 0) -> np.ndarray:
-    """The band of the strip after these energies, one a step."""
-    for step, pair in enumerate(energies, first):
-        frame = renderer.draw(pendulum(0.3, 0.5), step=step, energies=pair)
+def charted(renderer: Renderer, *drifts: tuple[float, float], first: int = 0) -> np.ndarray:
+    """The band of the strip after these drifts, one pair a step."""
+    for step, pair in enumerate(drifts, first):
+        frame = renderer.draw(pendulum(0.3, 0.5), step=step, drifts=pair)
     return frame[Layout(len(frame), (2.3, 2.3), strip=True).chart.top :]
 
 
-def curve_of(band: np.ndarray, colour: rendering.Colour) -> dict[int, float]:
-    """Column → mean row of a curve of this colour, between the legend and the scale."""
+def curve_of(band: np.ndarray, colour: colours.Colour) -> np.ndarray:
+    """Mean row of a curve of this colour in every column, between the legend and the scale."""
     rows, columns = np.nonzero(np.all(band == colour, axis=-1))
     inside = (columns > 0.3 * band.shape[1]) & (columns < 0.85 * band.shape[1])
     rows, columns = rows[inside], columns[inside]
-    return {int(c): float(rows[columns == c].mean()) for c in np.unique(columns)}
+    return np.array([rows[columns == c].mean() for c in np.unique(columns)])
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -278,8 +277,8 @@ def test_the_strip_has_a_band_of_its_own(size, scene):
     assert layout.chart.bottom == size
     assert layout.world.height > 0.1 * size
     drawn = [
-        picture(scene, size, captions=CAPTIONS, energies=energies)
-        for energies in ((0.0, 0.0), (-123.456, 9876.5))
+        picture(scene, size, captions=CAPTIONS, drifts=drifts)
+        for drifts in ((0.0, 0.0), (-123.456, 9876.5))
     ]
     top = layout.chart.top
     np.testing.assert_array_equal(drawn[0][:top], drawn[1][:top])
@@ -287,42 +286,54 @@ def test_the_strip_has_a_band_of_its_own(size, scene):
     # Text and curves end before the picture does.
     assert np.all(drawn[1][top:, [0, -1]] == 255)
     column, row = map(int, layout.to_pixels(scene.bobs[-1].centre))
-    assert tuple(drawn[0][row, column]) == rendering.BOB
+    assert tuple(drawn[0][row, column]) == colours.BOB
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_without_energies_there_is_no_strip(size):
+def test_without_drifts_there_is_no_strip(size):
     scene = particle(2.0)
     assert Layout(size, scene.extent, 1).world == Layout(size, scene.extent, 1, strip=False).world
     assert Layout(size, scene.extent, 1).chart.height == 0
     renderer = Renderer(size, mode="rgb_array", fps=20)
-    renderer.draw(scene, step=0, energies=(1.0, 2.0))
+    renderer.draw(scene, step=0, drifts=(1.0, 2.0))
     np.testing.assert_array_equal(renderer.draw(scene, step=0), picture(scene, size))
 
 
-def test_the_strip_shows_what_gains_energy():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_strip_shows_what_gains_and_what_loses_energy(sign):
     band = charted(
-        Renderer(500, mode="rgb_array", fps=20), *((5.0 + 0.1 * i, 5.0) for i in range(200))
+        Renderer(500, mode="rgb_array", fps=20), *((sign * 5e-6 * i, 0.0) for i in range(300))
     )
-    drawn, truth = (curve_of(band, colour) for colour in (rendering.BOB, rendering.TRUTH))
-    columns = sorted(set(drawn) & set(truth))
-    assert len(columns) > 80
-    assert np.ptp([truth[c] for c in columns]) < 1.5
-    rows = [drawn[c] for c in sorted(drawn)]
-    assert np.all(np.diff(rows) <= 0.5)  # ever upward
-    assert rows[0] - rows[-1] > 0.5 * len(band)
+    drawn, truth = (curve_of(band, colour) for colour in (colours.BOB, colours.TRUTH))
+    assert np.ptp(truth) < 1.5
+    assert len(drawn) > 80
+    assert np.all(sign * np.diff(drawn) <= 0.5)  # ever up, or ever down
+    assert sign * (drawn[0] - drawn[-1]) > 0.2 * len(band)
 
 
-def test_equal_energies_lie_on_each_other_the_drawn_on_top(renderer):
-    band = charted(renderer, *[(3.0, 3.0)] * 100)
-    assert len(curve_of(band, rendering.BOB)) > 20
-    assert not curve_of(band, rendering.TRUTH)
+def test_equal_drifts_lie_on_each_other_the_drawn_on_top():
+    band = charted(Renderer(500, mode="rgb_array", fps=20), *[(0.001, 0.001)] * 100)
+    assert len(curve_of(band, colours.BOB)) > 20
+    assert not len(curve_of(band, colours.TRUTH))
 
 
 def test_a_drift_too_small_to_matter_looks_flat():
     renderer = Renderer(500, mode="rgb_array", fps=20)
-    rows = curve_of(charted(renderer, *((i * 1e-9, 0.0) for i in range(100))), rendering.BOB)
-    assert np.ptp([*rows.values()]) < 1.5
+    drawn = curve_of(charted(renderer, *((i * 1e-8, 0.0) for i in range(100))), colours.BOB)
+    assert len(drawn) > 20
+    assert np.ptp(drawn) < 1.5
+
+
+@pytest.mark.parametrize("largest", [0.001, 0.04, 3.0, 1e9])
+def test_the_scale_holds_whatever_is_reached(largest):
+    """A curve stays within the strip, and the largest drift takes up a good part of it."""
+    renderer = Renderer(500, mode="rgb_array", fps=20)
+    drawn = curve_of(
+        charted(renderer, *((largest * i / 300, 0.0) for i in range(301))), colours.BOB
+    )
+    height = Layout(500, (2.3, 2.3), strip=True).chart.height
+    assert 0 < drawn.min() < drawn.max() < height
+    assert np.ptp(drawn) > 0.15 * height
 
 
 def test_the_strip_begins_anew_with_the_episode(renderer):
@@ -345,6 +356,64 @@ def test_the_strip_forgets_after_twenty_seconds(renderer):
     np.testing.assert_array_equal(
         late, charted(Renderer(200, mode="rgb_array", fps=20), (1.0, 1.0), first=401)
     )
+
+
+@pytest.mark.parametrize(("fps", "every"), [(20, 1), (1000, 1), (1000, 7), (3, 1)])
+def test_a_history_stays_short_and_even_and_keeps_the_newest(fps, every):
+    history = History(2.0, fps, most=40)
+    for step in range(0, 4 * history.memory, every):
+        history.add(step, (float(step),))
+        steps, values = history.columns()
+        assert steps[-1] == step
+        assert len(steps) <= 42
+        np.testing.assert_array_equal(steps, values[:, 0])
+        assert step - steps[0] <= history.memory
+    assert np.ptp(np.diff(steps[:-1])) == 0
+    assert step - steps[0] > 0.8 * history.memory
+
+
+# -- panels -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("models", "rows", "columns"), [(1, 1, 2), (3, 1, 4), (4, 2, 3), (6, 2, 4), (7, 2, 4)]
+)
+@pytest.mark.parametrize("size", [100, 300])
+def test_panels_keep_each_picture_under_its_title_above_the_chart(models, rows, columns, size):
+    titles = ["exact", "a title wider than its picture " * 3, *"ABCDEF"][: models + 1]
+    shades = [10 + 20 * i for i in range(models + 1)]
+    plain = [np.full((size, size, 3), shade, np.uint8) for shade in shades]
+    joined = Panels(titles, size, 20).picture(plain, step=0, drifts=[0.0] * (models + 1))
+    height, width, _ = joined.shape
+    assert width == columns * size
+    assert rows * size < height < 1.5 * rows * size
+    for i, shade in enumerate(shades):
+        left = size * (i % columns)
+        column = joined[:, left : left + size]
+        place = np.flatnonzero(np.all(column == shade, axis=(1, 2)))
+        np.testing.assert_array_equal(place, np.arange(place[0], place[0] + size))
+        assert place[-1] < height - 20
+        title = column[place[0] - 14 : place[0]]
+        assert title.min() < 200
+        assert np.all(title[:, -4:] == 255)
+
+
+def test_each_panel_has_a_colour_of_its_own_in_title_and_chart():
+    models, size = 8, 500
+    panels = Panels([str(i) for i in range(models)], size, 20)
+    white = [np.full((size, size, 3), 255, np.uint8)] * models
+    for step in range(200):
+        drifts = [1e-5 * step * (i - 3) / 4 for i in range(models)]
+        joined = panels.picture(white, step=step, drifts=drifts)
+    band = joined[-round(CHART_HEIGHT * size) :]
+    late = band[:, int(0.4 * band.shape[1]) : int(0.45 * band.shape[1])]
+    rows = [
+        np.median(np.all(late == colour, axis=-1).nonzero()[0])
+        for colour in (colours.TRUTH, *colours.MODELS)
+    ]
+    assert np.all(np.diff(rows) < 0)  # the larger the drift, the higher its curve
+    for i, colour in enumerate((colours.TRUTH, *colours.MODELS)):
+        assert count(joined, colour) > count(band, colour), f"no title of colour {i}"
 
 
 # -- windows ------------------------------------------------------------------------------------
@@ -374,7 +443,7 @@ def test_a_window_shows_the_picture(windows):
     assert windows[0].draw(scene, step=0) is None
     shown = windows[0]._window._window.get_surface()
     column, row = map(int, layout_of(100, scene).to_pixels(scene.trace))
-    assert tuple(shown.get_at((column, row)))[:3] == rendering.BOB
+    assert tuple(shown.get_at((column, row)))[:3] == colours.BOB
 
 
 def test_closing_one_window_leaves_the_other(windows):

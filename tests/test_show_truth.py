@@ -7,7 +7,8 @@ import pytest
 from gymnasium.utils.play import play
 
 import gym_lagrangian  # noqa: F401
-from gym_lagrangian.rendering import GHOST_BOB, Layout
+from gym_lagrangian.rendering import Layout
+from gym_lagrangian.rendering.colours import BOB, GHOST_BOB, TRUTH
 
 START = np.array([2.0, 1.0, 0.0, 0.0])
 
@@ -46,6 +47,24 @@ def test_ghost_is_where_the_exact_environment_is(learned):
     column, row = (round(value) for value in layout.to_pixels(scene.bobs[1].centre))
     near = frame[row - 2 : row + 3, column - 2 : column + 3].reshape(-1, 3)
     assert any(tuple(pixel) == GHOST_BOB for pixel in near)
+
+
+def test_the_strip_tells_the_baseline_from_the_lnn():
+    """On one scale, from one energetic start: the truth flat, the LNN nearly so."""
+
+    def unrest(model: str, colour: tuple[int, int, int]) -> float:
+        """Standard deviation of a curve's height, in pixels of a strip of ±0.1 %."""
+        env = gymnasium.make(f"DoublePendulum{model}-v0", render_mode="rgb_array", show_truth=True)
+        env.reset(options={"state": (2.8, 3, 2, -2)})
+        for _ in range(200):
+            env.step(np.zeros(2, np.float32))
+            frame = env.render()
+        band = frame[Layout(500, (1.0, 1.0), strip=True).chart.top :, 150:400]
+        rows, columns = np.nonzero(np.all(band == np.array(colour, np.uint8), axis=-1))
+        return float(np.std([rows[columns == column].mean() for column in np.unique(columns)]))
+
+    assert unrest("LNN", TRUTH) < 1.5
+    assert unrest("Baseline", BOB) > max(4.0, 1.5 * unrest("LNN", BOB))
 
 
 def test_no_ghost_unless_asked_for(lnn_checkpoint, learned):

@@ -292,9 +292,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         beside: dict[str, Any] = {}
         if self._twin is not None:
             true_state, true_timestep = self._twin.numpy()
+            true_info = true_timestep.info
             beside["ghost"] = self._scene(true_state)
-            beside["energies"] = (float(info.energy), float(true_timestep.info.energy))
-            captions.append("grey: the exact twin")
+            beside["drifts"] = (float(info.energy_drift), float(true_info.energy_drift))
+            captions[1] = f"energy {info.energy:.2f} J, truth {true_info.energy:.2f} J"
         return self._renderer.draw(
             self._scene(state), step=int(state.steps), captions=captions, **beside
         )

@@ -228,7 +228,7 @@ class RelativisticParticle(System):
         """The particle on its line, the target, the force and a gauge of v/c."""
         mass, c, _ = (float(v) for v in m)
         here = (float(q[0]), 0.0)
-        reach = max(8.0, 1.2 * abs(here[0]))
+        reach = max(8.0, 1.3 * abs(here[0]))  # so that the force beside it is seen too
         return Scene(
             extent=(reach, reach / 2),
             bobs=(Bob(here, mass),),

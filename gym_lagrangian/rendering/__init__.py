@@ -1,0 +1,16 @@
+"""Geometry to picture, with numpy and pygame only: nothing here knows any physics.
+
+`Renderer` draws scenes, into arrays or a window; `Panels` puts pictures of several beside each
+other, above one chart. What they have in common: `Canvas`, on which both are drawn; `Chart`, the
+curves of energy drift; `Window`; and the `colours`.
+"""
+
+import os
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # a library does not greet on stdout
+
+from gym_lagrangian.rendering.panels import Panels
+from gym_lagrangian.rendering.renderer import Layout, Renderer
+from gym_lagrangian.rendering.window import Window
+
+__all__ = ["Layout", "Panels", "Renderer", "Window"]

@@ -1,0 +1,135 @@
+"""The scene itself: bodies, forces, the path of a point, a line to move along."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from pygame import Vector2
+
+from gym_lagrangian.geometry import Force, Scene, Torque
+from gym_lagrangian.rendering.canvas import Canvas, round_number
+from gym_lagrangian.rendering.colours import (
+    BOB,
+    FAINT,
+    GHOST_BOB,
+    GHOST_ROD,
+    INK,
+    NEGATIVE,
+    POSITIVE,
+    TARGET,
+    TRACE,
+    WHITE,
+    Colour,
+    fading,
+)
+from gym_lagrangian.rendering.history import History
+from gym_lagrangian.rendering.layout import Layout
+
+TRACE_SHADES = 40
+TRACE_PIECES = 4  # straight lines between two points of a trace
+FULL_SWEEP = 270.0  # degrees of arc of a torque at its limit
+
+
+def draw_world(
+    canvas: Canvas, layout: Layout, scene: Scene, *, trace: History, ghost: Scene | None
+) -> None:
+    """Draw a scene over its ghost, and both over the path of the traced point."""
+    with canvas.clipped(layout.world):
+        _draw_trace(canvas, layout, trace)
+        if ghost is not None:
+            _draw_body(canvas, layout, ghost, GHOST_ROD, GHOST_BOB)
+        if scene.track:
+            _draw_track(canvas, layout)
+        if scene.target is not None:
+            radius, width = layout.length(0.11, 5), layout.length(0.018, 1)
+            canvas.ring(layout.at(scene.target), radius, width, TARGET)
+        for torque in scene.torques:
+            _draw_torque(canvas, layout, torque)
+        for force in scene.forces:
+            _draw_force(canvas, layout, force, scene)
+        _draw_body(canvas, layout, scene, INK, BOB)
+
+
+def _draw_trace(canvas: Canvas, layout: Layout, trace: History) -> None:
+    """The older, the paler, as a fading line would look on white."""
+    if len(trace) < 2:
+        return
+    steps, points = trace.columns()
+    ages = TRACE_SHADES * (steps[-1] - steps[:-1]) / trace.memory
+    shades = fading(TRACE, TRACE_SHADES)
+    colours = [shades[min(int(age), TRACE_SHADES - 1)] for age in ages]
+    pixels = np.array([layout.to_pixels((x, y)) for x, y in points.tolist()])
+    canvas.ribbon(_smooth(pixels), layout.length(0.018, 1), colours)
+
+
+def _smooth(points: np.ndarray) -> np.ndarray:
+    """A Catmull–Rom curve through (n, 2) points, with more points between them.
+
+    A fast pendulum turns by a quarter within a step, where straight lines would look broken.
+    """
+    padded = np.concatenate([points[:1], points, points[-1:]])
+    before, start, end, after = (padded[i : i + len(points) - 1] for i in range(4))
+    t = (np.arange(TRACE_PIECES) / TRACE_PIECES)[:, None, None]
+    curve = 2 * start + (end - before) * t + (2 * before - 5 * start + 4 * end - after) * t**2
+    curve += (3 * start - before - 3 * end + after) * t**3
+    return np.concatenate([0.5 * curve.swapaxes(0, 1).reshape(-1, 2), points[-1:]])
+
+
+def _draw_body(canvas: Canvas, layout: Layout, scene: Scene, rod: Colour, bob: Colour) -> None:
+    """Rods, the pivot that they hang from, and bobs on top of both."""
+    for start, end in scene.rods:
+        canvas.line([layout.at(start), layout.at(end)], layout.length(0.03, 1.5), rod)
+    if scene.rods:
+        hinge = layout.at(scene.rods[0].start)
+        canvas.disc(hinge, layout.length(0.04, 2.5), rod)
+        canvas.disc(hinge, layout.length(0.018, 1), WHITE)
+    for centre, mass in scene.bobs:
+        canvas.disc(layout.at(centre), layout.radius(mass), bob)
+
+
+def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque) -> None:
+    """An arc from straight up, counter-clockwise where positive."""
+    share = min(max(torque.share, -1.0), 1.0)
+    if abs(share) < 0.01:
+        return
+    arm = Vector2(0, -layout.length(0.19, 7))
+    sweep = math.copysign(math.degrees(_head(layout, share) / arm.length()), share)
+    angles = [*np.linspace(0.0, FULL_SWEEP * share, 3 + round(24 * abs(share)))]
+    # The head lies along the arc. rotate() turns clockwise on a screen, whose y points down.
+    centre = layout.at(torque.centre)
+    points = [centre + arm.rotate(-angle) for angle in (*angles, angles[-1] + sweep)]
+    canvas.arrow(points, layout.length(0.022, 1.2), POSITIVE if share > 0 else NEGATIVE)
+
+
+def _draw_force(canvas: Canvas, layout: Layout, force: Force, scene: Scene) -> None:
+    """An arrow along x from the rim of the bob that is pushed, if one is."""
+    share = min(max(force.share, -1.0), 1.0)
+    if abs(share) < 0.01:
+        return
+    rim = max(
+        (layout.radius(bob.mass) for bob in scene.bobs if bob.centre == force.start), default=0
+    )
+    start = layout.at(force.start) + Vector2(math.copysign(rim, share), 0)
+    shaft = Vector2(layout.length(0.095) * share, 0)
+    head = Vector2(math.copysign(_head(layout, share), share), 0)
+    points = [start, start + shaft, start + shaft + head]
+    canvas.arrow(points, layout.length(0.022, 1.2), POSITIVE if share > 0 else NEGATIVE)
+
+
+def _head(layout: Layout, share: float) -> float:
+    """Length of an arrow's head, which shrinks with the weakest arrows."""
+    return layout.length(0.075, 4) * min(1.0, 3 * abs(share))
+
+
+def _draw_track(canvas: Canvas, layout: Layout) -> None:
+    """A line through the origin with a tick at every round number of metres."""
+    half_width = layout.size / 2 / layout.scale
+    width = layout.length(0, max(1.0, layout.size / 500))
+    canvas.line([layout.at((-half_width, 0)), layout.at((half_width, 0))], width, FAINT)
+    spacing = round_number(layout.extent[0] / 6)
+    last = int(half_width / spacing)
+    for i in range(-last, last + 1):
+        tick = Vector2(0, layout.length(0.05 if i == 0 else 0.03, 3 if i == 0 else 2))
+        middle = layout.at((i * spacing, 0))
+        canvas.line([middle - tick, middle + tick], width, FAINT)
