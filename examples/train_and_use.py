@@ -16,7 +16,7 @@ from gym_lagrangian import TrainingConfig, train
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=20_000)
-    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--width", type=int, default=32)
     options = parser.parse_args()
 
     path = Path(tempfile.mkdtemp()) / "my_pendulum.safetensors"
@@ -25,7 +25,7 @@ def main() -> None:
             "DoublePendulum",
             "LNN",
             out=path,
-            config=TrainingConfig(steps=options.steps, seed=1),
+            config=TrainingConfig.of("LNN", steps=options.steps, seed=1),
             model_config={"width": options.width},
             on_progress=lambda p: (bar.update(p.step - bar.n), bar.set_postfix(loss=p.loss)),
         )
