@@ -6,7 +6,9 @@ state dt seconds later, τ and m held constant over the step.
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Protocol
 
 import equinox as eqx
@@ -51,6 +53,10 @@ class Dynamics(eqx.Module):
         """Whether a step under forces means anything."""
         return True
 
+    def rolled(self) -> Dynamics:
+        """The same dynamics as the smallest program: what to step a single state with."""
+        return self
+
 
 class UnforcedDynamics(Dynamics):
     """Dynamics learned from free motion alone, whose answer to a force nobody knows.
@@ -79,6 +85,9 @@ class UnforcedDynamics(Dynamics):
     def takes_forces(self) -> bool:
         return False
 
+    def rolled(self) -> Dynamics:
+        return dataclasses.replace(self, free=self.free.rolled())
+
 
 class AccelerationField(Protocol):
     """Whatever states q̈(q, q̇, τ, m): a system, or a model of one."""
@@ -95,11 +104,13 @@ class ContinuousDynamics(Dynamics):
         field: a system or a model; its `energy`, where it has one, is the conserved energy.
         integrator: a name in `gym_lagrangian.integrators.INTEGRATORS`.
         substeps: equal integrator steps in one `step`.
+        roll: whether the integrator's stages are a loop, see `integrators.integrate`.
     """
 
     field: AccelerationField
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
+    roll: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         _check(self.integrator, self.substeps)
@@ -110,7 +121,10 @@ class ContinuousDynamics(Dynamics):
         def derivative(x: Array) -> Array:
             return jnp.concatenate([x[n:], self.field.acceleration(x[:n], x[n:], tau, m)])
 
-        return integrate(derivative, state, dt, integrator=self.integrator, substeps=self.substeps)
+        return _follow(self, derivative, state, dt)
+
+    def rolled(self) -> Dynamics:
+        return dataclasses.replace(self, roll=True)
 
     def energy(self, state: Array, m: Array) -> Array | None:
         n = state.shape[0] // 2
@@ -145,12 +159,13 @@ class PhaseSpaceDynamics(Dynamics):
 
     Attributes:
         field: whatever states Hamilton's equations.
-        integrator, substeps: as for `ContinuousDynamics`.
+        integrator, substeps, roll: as for `ContinuousDynamics`.
     """
 
     field: PhaseSpaceField
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
+    roll: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         _check(self.integrator, self.substeps)
@@ -163,8 +178,11 @@ class PhaseSpaceDynamics(Dynamics):
             return jnp.concatenate(self.field.hamilton(y[:n], y[n:], tau, m))
 
         y = jnp.concatenate([q, self.field.momentum(q, qd, m)])
-        y = integrate(derivative, y, dt, integrator=self.integrator, substeps=self.substeps)
+        y = _follow(self, derivative, y, dt)
         return jnp.concatenate([y[:n], self.field.velocity(y[:n], y[n:], m, qd)])
+
+    def rolled(self) -> Dynamics:
+        return dataclasses.replace(self, roll=True)
 
     def energy(self, state: Array, m: Array) -> Array:
         n = state.shape[0] // 2
@@ -201,3 +219,19 @@ class DiscreteDynamics(Dynamics):
 def _check(integrator: str, substeps: int) -> None:
     one_of("integrator", integrator, INTEGRATORS)
     whole_number("substeps", substeps)
+
+
+def _follow(
+    dynamics: ContinuousDynamics | PhaseSpaceDynamics,
+    field: Callable[[Array], Array],
+    y: Array,
+    dt: Array | np.ndarray | float,
+) -> Array:
+    return integrate(
+        field,
+        y,
+        dt,
+        integrator=dynamics.integrator,
+        substeps=dynamics.substeps,
+        rolled=dynamics.roll,
+    )

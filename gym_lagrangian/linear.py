@@ -3,8 +3,8 @@ r"""Solving M x = b for the small symmetric mass matrices of mechanics.
 Three methods, chosen by name:
 
 ``"direct"``
-    LDLᵀ without pivoting. Exact and fast; right where M is positive definite, as the mass
-    matrix of a physical system is. A singular M gives non-finite numbers.
+    LDLᵀ without pivoting, Cramer's rule for n = 2. Exact and fast; right where M is positive
+    definite, as the mass matrix of a physical system is. A singular M gives non-finite numbers.
 ``"damped"``
     x = (M² + ε²I)⁻¹ M b, the Tikhonov-regularised solution with ε = 1e-4. It differs from
     M⁻¹b by a relative ε²/σ² along the direction of singular value σ (7e-8 at σ = 0.4), never
@@ -21,6 +21,8 @@ operations that XLA fuses: one LAPACK call a matrix costs far more than the arit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax.numpy as jnp
 from jax import Array
 
@@ -28,7 +30,12 @@ DAMPING = 1e-4
 SOLVERS = ("direct", "damped", "pinv")
 
 
-def solve(matrix: Array, rhs: Array, *, method: str) -> Array:
+# A matrix as an array (n, n) or as rows of scalars, a vector as an array (n,) or as scalars.
+Matrix = Array | Sequence[Sequence[Array]]
+Vector = Array | Sequence[Array]
+
+
+def solve(matrix: Matrix, rhs: Vector, *, method: str) -> Array:
     """X (n,) with `matrix` (n, n, symmetric) @ x = `rhs` (n,), by the method named above.
 
     Raises:
@@ -37,17 +44,22 @@ def solve(matrix: Array, rhs: Array, *, method: str) -> Array:
     if method == "direct":
         return _direct(matrix, rhs)
     if method == "damped":
-        return _damped(matrix, rhs)
+        return _damped(jnp.asarray(matrix), jnp.asarray(rhs))
     if method == "pinv":
-        return jnp.linalg.pinv(matrix) @ rhs
+        return jnp.linalg.pinv(jnp.asarray(matrix)) @ jnp.asarray(rhs)
     raise ValueError(f"unknown solver {method!r}; choose one of {', '.join(SOLVERS)}")
 
 
-def _direct(matrix: Array, rhs: Array) -> Array:
+def _direct(matrix: Matrix, rhs: Vector) -> Array:
     """Gaussian elimination of a symmetric positive definite matrix, unrolled."""
-    n = rhs.shape[0]
-    rows = [[matrix[i, j] for j in range(n)] for i in range(n)]
+    n = len(rhs)
+    rows = [[matrix[i][j] for j in range(n)] for i in range(n)]
     x = [rhs[i] for i in range(n)]
+    if n == 2:
+        # Cramer's rule: no number is used by so many others that XLA computes it anew for each.
+        (a, b), (_, c) = rows
+        det = a * c - b * b
+        return jnp.stack([(c * x[0] - b * x[1]) / det, (a * x[1] - b * x[0]) / det])
     for k in range(n):
         for i in range(k + 1, n):
             factor = rows[i][k] / rows[k][k]

@@ -18,6 +18,10 @@ from jax import Array
 class Packing:
     """The layout of one kind of pytree.
 
+    Attributes:
+        size: numbers in the vector.
+        where: the pytree with, in place of every leaf, its slice of the vector.
+
     Integers and flags travel as floating-point numbers, exact to 2²⁴ in float32.
     """
 
@@ -30,6 +34,9 @@ class Packing:
             stop = start + math.prod(leaf.shape)
             self._fields.append((start, stop, leaf.shape, leaf.dtype))
             start = stop
+        self.size = start
+        slices = [slice(start, stop) for start, stop, _, _ in self._fields]
+        self.where = jax.tree.unflatten(self._structure, slices)
 
     def pack(self, tree: Any, dtype: Any) -> Array:
         """The pytree as one vector of the given dtype."""

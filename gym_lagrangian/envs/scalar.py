@@ -16,7 +16,7 @@ from gym_lagrangian.envs.arguments import check_action, starting_bounds, startin
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import Info, Params, dynamics_of
+from gym_lagrangian.functional import Params, dynamics_of
 from gym_lagrangian.geometry import Scene
 
 
@@ -156,9 +156,9 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 self._key = jax.random.key(drawn)
             self._key = self._stepper.reset(self._key, params)
         self._begin_twin()
-        _, timestep = self._stepper.numpy()
         self._show()
-        return timestep.observation, self._details(timestep.info)
+        observation, *_, info = self._received()
+        return observation, info
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Advance by `dt` under an action in [-1, 1].
@@ -169,19 +169,12 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         """
         self._require_reset("step()")
         action = check_action(action, (self.system.action_size,), self.dynamics)
-        with self.scope():
-            self._stepper.step(action)
-            if self._twin is not None:
-                self._twin.step(action)
-        _, timestep = self._stepper.numpy()
+        action = np.asarray(action, np.float32)
+        self._stepper.step(action)
+        if self._twin is not None:
+            self._twin.step(action)
         self._show()
-        return (
-            timestep.observation,
-            float(timestep.reward),
-            bool(timestep.terminated),
-            bool(timestep.truncated),
-            self._details(timestep.info),
-        )
+        return self._received()
 
     def render(self) -> np.ndarray | None:
         """An (H, W, 3) uint8 picture for ``"rgb_array"``; None for ``"human"``, which draws
@@ -215,9 +208,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             ConfigurationError: a state that is not finite, of another shape or out of range.
         """
         self._require_reset("set_state()")
+        m = self._stepper.numpy()[0].m
         with self.scope():
-            m = self._stepper.numpy()[0].m
-            self._stepper.start(starting_state(self.system, state, m), m)
+            x = starting_state(self.system, state, m)
+        self._stepper.start(x, m)
         self._begin_twin()
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], np.ndarray]:
@@ -240,7 +234,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     def _use(self, params: Params) -> None:
         super()._use(params)
         if self._stepper is None:
-            self._stepper = Stepper(self._env, params, self._dtype)
+            self._stepper = Stepper(self._env, params, self._dtype, self._device)
         else:
             self._stepper.use(params)
 
@@ -248,27 +242,39 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         """Put the exact twin where this environment is, if it is going to be drawn."""
         if not self._show_truth:
             return
-        with self.scope():
-            if self._twin is None:
-                substeps = self.system.default_substeps(self.dt, learned=False)
-                exact = dynamics_of(self.system, integrator="dop853", substeps=substeps)
-                params = dataclasses.replace(self._params, dynamics=exact)
-                self._twin = Stepper(self._env, params, self._dtype)
-            state, _ = self._stepper.numpy()
-            self._twin.start(state.x, state.m)
+        if self._twin is None:
+            substeps = self.system.default_substeps(self.dt, learned=False)
+            exact = dynamics_of(self.system, integrator="dop853", substeps=substeps)
+            params = dataclasses.replace(self._params, dynamics=exact)
+            self._twin = Stepper(self._env, params, self._dtype, self._device)
+        state, _ = self._stepper.numpy()
+        self._twin.start(state.x, state.m)
 
-    def _details(self, info: Info) -> dict[str, Any]:
-        details = {
-            "state": info.state.astype(np.float64),
-            "time": float(info.time),
-            "energy": float(info.energy),
-            "energy_drift": float(info.energy_drift),
-            "diverged": bool(info.diverged),
-            "success": bool(info.success),
+    def _received(self) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """What `step` returns, read off the packed vector: unpacking all of it takes longer than
+        a step of the double pendulum.
+        """
+        vector = self._stepper.vector()
+        numbers = vector.tolist()
+        where = self._stepper.where[1]
+        info = where.info
+        details: dict[str, Any] = {
+            "state": vector[info.state].astype(np.float64),
+            "time": numbers[info.time.start],
+            "energy": numbers[info.energy.start],
+            "energy_drift": numbers[info.energy_drift.start],
+            "diverged": bool(numbers[info.diverged.start]),
+            "success": bool(numbers[info.success.start]),
         }
         if info.model_energy is not None:
-            details["model_energy"] = float(info.model_energy)
-        return details
+            details["model_energy"] = numbers[info.model_energy.start]
+        return (
+            vector[where.observation].astype(np.float32),
+            numbers[where.reward.start],
+            bool(numbers[where.terminated.start]),
+            bool(numbers[where.truncated.start]),
+            details,
+        )
 
     def _show(self) -> None:
         if self.render_mode == "human":

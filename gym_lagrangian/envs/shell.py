@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -12,6 +11,7 @@ import jax
 from gym_lagrangian import functional
 from gym_lagrangian.checkpoint import Checkpoint, load
 from gym_lagrangian.dynamics import Dynamics
+from gym_lagrangian.envs.scope import scope
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Params, cast
 from gym_lagrangian.systems.base import System
@@ -81,11 +81,9 @@ class Shell:
         with self.scope():
             self._use(dataclasses.replace(self._params, dynamics=cast(dynamics, self._dtype)))
 
-    @contextlib.contextmanager
-    def scope(self) -> Iterator[None]:
+    def scope(self) -> AbstractContextManager[None]:
         """Precision and device of this environment, without touching anyone else's."""
-        with jax.enable_x64(self._dtype == "float64"), jax.default_device(self._device):
-            yield
+        return scope(self._dtype, self._device)
 
 
 def _device(platform: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
@@ -10,30 +11,35 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.envs.packing import Packing
+from gym_lagrangian.envs.scope import scope
 from gym_lagrangian.functional import FunctionalEnv, Params, cast
 
 
 class Stepper:
     """Steps the pure functions of `functional` one call at a time, for a scalar environment.
 
-    State stays where jax put it and comes to NumPy once a step. To be used within the
-    environment's precision and device (`Shell.scope`).
+    State stays where jax put it and comes to NumPy once a step. A step enters no scope and runs
+    on one thread: it is a call of a compiled program, as small as it can be made.
     """
 
-    def __init__(self, env: FunctionalEnv, params: Params, dtype: str):
+    def __init__(self, env: FunctionalEnv, params: Params, dtype: str, device: Any):
         self._env = env
         self._dtype = dtype
+        self._device = device
         self._packed: jax.Array | None = None
         self.use(params)
 
     def use(self, params: Params) -> None:
         """Step with these parameters from now on; an episode under way goes on."""
         state = self.numpy()[0] if self.started else None
-        self._leaves, structure = jax.tree.flatten((self._env, params))
-        shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
-        self._compiled = _compiled(structure, self._dtype, shapes)
-        if state is not None:
-            self._packed = self._compiled.observe(self._leaves, state)
+        params = dataclasses.replace(params, dynamics=params.dynamics.rolled())
+        with self._scope():
+            self._leaves, structure = jax.tree.flatten((self._env, params))
+            shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
+            self._functions = _functions(structure, self._dtype, shapes)
+            if state is not None:
+                self._packed = self._functions.observe(self._leaves, state)
+        self._compiled: Any = None
 
     @property
     def started(self) -> bool:
@@ -42,27 +48,46 @@ class Stepper:
 
     def reset(self, key: jax.Array, params: Params) -> jax.Array:
         """Begin an episode drawn within the bounds of `params`; returns the next key."""
-        leaves = jax.tree.leaves((self._env, cast(params, self._dtype)))
-        key, self._packed = self._compiled.reset(leaves, key)
+        with self._scope():
+            leaves = jax.tree.leaves((self._env, cast(params, self._dtype)))
+            key, self._packed = self._functions.reset(leaves, key)
         return key
 
     def start(self, x: np.ndarray, m: np.ndarray) -> None:
         """Begin an episode at the state x with parameters m."""
-        place, parameters = (jnp.asarray(array, self._dtype) for array in (x, m))
-        self._packed = self._compiled.start(self._leaves, place, parameters)
+        with self._scope():
+            place, parameters = (jnp.asarray(array, self._dtype) for array in (x, m))
+            self._packed = self._functions.start(self._leaves, place, parameters)
 
     def step(self, action: np.ndarray) -> None:
-        """Advance by one step."""
-        self._packed = self._compiled.step(self._leaves, self._packed, action)
+        """Advance by one step under a float32 action."""
+        if self._compiled is None:
+            with self._scope():
+                self._compiled = _compiled_step(self._functions, action.shape, self._device)
+        self._packed = self._compiled(self._leaves, self._packed, action)
+
+    def vector(self) -> np.ndarray:
+        """The current `State` and `Timestep` as one transferred vector, see `where`."""
+        return np.asarray(self._packed)
+
+    @property
+    def where(self) -> tuple[Any, Any]:
+        """The slice of `vector` that holds each leaf of `State` and `Timestep`."""
+        return self._functions.packing.where
 
     def numpy(self) -> tuple[Any, Any]:
-        """The current `State` and `Timestep`, NumPy arrays cut from one transferred vector."""
-        return self._compiled.packing.unpack(np.asarray(self._packed))
+        """The current `State` and `Timestep`, NumPy arrays cut from that vector."""
+        return self._functions.packing.unpack(self.vector())
+
+    def _scope(self) -> Any:
+        return scope(self._dtype, self._device)
 
 
-class _Compiled(NamedTuple):
-    """Functions whose result is one vector: the packed (State, Timestep)."""
+class _Functions(NamedTuple):
+    """Jitted functions whose result is one vector: the packed (State, Timestep)."""
 
+    shapes: tuple
+    dtype: str
     reset: Any
     start: Any
     observe: Any
@@ -71,7 +96,7 @@ class _Compiled(NamedTuple):
 
 
 @functools.cache
-def _compiled(structure: Any, dtype: str, shapes: tuple) -> _Compiled:
+def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
     """The functions of every environment of one structure: other weights, masses or instances
     are other leaves, and compile nothing.
     """
@@ -101,6 +126,26 @@ def _compiled(structure: Any, dtype: str, shapes: tuple) -> _Compiled:
         env, params = rebuild(leaves)
         return env.reset(jax.random.key(0), params)
 
-    leaves = [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]
-    packing = Packing(jax.eval_shape(example, leaves))
-    return _Compiled(jax.jit(reset), jax.jit(start), jax.jit(observe), jax.jit(step), packing)
+    packing = Packing(jax.eval_shape(example, _examples(shapes)))
+    return _Functions(
+        shapes,
+        dtype,
+        jax.jit(reset),
+        jax.jit(start),
+        jax.jit(observe),
+        jax.jit(step),
+        packing,
+    )
+
+
+@functools.cache
+def _compiled_step(functions: _Functions, action: tuple[int, ...], device: Any) -> Any:
+    """`step` compiled for a device: calling it looks at no context and traces nothing."""
+    del device  # of the scope that this is called in
+    packed = jax.ShapeDtypeStruct((functions.packing.size,), functions.dtype)
+    action_ = jax.ShapeDtypeStruct(action, np.float32)
+    return functions.step.lower(_examples(functions.shapes), packed, action_).compile()
+
+
+def _examples(shapes: tuple) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(shape, kind) for shape, kind in shapes]

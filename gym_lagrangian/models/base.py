@@ -126,5 +126,5 @@ class AccelerationModel(Model):
         return jnp.sum(jnp.abs(predicted - target))
 
     def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
-        """The field with an integrator."""
-        return ContinuousDynamics(self, integrator, substeps)
+        """The field with an integrator, rolled: a network is work enough."""
+        return ContinuousDynamics(self, integrator, substeps, roll=True)

@@ -88,7 +88,7 @@ class HamiltonianModel(AccelerationModel):
 
     def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
         """Hamilton's equations, with `momentum` and `velocity` at the two ends of a step."""
-        return PhaseSpaceDynamics(self, integrator, substeps)
+        return PhaseSpaceDynamics(self, integrator, substeps, roll=True)
 
     @property
     def config(self) -> dict[str, Any]:

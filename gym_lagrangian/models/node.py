@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.dynamics import ContinuousDynamics
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.integrators import INTEGRATORS
 from gym_lagrangian.models.base import AccelerationModel, Horizon, Preset
@@ -98,7 +99,7 @@ class NODE(AccelerationModel):
 
     def loss(self, sample: Sample, target: Array) -> Array:
         """Mean over the states (steps, 2n) of Σ |error| / elapsed time: a discrepancy of ẋ."""
-        dynamics = self.dynamics(integrator=self.integrator, substeps=1)
+        dynamics = ContinuousDynamics(self, self.integrator, substeps=1)
         start = jnp.concatenate([sample.q, sample.qd])
         states = dynamics.trajectory(start, sample.tau, sample.m, self.dt, self.steps)
         elapsed = self.dt * jnp.arange(1, self.steps + 1)

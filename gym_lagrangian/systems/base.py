@@ -19,7 +19,12 @@ from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.geometry import Scene
-from gym_lagrangian.mechanics import Lagrangian, euler_lagrange_by_component
+from gym_lagrangian.linear import solve
+from gym_lagrangian.mechanics import (
+    Lagrangian,
+    components_of_motion,
+    euler_lagrange_by_component,
+)
 from gym_lagrangian.sample import Sample
 
 # The step in seconds for which systems recommend a number of substeps.
@@ -78,6 +83,12 @@ class System(Lagrangian):
     def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         """M (n, n) and f (n,) with M q̈ = τ + f. `lagrangian` must only index q and qd."""
         return euler_lagrange_by_component(self.lagrangian, q, qd, m)
+
+    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+        """q̈ = M⁻¹ (τ + f), shape (n,), in scalars to the end, which is fast."""
+        mass_matrix, force = components_of_motion(self.lagrangian, q, qd, m)
+        total = [tau[i] + force[i] for i in range(self.n)]
+        return solve(mass_matrix, total, method=self.mass_matrix_solver)
 
     # -- the task ---------------------------------------------------------------------------
 
