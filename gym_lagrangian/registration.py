@@ -54,7 +54,7 @@ MODELS: dict[str, ModelRow] = {
     "Baseline": ModelRow("gym_lagrangian.models.baseline:Baseline", ships_for=("DoublePendulum",)),
     "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=("DoublePendulum",)),
     "NoncanonicalHNN": ModelRow(
-        "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=()
+        "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=("DoublePendulum",)
     ),
     "DeLaN": ModelRow("gym_lagrangian.models.delan:DeLaN", ships_for=("DoublePendulum",)),
     "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=("DoublePendulum",)),
