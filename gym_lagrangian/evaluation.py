@@ -283,7 +283,9 @@ def evaluate(
         CheckpointError: the checkpoint is damaged, or a model of something else.
     """
     row, states, seed = find(env_id), whole_number("states", states), seed_number(seed)
-    moved_by = row.kwargs | ({"checkpoint": os.fspath(checkpoint)} if checkpoint else {})
+    moved_by: dict[str, Any] = dict(row.kwargs)
+    if checkpoint is not None:
+        moved_by["checkpoint"] = os.fspath(checkpoint)
     learned: Any = gymnasium.make(env_id, **moved_by).unwrapped
     exact: Any = gymnasium.make(f"{row.system}-v0").unwrapped
     report: dict[str, Any] = {
