@@ -24,8 +24,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import safetensors.numpy
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import CheckpointError, GymLagrangianError
@@ -181,10 +181,7 @@ def save(
     digest = _digest(document, tensors)
     metadata = {_KEY: json.dumps(document | {"sha256": digest}, sort_keys=True)}
     with replacing(path, failure=CheckpointError) as part:
-        try:
-            save_file(tensors, part, metadata=metadata)
-        except SafetensorError as error:  # what safetensors makes of a full disk
-            raise OSError(str(error)) from error
+        part.write_bytes(safetensors.numpy.save(tensors, metadata=metadata))
     return digest
 
 
