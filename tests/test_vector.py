@@ -1,5 +1,7 @@
 """The vector environment against `SyncVectorEnv` of the scalar one, and what only it can do."""
 
+import gc
+
 import gymnasium
 import jax
 import numpy as np
@@ -244,3 +246,49 @@ def test_step_before_reset():
     env = make("DoublePendulum-v0", 2)
     with pytest.raises(gymnasium.error.ResetNeeded):
         env.step(np.zeros((2, 2)))
+
+
+def test_record_video_of_a_vector_environment(tmp_path):
+    pytest.importorskip("moviepy")
+    from gymnasium.wrappers.vector import RecordVideo
+
+    env = make("DoublePendulum-v0", 2, render_mode="rgb_array", render_size=100)
+    env = RecordVideo(env, str(tmp_path), video_length=3, step_trigger=lambda step: step == 0)
+    env.reset(seed=0)
+    for _ in range(5):
+        env.step(env.action_space.sample())
+    env.close()
+    assert list(tmp_path.glob("*.mp4"))
+
+
+def test_nothing_accumulates_over_steps():
+    """After as many steps again, no more arrays are alive."""
+    env = make("RelativisticParticle-v0", 4, max_episode_steps=20)
+    env.reset(seed=0)
+    actions = np.zeros((4, 1), np.float32)
+    alive = []
+    for _ in range(3):
+        for _ in range(200):
+            env.step(actions)
+        gc.collect()
+        alive.append(len(jax.live_arrays()))
+    assert alive[0] == alive[1] == alive[2]
+
+
+def test_a_diverging_neighbour_changes_nothing_for_the_others():
+    """Bit by bit as without it, also while it is reset."""
+    starts = np.array([[0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 4.9, -4.9], [1.0, -1.0, 0.5, 0.0]])
+    calm = starts.copy()
+    calm[1] = 0.0
+    actions = np.full((3, 2), 0.1, np.float32)
+    paths = []
+    for states in (starts, calm):
+        env = make("DoublePendulum-v0", 3, omega_max=5.0)
+        env.reset(seed=0)
+        env.set_state(states)
+        path = [env.step(actions) for _ in range(40)]
+        paths.append(path)
+    assert any(step[3][1] for step in paths[0])
+    for one, two in zip(*paths, strict=True):
+        for a, b in zip(one[:4], two[:4], strict=True):
+            np.testing.assert_array_equal(a[[0, 2]], b[[0, 2]])

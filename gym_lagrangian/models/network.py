@@ -8,7 +8,7 @@ u̇_i z_l their derivatives along u_i and δ_l = ∂N/∂a_l the adjoint of the 
 
 the curvature is born only in the activations, so no matrix product beyond the k tangents
 forward and the one adjoint backward is spent on it (k + 2 in all; nesting automatic
-differentiation spends 2k + 2). All k tangents of a layer share one matrix product.
+differentiation spends 2k + 2). The sum over l and units is one sum at the end.
 """
 
 from __future__ import annotations
@@ -155,21 +155,30 @@ class Network(eqx.Module):
 
         For a network with one output; equal to `jax.grad` and `jax.hessian` of it.
         """
-        value, tangents = x, directions
-        slopes, bends = [], []
+        value, tangents = x, list(directions)
+        slopes, bends, bent = [], [], []
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = weight @ value + bias
             value, slope, bend = (activate(self.activation, order, z) for order in range(3))
-            tangents = tangents @ weight.T
+            tangents = [weight @ tangent for tangent in tangents]
             slopes.append(slope)
-            bends.append((bend, tangents))
-            tangents = slope * tangents
+            bends.append(bend)
+            bent.append(tangents)
+            tangents = [slope * tangent for tangent in tangents]
         adjoint = self.weights[-1][0]
-        curvature = jnp.zeros((len(directions), len(directions)), x.dtype)
-        for weight, slope, (bend, tangents) in zip(
+        births = []
+        for weight, slope, bend in zip(
             reversed(self.weights[:-1]), reversed(slopes), reversed(bends), strict=True
         ):
-            weighted = tangents * (adjoint * bend)
-            curvature += jnp.sum(weighted[:, None, :] * tangents[None, :, :], axis=-1)
+            births.append(adjoint * bend)
             adjoint = (adjoint * slope) @ weight
-        return adjoint, curvature
+        born = jnp.concatenate(births[::-1])
+        along = [jnp.concatenate(layers) for layers in zip(*bent, strict=True)]
+        return adjoint, _symmetric([born * one for one in along], along)
+
+
+def _symmetric(weighted: list[Array], vectors: list[Array]) -> Array:
+    """The inner products w_i · v_j (k, k), given that they are symmetric."""
+    k = len(vectors)
+    upper = {(i, j): jnp.sum(weighted[i] * vectors[j]) for i in range(k) for j in range(i, k)}
+    return jnp.stack([jnp.stack([upper[min(i, j), max(i, j)] for j in range(k)]) for i in range(k)])

@@ -1,0 +1,95 @@
+"""What compiles: a structure once, and nothing for another instance, weights, reset or seed."""
+
+import contextlib
+import logging
+
+import gymnasium
+import jax
+import numpy as np
+import pytest
+
+import gym_lagrangian  # noqa: F401
+from gym_lagrangian import LearnedDynamicsEnv, checkpoint
+from gym_lagrangian.functional import dynamics_of
+
+
+@contextlib.contextmanager
+def compilations():
+    """The names of what is compiled meanwhile."""
+    found: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            if record.getMessage().startswith("Compiling"):
+                found.append(record.getMessage()[:80])
+
+    logger, handler = logging.getLogger("jax"), Handler()
+    logger.addHandler(handler)
+    try:
+        with jax.log_compiles(True):
+            yield found
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_compilations_are_seen():
+    with compilations() as found:
+        jax.jit(lambda x: x * 3.25)(np.ones(7))
+    assert found
+
+
+def use(env, seed):
+    """Everything that may not compile twice."""
+    shape = env.action_space.shape
+    env.reset(seed=seed)
+    env.step(np.zeros(shape, np.float32))
+    env.reset()
+    env.step(np.full(shape, 0.3, np.float32))
+    env.set_state(env.get_state())
+    env.step(np.zeros(shape, np.float32))
+
+
+def scalar(**options):
+    return gymnasium.make("DoublePendulum-v0", **options).unwrapped
+
+
+def vector(**options):
+    return gymnasium.make_vec(
+        "DoublePendulum-v0", num_envs=3, vectorization_mode="vector_entry_point", **options
+    )
+
+
+@pytest.mark.parametrize("make", [scalar, vector])
+def test_a_second_instance_a_reset_and_another_seed_compile_nothing(make):
+    use(make(), 0)
+    with compilations() as found:
+        use(make(), 1)
+        use(make(m1=2.0, g=1.6), 2)
+    assert not found
+
+
+@pytest.mark.parametrize("make", [scalar, vector])
+def test_other_weights_compile_nothing(make, make_checkpoint):
+    first, second = (
+        make_checkpoint("DoublePendulum", "LNN", seed=seed, width=4, depth=1) for seed in (0, 1)
+    )
+    models = [checkpoint.load(path).model for path in (first, second)]
+    swapped = dynamics_of(models[1], integrator="dop853", substeps=2)
+    use(make(checkpoint=first), 0)
+    with compilations() as found:
+        use(make(checkpoint=second), 0)
+        env = make(checkpoint=first)
+        env.dynamics = swapped
+        use(env, 0)
+    assert not found
+
+
+def test_a_wrapper_with_other_weights_compiles_nothing(make_checkpoint):
+    paths = [make_checkpoint("DoublePendulum", "LNN", seed=s, width=4, depth=1) for s in (0, 1)]
+    env = LearnedDynamicsEnv(gymnasium.make("DoublePendulum-v0"), paths[0])
+    use(env.unwrapped, 0)
+    env.set_model(paths[1])  # in an episode: what it shows of the state is computed anew
+    with compilations() as found:
+        env.set_model(paths[0])
+        use(env.unwrapped, 0)
+    assert not found
