@@ -1,4 +1,7 @@
-"""Checks of what users hand to the environments, before anything is traced."""
+"""Checks of what users hand to the environments, before anything is traced.
+
+Arrays are copied: jax may go on reading an array after the call that was given it returned.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def check_action(action: Any, shape: tuple[int, ...], dynamics: Dynamics) -> Any
     """
     on_device = isinstance(action, jax.Array)
     try:
-        array = action if on_device else np.asarray(action, np.float32)
+        array = action if on_device else np.array(action, np.float32)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f"action {action!r}: expected numbers of shape {shape} in [-1, 1]"
@@ -132,7 +135,7 @@ def _vector(
     size = 2 * system.n
     names = ", ".join([*system.coordinates, *(f"d{c}/dt" for c in system.coordinates)])
     try:
-        array = np.asarray(value, np.float64)
+        array = np.array(value, np.float64)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{name} = {value!r}: expected numbers ({names})") from error
     if broadcast and array.shape == ():
