@@ -158,7 +158,7 @@ def from_arrays(
         "m": np.tile(system.parameter_bounds()[0], (rows, 1)),
         "weight": np.ones(rows),
     }
-    full = {k: jnp.asarray(v, jnp.float32) for k, v in (defaults | arrays).items()}
+    full = {k: jnp.array(v, jnp.float32) for k, v in (defaults | arrays).items()}
     if horizon is None:
         targets = full.pop("qdd")
     else:
