@@ -75,6 +75,7 @@ def _row(worker: Worker, reference: Worker) -> dict[str, Any]:
         "ratio": statistics.median(one["rate"] / two["rate"] for one, two in pairs),
         "evaluations": entry.evaluations and rate * entry.evaluations,
         "multiply_adds": entry.products and rate * entry.products,
+        "cores": statistics.median(sample["cores"] for sample in worker.samples),
         "startup": worker.startup,
         "memory": max(sample["memory"] for sample in worker.samples),
     }

@@ -48,8 +48,8 @@ def markdown(result: dict[str, Any]) -> str:
     for table in result["tables"]:
         lines += [f"## {table['title']}", ""]
         lines += ["| | a second | lowest – highest | ratio | q̈ a second | multiply–adds a second"]
-        lines[-1] += " | startup (s) | peak memory (MB) |"
-        lines += ["|---|---|---|---|---|---|---|---|"]
+        lines[-1] += " | cores | startup (s) | peak memory (MB) |"
+        lines += ["|---|---|---|---|---|---|---|---|---|"]
         lines += [_line(row) for row in table["rows"]]
         lines += [""]
     return "\n".join(lines)
@@ -64,6 +64,7 @@ def _line(row: dict[str, Any]) -> str:
         f"{row['ratio']:.2f}",
         _short(row["evaluations"]),
         _short(row["multiply_adds"]),
+        f"{row['cores']:.2f}",
         f"{row['startup']:.1f}",
         f"{row['memory']:.0f}",
     ]

@@ -1,8 +1,8 @@
 """Times one case in a process of its own: python worker.py '{"case": "scalar", ...}' SECONDS.
 
 Prints a line of JSON once it is warm (`startup`: seconds to prepare, compile and run once), then
-for every line on its standard input works for SECONDS and prints `rate`, units a second, and
-`memory`, the process's peak in MB.
+for every line on its standard input works for SECONDS and prints `rate`, units a second, `cores`,
+how many it was given, and `memory`, the process's peak in MB.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ def main() -> None:
     run()
     print(json.dumps({"startup": time.perf_counter() - start}), flush=True)
     for _ in sys.stdin:
-        runs, start = 0, time.perf_counter()
+        runs, start, worked = 0, time.perf_counter(), time.process_time()
         while (elapsed := time.perf_counter() - start) < least or not runs:
             run()
             runs += 1
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"rate": units * runs / elapsed, "memory": memory}), flush=True)
+        cores = (time.process_time() - worked) / elapsed
+        sample = {"rate": units * runs / elapsed, "cores": cores, "memory": memory}
+        print(json.dumps(sample), flush=True)
 
 
 if __name__ == "__main__":
