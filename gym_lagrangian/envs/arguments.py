@@ -11,19 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gym_lagrangian.dynamics import Dynamics
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import Params
 from gym_lagrangian.systems.base import System
 
 
-def check_action(action: Any, shape: tuple[int, ...], dynamics: Dynamics) -> Any:
+def check_action(action: Any, shape: tuple[int, ...], *, takes_forces: bool) -> Any:
     """The action as a float32 array; a jax array is passed on as it is, and only its shape is
     looked at, so that it need not come back from its device.
 
     Raises:
         ConfigurationError: another shape, values that are not finite, or that are not zero
-            where `dynamics` take no forces.
+            where the dynamics take no forces.
     """
     on_device = isinstance(action, jax.Array)
     try:
@@ -38,7 +37,7 @@ def check_action(action: Any, shape: tuple[int, ...], dynamics: Dynamics) -> Any
         )
     if not on_device and not np.isfinite(array).all():
         raise ConfigurationError(f"action {array} is not finite; expected values in [-1, 1]")
-    if not on_device and not dynamics.takes_forces and array.any():
+    if not on_device and not takes_forces and array.any():
         raise ConfigurationError(
             f"action {array} is a force, but this model was trained on free motion alone: the "
             "scale of its Lagrangian, by which a force divides, is arbitrary. Step it with zeros, "

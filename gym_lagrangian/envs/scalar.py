@@ -168,7 +168,8 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 values that are not finite.
         """
         self._require_reset("step()")
-        action = check_action(action, (self.system.action_size,), self.dynamics)
+        shape = self.action_space.shape
+        action = check_action(action, shape, takes_forces=self._takes_forces)
         action = np.asarray(action, np.float32)
         self._stepper.step(action)
         if self._twin is not None:

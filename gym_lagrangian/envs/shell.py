@@ -53,6 +53,7 @@ class Shell:
     def _use(self, params: Params) -> None:
         """Step with these parameters from now on."""
         self._params = params
+        self._takes_forces = params.dynamics.takes_forces
 
     @property
     def system(self) -> System:

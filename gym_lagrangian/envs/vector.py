@@ -170,7 +170,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         """
         episodes = self._require_reset("step()")
         shape = (self.num_envs, self.system.action_size)
-        actions = check_action(actions, shape, self.dynamics)
+        actions = check_action(actions, shape, takes_forces=self._takes_forces)
         with self.scope():
             self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
         infos = self._infos(timestep.info, np.ones(self.num_envs, bool))
