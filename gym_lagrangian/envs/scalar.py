@@ -122,7 +122,8 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         self._build(system, **dynamics, options=options)
         low, high = self._env.system.observation_bounds(np.asarray(self._params.m_bounds))
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
-        self.action_space = spaces.Box(-1.0, 1.0, (self._env.system.action_size,), np.float32)
+        self._action_shape = (self._env.system.action_size,)
+        self.action_space = spaces.Box(-1.0, 1.0, self._action_shape, np.float32)
         self.metadata = {**type(self).metadata, "render_fps": max(1, round(1 / self.dt))}
         self.render_mode = render_mode
         self._render_size = render_size
@@ -168,8 +169,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
                 values that are not finite.
         """
         self._require_reset("step()")
-        shape = self.action_space.shape
-        action = check_action(action, shape, takes_forces=self._takes_forces)
+        action = check_action(action, self._action_shape, takes_forces=self._takes_forces)
         action = np.asarray(action, np.float32)
         self._stepper.step(action)
         if self._twin is not None:
