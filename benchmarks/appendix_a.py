@@ -24,8 +24,7 @@ def appendix_a(model: LNN, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         weights, biases = model.network.weights, model.network.biases
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             x = jax.nn.softplus(weight @ x + bias)
-        scale = getattr(model, "energy_scale", 1.0)
-        return scale * (weights[-1] @ x + biases[-1])[0] + empty.lagrangian(q, qd, m)
+        return model.energy_scale * (weights[-1] @ x + biases[-1])[0] + empty.lagrangian(q, qd, m)
 
     hessian = jax.hessian(lagrangian, 1)(q, qd)
     mixed = jax.jacobian(jax.jacobian(lagrangian, 1), 0)(q, qd)

@@ -3,8 +3,8 @@
 Installs the libraries compared with into an environment in --cache (default: a temporary folder),
 times all rows of a table in turns, each in a process of its own, prints the tables and writes them
 to benchmarks.json and benchmarks.md. Ratios are to the row whose ratio is 1.00, round by round;
-`startup` is
-preparing, compiling and running once; `cores` below 1 says that the machine was busy elsewhere.
+`startup` is preparing, compiling and running once; `cores` below 1 says that the machine was busy
+elsewhere.
 """
 
 from __future__ import annotations

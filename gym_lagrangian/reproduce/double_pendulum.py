@@ -7,6 +7,7 @@ distribution, without and with random torques.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -124,7 +125,7 @@ def _learned(found: Checkpoint, dt: float) -> tuple[FunctionalEnv, Params]:
     env, params = make(SYSTEM, dt=dt, dtype="float64", **found.card.system_options)
     substeps = env.system.default_substeps(dt, learned=True)
     dynamics = dynamics_of(found, integrator="dop853", substeps=substeps)
-    return env, Params(cast(dynamics, "float64"), params.m_bounds, params.reset_bounds, params.dt)
+    return env, dataclasses.replace(params, dynamics=cast(dynamics, "float64"))
 
 
 def _runs(env: FunctionalEnv, params: Params, protocol: Protocol, *, long: bool) -> Runs:
