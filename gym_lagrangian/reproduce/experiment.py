@@ -18,8 +18,9 @@ from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.plots import new_figure
 from gym_lagrangian.registration import MODELS
-from gym_lagrangian.reproduce import double_pendulum, figures, report
+from gym_lagrangian.reproduce import double_pendulum, figures, particle, report, table
 from gym_lagrangian.reproduce.protocol import Protocol
+from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
 
 
@@ -31,10 +32,10 @@ def reproduce(
     on_part: Callable[[str], None] | None = None,
     on_progress: Callable[[str, Progress], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure every trained double pendulum as the paper does; write what is found to `out`.
+    """Measure every trained model as the paper does; write what is found to `out`.
 
     Files: ``results.json`` (every number), ``report.md`` (the same to read, the paper's beside
-    it), and the figures ``figure-1``, ``figure-2`` and ``energy`` as PNG and PDF.
+    it), and the figures ``figure-1``, ``figure-2``, ``figure-3`` and ``energy`` as PNG and PDF.
 
     Arguments:
         retrain: train every model anew, into ``out/checkpoints``, instead of measuring the
@@ -55,24 +56,31 @@ def reproduce(
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"out = {str(out)!r} is a file: name a folder")
     done = on_part or (lambda name: None)
-    system = double_pendulum.SYSTEM
-    if retrain:
-        models = _retrained(system, out / "checkpoints", on_progress)
-    else:
-        shipping = [name for name, row in MODELS.items() if system in row.ships_for]
-        models = {name: checkpoint.load(f"{system}{name}") for name in shipping}
-    measured, motions = _measure(models, protocol, done)
+    pendula, particles = (
+        _models(system, out / "checkpoints" if retrain else None, on_progress)
+        for system in (double_pendulum.SYSTEM, particle.SYSTEM)
+    )
+    measured, motions = _measure(pendula, protocol, done)
+    particle_results = _measure_particle(particles, protocol, done)
+    length = {
+        "pendulum": table.step_length(DoublePendulum(), protocol),
+        "particle": table.step_length(RelativisticParticle(), protocol),
+    }
     results = {
         "versions": _versions(),
         "protocol": asdict(protocol),
         "retrained": retrain,
         "double_pendulum": measured,
+        "relativistic_particle": particle_results,
+        "step_length": length,
+        "table_1": table.measure(measured, particle_results["models"], length),
     }
-    traces = double_pendulum.traces(models, protocol)
+    traces = double_pendulum.traces(pendula, protocol)
     done("traces")
     made = {
         "figure-1": figures.figure_1(traces),
         "figure-2": figures.figure_2(traces, motions),
+        "figure-3": figures.figure_3(particle.traces(particles, protocol)),
         "energy": figures.energy_figure(motions),
     }
     for name, figure in made.items():
@@ -106,25 +114,63 @@ def _measure(
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = dict(zip(models, pool.map(one, models.items()), strict=True))
-    numbers = {name: measured for name, (measured, _) in results.items()}
+    numbers = {name: _origin(models[name]) | found for name, (found, _) in results.items()}
     motions = double_pendulum.Motions(truth, {name: found for name, (_, found) in results.items()})
     return numbers, motions
 
 
+def _measure_particle(
+    models: dict[str, Checkpoint], protocol: Protocol, done: Callable[[str], None]
+) -> dict[str, Any]:
+    """The numbers of every model, of the proof, and of the LNN of special relativity."""
+    system = particle.SYSTEM
+    numbers = {}
+    for name, found in models.items():
+        numbers[name] = _origin(found) | particle.measure(found, protocol)
+        done(f"{system} {name}")
+    results: dict[str, Any] = {"models": numbers, "still": particle.still(protocol)}
+    if "LNN" in models:
+        physical = checkpoint.load(f"{system}LNN", RelativisticParticle(**particle.PHYSICAL))
+        results["special_relativity"] = particle.measure(physical, protocol)
+        results["proof"] = particle.proof(models["LNN"].model, protocol)
+        done("proof")
+    return results
+
+
+def _origin(found: Checkpoint) -> dict[str, Any]:
+    """Where a model came from, JSON-able, without its own account of how good it is."""
+    card = {k: v for k, v in asdict(found.card).items() if k != "metrics"}
+    card |= {"conditioned_on": list(found.card.conditioned_on)}
+    return {"checkpoint": {"sha256": found.sha256, **card}}
+
+
+def _models(
+    system: str, folder: Path | None, on_progress: Callable[[str, Progress], None] | None
+) -> dict[str, Checkpoint]:
+    """The shipped models of a system, or those trained anew in a folder."""
+    names = [name for name, row in MODELS.items() if system in row.ships_for]
+    if folder is None:
+        return {name: checkpoint.load(f"{system}{name}") for name in names}
+    return _retrained(system, names, folder, on_progress)
+
+
 def _retrained(
-    system: str, folder: Path, on_progress: Callable[[str, Progress], None] | None
+    system: str,
+    names: list[str],
+    folder: Path,
+    on_progress: Callable[[str, Progress], None] | None,
 ) -> dict[str, Checkpoint]:
     models = {}
-    for name in MODELS:
+    for name in names:
         path = folder / f"{system}{name}{checkpoint.SUFFIX}"
-        config = TrainingConfig.of(name)
+        config = TrainingConfig.of(name, system)
         models[name] = _finished(path, config) or train(
             system,
             name,
             out=path,
             config=config,
             resume=resume_path(path).exists(),
-            on_progress=partial(on_progress, name) if on_progress else None,
+            on_progress=partial(on_progress, f"{system} {name}") if on_progress else None,
         )
     return models
 
