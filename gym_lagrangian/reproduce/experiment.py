@@ -17,7 +17,7 @@ from gym_lagrangian.checkpoint import Checkpoint
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.plots import new_figure
-from gym_lagrangian.registration import MODELS
+from gym_lagrangian.registration import MODELS, load_system
 from gym_lagrangian.reproduce import double_pendulum, figures, particle, report, table
 from gym_lagrangian.reproduce.protocol import Protocol
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
@@ -56,12 +56,18 @@ def reproduce(
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"out = {str(out)!r} is a file: name a folder")
     done = on_part or (lambda name: None)
+    folder = out / "checkpoints" if retrain else None
     pendula, particles = (
-        _models(system, out / "checkpoints" if retrain else None, on_progress)
+        {
+            name: _model(system, name, folder, on_progress)
+            for name, row in MODELS.items()
+            if system in row.ships_for
+        }
         for system in (double_pendulum.SYSTEM, particle.SYSTEM)
     )
+    physical = _model(particle.SYSTEM, "LNN", folder, on_progress, **particle.PHYSICAL)
     measured, motions = _measure(pendula, protocol, done)
-    particle_results = _measure_particle(particles, protocol, done)
+    particle_results = _measure_particle(particles, physical, protocol, done)
     length = {
         "pendulum": table.step_length(DoublePendulum(), protocol),
         "particle": table.step_length(RelativisticParticle(), protocol),
@@ -120,7 +126,10 @@ def _measure(
 
 
 def _measure_particle(
-    models: dict[str, Checkpoint], protocol: Protocol, done: Callable[[str], None]
+    models: dict[str, Checkpoint],
+    physical: Checkpoint,
+    protocol: Protocol,
+    done: Callable[[str], None],
 ) -> dict[str, Any]:
     """The numbers of every model, of the proof, and of the LNN of special relativity."""
     system = particle.SYSTEM
@@ -128,12 +137,13 @@ def _measure_particle(
     for name, found in models.items():
         numbers[name] = _origin(found) | particle.measure(found, protocol)
         done(f"{system} {name}")
-    results: dict[str, Any] = {"models": numbers, "still": particle.still(protocol)}
-    if "LNN" in models:
-        physical = checkpoint.load(f"{system}LNN", RelativisticParticle(**particle.PHYSICAL))
-        results["special_relativity"] = particle.measure(physical, protocol)
-        results["proof"] = particle.proof(models["LNN"].model, protocol)
-        done("proof")
+    results = {
+        "models": numbers,
+        "special_relativity": _origin(physical) | particle.measure(physical, protocol),
+        "still": particle.still(protocol),
+        "proof": particle.proof(models["LNN"].model, protocol),
+    }
+    done("proof")
     return results
 
 
@@ -144,35 +154,32 @@ def _origin(found: Checkpoint) -> dict[str, Any]:
     return {"checkpoint": {"sha256": found.sha256, **card}}
 
 
-def _models(
-    system: str, folder: Path | None, on_progress: Callable[[str, Progress], None] | None
-) -> dict[str, Checkpoint]:
-    """The shipped models of a system, or those trained anew in a folder."""
-    names = [name for name, row in MODELS.items() if system in row.ships_for]
-    if folder is None:
-        return {name: checkpoint.load(f"{system}{name}") for name in names}
-    return _retrained(system, names, folder, on_progress)
-
-
-def _retrained(
+def _model(
     system: str,
-    names: list[str],
-    folder: Path,
+    name: str,
+    folder: Path | None,
     on_progress: Callable[[str, Progress], None] | None,
-) -> dict[str, Checkpoint]:
-    models = {}
-    for name in names:
-        path = folder / f"{system}{name}{checkpoint.SUFFIX}"
-        config = TrainingConfig.of(name, system)
-        models[name] = _finished(path, config) or train(
-            system,
-            name,
-            out=path,
-            config=config,
-            resume=resume_path(path).exists(),
-            on_progress=partial(on_progress, f"{system} {name}") if on_progress else None,
-        )
-    return models
+    **options: str,
+) -> Checkpoint:
+    """The shipped model of a system, or with a folder the one that is trained anew in it.
+
+    Arguments:
+        options: the variant of the system.
+    """
+    if folder is None:
+        return checkpoint.load(f"{system}{name}", load_system(system)(**options))
+    label = "-".join((f"{system}{name}", *options.values()))
+    path = folder / f"{label}{checkpoint.SUFFIX}"
+    config = TrainingConfig.of(name, system)
+    return _finished(path, config) or train(
+        system,
+        name,
+        out=path,
+        config=config,
+        system_options=options,
+        resume=resume_path(path).exists(),
+        on_progress=partial(on_progress, label) if on_progress else None,
+    )
 
 
 def _finished(path: Path, config: TrainingConfig) -> Checkpoint | None:

@@ -55,7 +55,10 @@ def markdown(results: dict[str, Any]) -> str:
         "### Double pendulum",
         _configurations(models),
         "### Relativistic particle",
-        _configurations(results["relativistic_particle"]["models"]),
+        _configurations(
+            results["relativistic_particle"]["models"]
+            | {"LNN-special_relativity": results["relativistic_particle"]["special_relativity"]}
+        ),
         "Versions: " + ", ".join(f"{k} {v}" for k, v in results["versions"].items()) + ".",
     ]
     return "\n\n".join(parts)
@@ -120,22 +123,20 @@ def _particle(results: dict[str, Any], protocol: dict[str, Any]) -> Iterable[str
         f"U(−0.99, 0.99). Predicting q̈ = 0 has a loss of {results['still']:.3g}."
     )
     rows = [_particle_row(f"`{name}`", found) for name, found in results["models"].items()]
-    if "special_relativity" in results:
-        physical = results["special_relativity"]
-        rows.append(_particle_row('`LNN`, `lagrangian="special_relativity"`', physical))
+    physical = results["special_relativity"]
+    rows.append(_particle_row('`LNN`, `lagrangian="special_relativity"`', physical))
     rows += [(f"{name}, ref", _number(loss), *[""] * 6) for name, loss in PARTICLE_PAPER.items()]
     head = ("model", "acceleration", "forced", "one step", "forced", "velocity: median", "95 %")
     yield _table((*head, "diverged"), rows)
-    if "proof" in results:
-        proof = results["proof"]
-        yield (
-            "**The non-canonical HNN must fail.** With p := q̇, q̇ = ∂H/∂p forces H = ½p² + V(q, g): "
-            "its q̈ cannot depend on v. On states with v ~ U(−0.9, 0.9), without weights, mean "
-            f"|q̈ error| of q̈ = 0 is {proof['zero']:.4g}, of the best predictor that does not know "
-            f"v {proof['without_velocity']:.4g}, of a non-canonical HNN trained on such states "
-            f"{proof['NoncanonicalHNN']:.4g}, and of the LNN {proof['LNN']:.3g}: "
-            f"{proof['NoncanonicalHNN'] / proof['LNN']:.0f} times smaller."
-        )
+    proof = results["proof"]
+    yield (
+        "**The non-canonical HNN must fail.** With p := q̇, q̇ = ∂H/∂p forces H = ½p² + V(q, g): "
+        "its q̈ cannot depend on v. On states with v ~ U(−0.9, 0.9), without weights, mean "
+        f"|q̈ error| of q̈ = 0 is {proof['zero']:.4g}, of the best predictor that does not know "
+        f"v {proof['without_velocity']:.4g}, of a non-canonical HNN trained on such states "
+        f"{proof['NoncanonicalHNN']:.4g}, and of the LNN {proof['LNN']:.3g}: "
+        f"{proof['NoncanonicalHNN'] / proof['LNN']:.0f} times smaller."
+    )
 
 
 def _particle_row(name: str, found: dict[str, Any]) -> tuple[str, ...]:
