@@ -18,7 +18,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import whole_number
-from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Params
 from gym_lagrangian.planning.planner import Planner, returns
 
@@ -28,8 +27,7 @@ class CEM(Planner):
     """The cross-entropy method.
 
     Attributes:
-        samples, horizon, sigma, smoothness: as for `Planner`; `samples` in every iteration.
-        elites: how many of the samples are kept.
+        samples, elites, horizon, sigma, smoothness: as for `Planner`, in every iteration.
         iterations: how often noise is fitted in one decision.
 
     Raises:
@@ -43,10 +41,6 @@ class CEM(Planner):
     def __post_init__(self) -> None:
         super().__post_init__()
         whole_number("iterations", self.iterations)
-        if whole_number("elites", self.elites) > self.samples:
-            raise ConfigurationError(
-                f"elites = {self.elites} of samples = {self.samples}: expected at most as many"
-            )
 
     def plan(
         self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array

@@ -2,16 +2,18 @@ r"""Model predictive path integral control: average the samples, the better the 
 
 With samples u_i = clip(ū + s_i ε_i) around the plan ū and their returns R_i,
 
-    w_i ∝ exp(R_i / (λ · std R)),    ū ← Σ_i w_i u_i.
+    w_i ∝ exp(R_i / (λ · std R)),    ū ← Σ_i w_i u_i,
 
-Two things differ from the paper. The temperature λ is relative to the spread of the returns, so
-that it means the same whatever a task's rewards are. The noise is of many sizes, s_i spaced evenly
-in log from `finest` σ to σ: wide samples find the swing-up, narrow ones balance an unstable
-equilibrium, and the returns tell by themselves which are wanted. Neither actions nor their noise
-have a cost here, since these tasks have none.
+sums and standard deviation over the elites alone, the samples of the highest returns. This is the
+paper's update but for three things. The temperature λ is relative to the spread of the elites'
+returns, so that it means the same whatever a task's rewards are and however badly the other
+samples fare. The noise is of many sizes, s_i spaced evenly in log from `finest` σ to σ: wide ones
+find a swing-up, narrow ones balance an unstable equilibrium, and the returns tell by themselves
+which are wanted. Neither actions nor their noise have a cost, since these tasks have none.
 
-Reference: Williams, Aldrich and Theodorou, "Model Predictive Path Integral Control: From Theory to
-Parallel Computation", J. Guidance, Control, and Dynamics 40 (2017).
+References: Williams, Aldrich and Theodorou, "Model Predictive Path Integral Control: From Theory to
+Parallel Computation", J. Guidance, Control, and Dynamics 40 (2017); Hansen, Wang and Su, "Temporal
+Difference Learning for Model Predictive Control", ICML (2022), for elites.
 """
 
 from __future__ import annotations
@@ -33,16 +35,16 @@ class MPPI(Planner):
     """Model predictive path integral control.
 
     Attributes:
-        samples, horizon, sigma, smoothness: as for `Planner`.
-        temperature: λ > 0, as a share of the standard deviation of the returns; towards 0 the best
-            sample alone counts.
+        samples, elites, horizon, sigma, smoothness: as for `Planner`.
+        temperature: λ > 0, as a share of the standard deviation of the elites' returns; towards 0
+            the best sample alone counts.
         finest: the smallest noise as a share of `sigma`, in (0, 1].
 
     Raises:
         ConfigurationError: a number that makes no sense; the message names it.
     """
 
-    temperature: float = 0.3
+    temperature: float = 0.6
     finest: float = 0.03
 
     def __post_init__(self) -> None:
@@ -58,7 +60,7 @@ class MPPI(Planner):
     ) -> Array:
         sizes = self.sigma * jnp.geomspace(self.finest, 1.0, self.samples, dtype=plan.dtype)
         actions = self.sample(plan, sizes[:, None, None], key)
-        values = returns(env, params, x, m, actions)
+        values, best = jax.lax.top_k(returns(env, params, x, m, actions), self.elites)
         spread = jnp.std(values) + jnp.finfo(values.dtype).tiny  # where all are worth the same
-        weights = jax.nn.softmax((values - jnp.max(values)) / (self.temperature * spread))
-        return jnp.tensordot(weights, actions, axes=1)
+        weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))
+        return jnp.tensordot(weights, actions[best], axes=1)

@@ -26,6 +26,7 @@ class Planner(ABC):
 
     Attributes:
         samples: sequences tried in one iteration.
+        elites: how many of them, the best, make the next plan.
         horizon: actions in a sequence; it looks `horizon` × dt seconds ahead.
         sigma: standard deviation of the noise around the plan, as a share of a full action.
         smoothness: β in [0, 1), the correlation of the noise from one action to the next.
@@ -35,12 +36,17 @@ class Planner(ABC):
     """
 
     samples: int = 1024
+    elites: int = 64
     horizon: int = 25
     sigma: float = 0.6
-    smoothness: float = 0.7
+    smoothness: float = 0.5
 
     def __post_init__(self) -> None:
         whole_number("samples", self.samples)
+        if whole_number("elites", self.elites) > self.samples:
+            raise ConfigurationError(
+                f"elites = {self.elites} of samples = {self.samples}: expected at most as many"
+            )
         whole_number("horizon", self.horizon)
         positive_number("sigma", self.sigma, "share of a full action")
         below_one("smoothness", self.smoothness)

@@ -6,7 +6,7 @@ from there on, by its mean over every dt of the new grid:
 
     u'_k = (1 − h/dt) u_k + (h/dt) u_{k+1},
 
-the last action held beyond the end.
+with nothing, u = 0, beyond the end.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Policy:
         params = dataclasses.replace(params, dynamics=dynamics, dt=np.asarray(self.dt))
         with _float32():
             self._params = cast(params, "float32")
+        self._fixed = _fixed_parameters(np.asarray(params.m_bounds))
         self.planner = planner
         self._plans: Array | None = None
         self.reset(seed=seed)
@@ -153,8 +154,8 @@ class Policy:
     def _parameters(self, m: Any, count: int) -> np.ndarray:
         system = self._env.system
         if m is None:
-            m, high = np.moveaxis(np.asarray(self._params.m_bounds), -2, 0)
-            if np.any(m != high):
+            m = self._fixed
+            if m is None:
                 raise ConfigurationError(
                     f"{system.name} draws its parameters at every reset: give act() those of the "
                     f"episode, m = ({', '.join(system.parameters)})"
@@ -198,7 +199,7 @@ def _decide(
 
 def later(plan: Array, elapsed: Array | float) -> Array:
     """A plan (horizon, a) as it reads once a share `elapsed` ≤ 1 of its first step has passed."""
-    following = jnp.concatenate([plan[1:], plan[-1:]])
+    following = jnp.concatenate([plan[1:], jnp.zeros_like(plan[:1])])
     return (1.0 - elapsed) * plan + elapsed * following
 
 
@@ -218,6 +219,14 @@ def _task(where: Any, checkpoint: Any) -> Task:
         f"{where!r}: expected an id, an environment of gym_lagrangian, or the (env, params) of "
         "gym_lagrangian.functional"
     )
+
+
+def _fixed_parameters(bounds: np.ndarray) -> np.ndarray | None:
+    """The m (k,) or (N, k) in bounds (2, k) or (N, 2, k); None where it is drawn at reset."""
+    low, high = np.moveaxis(bounds, -2, 0)
+    if np.any(low != high):
+        return None
+    return low[0] if low.ndim == 2 and np.all(low == low[0]) else low
 
 
 def _finite(what: str, value: Any, size: int) -> np.ndarray:
