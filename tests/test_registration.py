@@ -129,6 +129,7 @@ LAYERS = (
     ("autoreset",),
     ("data", "evaluation", "training"),
     ("envs",),
+    ("planning",),
     ("rollout", "plots", "video", "play"),
     ("reproduce",),
     ("cli",),
