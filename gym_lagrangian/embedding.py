@@ -1,10 +1,17 @@
 r"""How a network sees a state: smooth, scaled features of (q, q̇, τ, m).
 
 An angle θ enters as (cos θ, sin θ), so that a learned function is periodic by construction
-and no coordinate ever has to be wrapped. A velocity that cannot exceed c enters as c artanh(v/c),
-its rapidity, and the momentum that belongs to it as artsinh(p): both take the limit to where
-features are still of order ten, as no network follows a pole. For v ≪ c they are v and p. All
-is divided by typical magnitudes. Derivatives are taken through the embedding, never around it.
+and no coordinate ever has to be wrapped. A velocity below a limit c enters stretched, as
+u = c f(v/c) by one of two maps,
+
+    ``"rapidity"``  f(β) = artanh β
+    ``"kinetic"``   f(β) = β √(2γ / (1 + γ)),  with which ½ u² = c² (1 − 1/γ)
+
+where γ = (1 − β²)^(−½): the second for masses that grow as γ³ on the way to c, the first for those
+that grow faster. No network follows a pole. The momentum that belongs to it enters as artsinh(p)
+and p/√(1 + p²), the one for what is fast and the other for what is slow. For v ≪ c all of them
+are v and p. Everything is divided by typical magnitudes. Derivatives are taken through the
+embedding, never around it.
 """
 
 from __future__ import annotations
@@ -12,6 +19,11 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+
+STRETCHES = {
+    "rapidity": jnp.arctanh,
+    "kinetic": lambda share: share * jnp.sqrt(2.0 / (1.0 + jnp.sqrt(1.0 - share**2))),
+}
 
 # The largest share of its limit at which a velocity is told from the limit itself: float32 tells
 # no more, and an integrator's stage that falls beyond must not turn into NaN.
@@ -26,7 +38,8 @@ class Embedding(eqx.Module):
         angular: for each of the n coordinates, whether it is an angle.
         q_scale, qd_scale, tau_scale: typical magnitudes (n,) in the units of q, q̇ and τ
             (the entry of an angular coordinate in `q_scale` is not used).
-        speed_limit: for each velocity, which entry of m is its limit c, or None.
+        speed_limit: for each velocity, which entry of m is its limit c and the name of its map,
+            or None.
         m_index: which entries of m the network is conditioned on, ascending.
         m_scale: typical magnitudes of those entries.
     """
@@ -36,7 +49,7 @@ class Embedding(eqx.Module):
     q_scale: tuple[float, ...] = eqx.field(static=True)
     qd_scale: tuple[float, ...] = eqx.field(static=True)
     tau_scale: tuple[float, ...] = eqx.field(static=True)
-    speed_limit: tuple[int | None, ...] = eqx.field(static=True)
+    speed_limit: tuple[tuple[int, str] | None, ...] = eqx.field(static=True)
     m_index: tuple[int, ...] = eqx.field(static=True)
     m_scale: tuple[float, ...] = eqx.field(static=True)
 
@@ -65,27 +78,38 @@ class Embedding(eqx.Module):
 
     def speed_limits(self, m: Array) -> Array:
         """The limits of the velocities, infinite where there is none, shape (n,)."""
-        return jnp.stack([jnp.full((), jnp.inf) if i is None else m[i] for i in self.speed_limit])
+        free = jnp.full((), jnp.inf)
+        return jnp.stack([free if limit is None else m[limit[0]] for limit in self.speed_limit])
 
-    def unbounded(self, qd: Array, m: Array) -> Array:
-        """q̇, or c artanh(q̇/c) where c is its limit, shape (n,)."""
+    def stretched(self, qd: Array, m: Array) -> Array:
+        """q̇, or u where it has a limit, shape (n,)."""
         for i, limit in enumerate(self.speed_limit):
             if limit is not None:
-                c = m[limit]
-                share = jnp.clip(qd[i] / c, -CLOSEST, CLOSEST)
-                qd = qd.at[i].set(c * jnp.arctanh(share))
+                index, name = limit
+                share = jnp.clip(qd[i] / m[index], -CLOSEST, CLOSEST)
+                qd = qd.at[i].set(m[index] * STRETCHES[name](share))
         return qd
 
     def velocities(self, qd: Array, m: Array) -> Array:
-        """`unbounded` / qd_scale, shape (n,)."""
-        return self.unbounded(qd, m) / jnp.array(self.qd_scale, qd.dtype)
+        """`stretched` / qd_scale, shape (n,)."""
+        return self.stretched(qd, m) / jnp.array(self.qd_scale, qd.dtype)
 
     def momenta(self, p: Array) -> Array:
-        """Momenta p in typical ones, or artsinh(p) where the velocity has a limit, shape (n,)."""
-        for i, limit in enumerate(self.speed_limit):
-            if limit is not None:
-                p = p.at[i].set(jnp.arcsinh(p[i]))
-        return p
+        """Features of p, given in typical momenta: p, or (artsinh p, p/√(1 + p²)) where the
+        velocity has a limit; `momentum_size` of them.
+        """
+        parts = []
+        for component, limit in zip(p, self.speed_limit, strict=True):
+            if limit is None:
+                parts.append(component)
+            else:
+                parts += [jnp.arcsinh(component), component / jnp.sqrt(1.0 + component**2)]
+        return jnp.stack(parts)
+
+    @property
+    def momentum_size(self) -> int:
+        """Number of features of p."""
+        return self.n + sum(limit is not None for limit in self.speed_limit)
 
     def forces(self, tau: Array) -> Array:
         """τ / tau_scale, shape (n,)."""

@@ -5,12 +5,12 @@ momentum. It has to be told what p is: the Legendre map p = ∂L/∂q̇ of the t
 its inverse stand at both ends of every step. That is knowledge of the system that the LNN
 does without, and the reason for Lagrangian networks where it is not to be had; of H itself, and
 so of the motion, the network is told nothing. Below a speed limit c it starts from a motion
-that keeps to it, T₀ = Σ_i κ p_i² / (1 + √(1 + (κ p_i / c)²)), and sees artsinh(p).
+that keeps to it, T₀ = Σ_i κ p_i² / (1 + √(1 + (κ p_i / c)²)), and
+sees p as `Embedding.momenta` has it.
 
-What it learns from are the errors of q̇ and ṗ, as `hamiltonian` states them, or those and the
-rate of the first along the true motion, Σ_i |d/dt ∂H/∂p − q̈_true|_i. Where M grows by decades an
-H whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of. All
-three are linear in H.
+What it learns from beside q̇ is ṗ, as `hamiltonian` states it, or q̈ along its own motion,
+Σ_i |d/dt ∂H/∂p − q̈_true|_i. The second costs a derivative more. Where M grows by decades an H
+whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of.
 
 Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019), as compared in
 Cranmer et al., "Lagrangian Neural Networks" (2020), section 5.
@@ -41,7 +41,7 @@ class HNN(HamiltonianModel):
     Attributes:
         legendre: the Lagrangian whose momenta are p.
         momentum_scale: a typical momentum in kg·m/s or kg·m²/s, by which p is divided.
-        learns: ``"momenta"`` for q̇ and ṗ, or ``"accelerations"`` for q̈ too, as above.
+        learns: ``"momenta"`` for ṗ or ``"accelerations"`` for q̈, as above.
     """
 
     canonical: ClassVar[bool] = True
@@ -83,7 +83,7 @@ class HNN(HamiltonianModel):
         self.momentum_scale = positive_number("momentum_scale", momentum_scale, "kg·m/s")
         self.learns = one_of("learns", learns, LEARNS)
         self.network = Network(
-            embedding.size,
+            embedding.size - embedding.n + embedding.momentum_size,
             1,
             width=width,
             depth=depth,
@@ -101,15 +101,13 @@ class HNN(HamiltonianModel):
         }
 
     def loss(self, sample: Sample, target: Array) -> Array:
-        """Σ|error| of q̇ and ṗ, and of q̈ where `learns` says so."""
-        learned = super().loss(sample, target)
+        """The discrepancy of q̇ and of what `learns` names."""
         if self.learns == "momenta":
-            return learned
-        q, qd, m = sample.q, sample.qd, sample.m
-        p, rate = jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
-        velocity = lambda q, p: self.hamilton(q, p, sample.tau, m)[0]  # noqa: E731
-        _, acceleration = jax.jvp(velocity, (q, p), (qd, rate))
-        return learned + jnp.sum(jnp.abs(acceleration - target))
+            return super().loss(sample, target)
+        q, qd, tau, m = sample.q, sample.qd, sample.tau, sample.m
+        velocity, _ = self.hamilton(q, self.momentum(q, qd, m), tau, m)
+        error = self.acceleration(q, qd, tau, m) - target
+        return jnp.sum(jnp.abs(velocity - qd)) + jnp.sum(jnp.abs(error))
 
     def scaled(self, p: Array, m: Array) -> Array:
         return self.embedding.momenta(p / self.momentum_scale)

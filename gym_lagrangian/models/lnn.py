@@ -2,7 +2,7 @@ r"""Lagrangian neural network: the paper's model.
 
 A network N of the embedded state is the Lagrangian,
 
-    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |u|²,    u = q̇, or c artanh(q̇/c) below a limit c,
+    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |u|²,    u = q̇, stretched where there is a limit,
 
 and everything else follows from `gym_lagrangian.mechanics`: no canonical coordinates, no
 assumed form of the kinetic energy. The scale h in joules lets N work with numbers of order
@@ -163,4 +163,4 @@ class LNN(Lagrangian, AccelerationModel):
         return mass_matrix + curvature[:n, :n], force - curvature[:n, n]
 
     def _start(self, qd: Array, m: Array) -> Array:
-        return 0.5 * self.quadratic_start * jnp.sum(self.embedding.unbounded(qd, m) ** 2)
+        return 0.5 * self.quadratic_start * jnp.sum(self.embedding.stretched(qd, m) ** 2)

@@ -63,8 +63,6 @@ class System(Lagrangian):
         substeps, learned_substeps: default steps of the integrator ``"dop853"`` in one step of
             0.05 s, for the exact simulation and for learned models.
         q_scale, qd_scale, tau_scale: typical magnitudes (n,), by which networks divide.
-        speed_limit: for each velocity, the name of the parameter that it cannot exceed, or None;
-            default: no limits.
         recipes: model name → what of the model's own preset ``"package"`` this system needs
             otherwise.
         physical_options: names of the `options` that change the equation of motion.
@@ -73,7 +71,6 @@ class System(Lagrangian):
 
     mass_matrix_solver: ClassVar[str] = "direct"
     physical_options: ClassVar[tuple[str, ...]] = ()
-    speed_limit: ClassVar[tuple[str | None, ...]] = ()
     recipes: ClassVar[dict[str, Preset]] = {}
 
     coordinates: ClassVar[tuple[str, ...]]
@@ -165,6 +162,13 @@ class System(Lagrangian):
         return type(self).__name__
 
     @property
+    def speed_limit(self) -> tuple[tuple[str, str] | None, ...]:
+        """For each velocity, the parameter that it cannot exceed and how networks see what is
+        below it (see `gym_lagrangian.embedding`), or None.
+        """
+        return (None,) * self.n
+
+    @property
     def options(self) -> dict[str, str | float]:
         """The constructor's arguments that make an equal instance."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
@@ -190,8 +194,8 @@ class System(Lagrangian):
             qd_scale=self.qd_scale,
             tau_scale=self.tau_scale,
             speed_limit=tuple(
-                None if name is None else names.index(name)
-                for name in self.speed_limit or (None,) * self.n
+                None if limit is None else (names.index(limit[0]), limit[1])
+                for limit in self.speed_limit
             ),
             m_index=index,
             m_scale=tuple(self.parameters[names[i]].scale for i in index),

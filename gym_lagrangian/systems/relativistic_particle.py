@@ -107,7 +107,6 @@ class RelativisticParticle(System):
     """
 
     physical_options: ClassVar[tuple[str, ...]] = ("lagrangian",)
-    speed_limit: ClassVar[tuple[str | None, ...]] = ("c",)
     coordinates: ClassVar[tuple[str, ...]] = ("q",)
     angular: ClassVar[tuple[bool, ...]] = (False,)
     parameters: ClassVar[dict[str, Parameter]] = {
@@ -119,7 +118,7 @@ class RelativisticParticle(System):
         "LNN": Preset({"gradient": "force"}, {}),
         "HNN": Preset(
             {"momentum_scale": 1.0, "quadratic_start": 1.0, "learns": "accelerations"},
-            {"learning_rate": 2e-2, "warmup": 3000, "steps": 600_000},
+            {"steps": 800_000},
         ),
         # These soon learn all that they can; a motion's states count one by one.
         **dict.fromkeys(("Baseline", "DeLaN", "NoncanonicalHNN"), Preset({}, {"steps": 300_000})),
@@ -151,6 +150,11 @@ class RelativisticParticle(System):
             "force_max": self.force_max,
             "position_max": self.position_max,
         }
+
+    @property
+    def speed_limit(self) -> tuple[tuple[str, str]]:
+        """c; the mass of the paper's particle grows as γ⁵, the physical one's as γ³."""
+        return (("c", "rapidity" if self.variant == "paper" else "kinetic"),)
 
     # -- physics ----------------------------------------------------------------------------
 
