@@ -54,11 +54,21 @@ class TestReturn:
         leaving = plan_return(env, params, x, m, strong)
         assert 0.0 <= leaving < 0.5 * plan_return(env, params, x, m, still)
 
-    def test_a_model_that_is_no_number_is_worth_nothing(self, lnn_checkpoint):
+    def test_later_rewards_count_for_less(self):
+        env, params, x, m = task()
+        actions = jnp.ones((3, 2))
+        first, second, third = (plan_return(env, params, x, m, actions[:k]) for k in (1, 2, 3))
+        expected = first + 0.5 * (second - first) + 0.25 * (third - second)
+        assert plan_return(env, params, x, m, actions, 0.5) == pytest.approx(float(expected))
+
+    @pytest.mark.parametrize("planner", PLANNERS, ids=name)
+    def test_in_a_model_that_is_no_number_all_is_worth_nothing(self, planner, lnn_checkpoint):
         env, params, x, m = task(checkpoint=lnn_checkpoint)
         broken = jax.tree.map(lambda leaf: leaf * jnp.nan, params.dynamics)
         params = dataclasses.replace(params, dynamics=broken)
-        assert plan_return(env, params, x, m, jnp.zeros((5, 2))) == 0.0
+        plan = jnp.zeros((planner.horizon, 2))
+        assert plan_return(env, params, x, m, plan) == 0.0
+        assert jnp.all(jnp.isfinite(planner.plan(env, params, x, m, plan, jax.random.key(0))))
 
 
 class TestPlanners:
@@ -206,10 +216,12 @@ BAD_PLANNERS = [
     (CEM, {"horizon": 0}, "horizon = 0: expected a whole number of at least 1"),
     (MPPI, {"horizon": 2.5}, r"horizon = 2\.5: expected a whole number"),
     (MPPI, {"temperature": 0.0}, r"temperature = 0\.0: expected a positive number"),
-    (MPPI, {"finest": 2.0}, r"finest = 2\.0: expected a share of sigma, at most 1"),
+    (MPPI, {"discount": 1.1}, r"discount = 1\.1: expected at most 1"),
+    (CEM, {"discount": 0.0}, r"discount = 0\.0: expected a positive number"),
+    (MPPI, {"finest": 2.0}, r"finest = 2\.0: expected at most 1"),
     (MPPI, {"sigma": -1.0}, r"sigma = -1\.0: expected a positive number"),
     (CEM, {"smoothness": 1.0}, r"smoothness = 1\.0: expected a number in \[0, 1\)"),
-    (CEM, {"smoothness": NAN}, r"smoothness = nan: expected a number in \[0, 1\)"),
+    (CEM, {"smoothness": NAN}, r"smoothness = nan: expected a finite number"),
     (MPPI, {"samples": 8, "elites": 9}, "elites = 9 of samples = 8: expected at most as many"),
     (CEM, {"samples": 8, "elites": 9}, "elites = 9 of samples = 8: expected at most as many"),
     (CEM, {"elites": 0}, "elites = 0: expected a whole number of at least 1"),

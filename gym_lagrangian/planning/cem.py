@@ -19,7 +19,7 @@ from jax import Array
 
 from gym_lagrangian.checks import whole_number
 from gym_lagrangian.functional import FunctionalEnv, Params
-from gym_lagrangian.planning.planner import Planner, returns
+from gym_lagrangian.planning.planner import Planner
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class CEM(Planner):
     """The cross-entropy method.
 
     Attributes:
-        samples, elites, horizon, sigma, smoothness: as for `Planner`, in every iteration.
+        samples, elites, horizon, discount, sigma, smoothness: as for `Planner`; samples and elites
+            are those of every iteration.
         iterations: how often noise is fitted in one decision.
 
     Raises:
@@ -47,7 +48,7 @@ class CEM(Planner):
     ) -> Array:
         def improve(carry: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
             actions = self.sample(*carry, key)
-            _, best = jax.lax.top_k(returns(env, params, x, m, actions), self.elites)
+            _, best = jax.lax.top_k(self.returns(env, params, x, m, actions), self.elites)
             elites = actions[best]
             return (jnp.mean(elites, axis=0), jnp.std(elites, axis=0)), None
 

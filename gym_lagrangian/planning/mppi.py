@@ -25,9 +25,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Params
-from gym_lagrangian.planning.planner import Planner, returns
+from gym_lagrangian.planning.planner import Planner, share
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class MPPI(Planner):
     """Model predictive path integral control.
 
     Attributes:
-        samples, elites, horizon, sigma, smoothness: as for `Planner`.
+        samples, elites, horizon, discount, sigma, smoothness: as for `Planner`.
         temperature: λ > 0, as a share of the standard deviation of the elites' returns; towards 0
             the best sample alone counts.
         finest: the smallest noise as a share of `sigma`, in (0, 1].
@@ -50,17 +49,14 @@ class MPPI(Planner):
     def __post_init__(self) -> None:
         super().__post_init__()
         positive_number("temperature", self.temperature, "share of the spread of the returns")
-        if positive_number("finest", self.finest, "share of sigma") > 1:
-            raise ConfigurationError(
-                f"finest = {self.finest}: expected a share of sigma, at most 1"
-            )
+        share("finest", self.finest)
 
     def plan(
         self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array
     ) -> Array:
         sizes = self.sigma * jnp.geomspace(self.finest, 1.0, self.samples, dtype=plan.dtype)
         actions = self.sample(plan, sizes[:, None, None], key)
-        values, best = jax.lax.top_k(returns(env, params, x, m, actions), self.elites)
-        spread = jnp.std(values) + jnp.finfo(values.dtype).tiny  # where all are worth the same
+        values, best = jax.lax.top_k(self.returns(env, params, x, m, actions), self.elites)
+        spread = jnp.std(values) + 1e-6  # where all are worth the same, their average
         weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))
         return jnp.tensordot(weights, actions[best], axes=1)

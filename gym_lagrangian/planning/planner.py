@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import positive_number, whole_number
+from gym_lagrangian.checks import finite_number, positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import FunctionalEnv, Params
 from gym_lagrangian.planning.noise import correlated
@@ -28,6 +28,7 @@ class Planner(ABC):
         samples: sequences tried in one iteration.
         elites: how many of them, the best, make the next plan.
         horizon: actions in a sequence; it looks `horizon` × dt seconds ahead.
+        discount: γ in (0, 1], the weight of a reward relative to the one an action before.
         sigma: standard deviation of the noise around the plan, as a share of a full action.
         smoothness: β in [0, 1), the correlation of the noise from one action to the next.
 
@@ -38,6 +39,7 @@ class Planner(ABC):
     samples: int = 1024
     elites: int = 64
     horizon: int = 25
+    discount: float = 0.9
     sigma: float = 0.6
     smoothness: float = 0.5
 
@@ -48,8 +50,10 @@ class Planner(ABC):
                 f"elites = {self.elites} of samples = {self.samples}: expected at most as many"
             )
         whole_number("horizon", self.horizon)
+        share("discount", self.discount)
         positive_number("sigma", self.sigma, "share of a full action")
-        below_one("smoothness", self.smoothness)
+        if not 0 <= finite_number("smoothness", self.smoothness, "a correlation") < 1:
+            raise ConfigurationError(f"smoothness = {self.smoothness}: expected a number in [0, 1)")
 
     @abstractmethod
     def plan(
@@ -65,6 +69,13 @@ class Planner(ABC):
             key: a jax key, for the noise.
         """
 
+    def returns(
+        self, env: FunctionalEnv, params: Params, x: Array, m: Array, actions: Array
+    ) -> Array:
+        """The returns (samples,) of sequences of actions (samples, horizon, a) from one state."""
+        one = partial(plan_return, env, params, x, m, discount=self.discount)
+        return jax.vmap(one)(actions)
+
     def sample(self, plan: Array, spread: Array | float, key: Array) -> Array:
         """Sequences (samples, horizon, a) around a plan, the first of them the plan itself.
 
@@ -75,16 +86,11 @@ class Planner(ABC):
         return jnp.clip(plan + spread * noise, -1.0, 1.0).at[0].set(plan)
 
 
-def returns(env: FunctionalEnv, params: Params, x: Array, m: Array, actions: Array) -> Array:
-    """The returns (samples,) of sequences of actions (samples, horizon, a) from one state."""
-    return jax.vmap(partial(plan_return, env, params, x, m))(actions)
-
-
-def below_one(what: str, value: float) -> None:
-    """Refuse what is not a number in [0, 1).
+def share(what: str, value: float) -> None:
+    """Refuse what is not a number in (0, 1].
 
     Raises:
         ConfigurationError: naming it.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ConfigurationError(f"{what} = {value!r}: expected a number in [0, 1)")
+    if positive_number(what, value) > 1:
+        raise ConfigurationError(f"{what} = {value!r}: expected at most 1")
