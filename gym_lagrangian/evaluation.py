@@ -157,13 +157,16 @@ def acceleration_loss(
     forced: bool,
     states: int = 20_000,
     seed: int = 1,
+    parameters: dict[str, float] | None = None,
 ) -> float:
     """Mean over fresh states of the paper's distribution of Σ_i |q̈_i − q̈_i^true|, weighted.
 
     Arguments:
         forced: under the forces of random actions, uniform in [-1, 1], instead of none.
+        parameters: name → value of what is not as the distribution has it.
     """
     samples = _protocol_samples(system, forced, states, jax.random.key(seed))
+    samples = _at(samples, system, parameters)
     return float(_acceleration_loss(model, system, samples))
 
 
@@ -182,15 +185,17 @@ def one_step_error(
     forced: bool,
     states: int = 20_000,
     seed: int = 1,
+    parameters: dict[str, float] | None = None,
 ) -> float:
     """Mean of Σ |x_pred − x_true| / dt after one step, over the states of `acceleration_loss`.
 
     Arguments:
         dynamics: what is judged.
         dt: the step in seconds.
-        forced: as for `acceleration_loss`.
+        forced, parameters: as for `acceleration_loss`.
     """
     samples = _protocol_samples(system, forced, states, jax.random.key(seed))
+    samples = _at(samples, system, parameters)
     return float(_one_step_error(dynamics, system, samples, dt))
 
 
@@ -220,12 +225,26 @@ def _protocol_samples(system: System, forced: bool, states: int, key: Array) -> 
     return samples
 
 
+def _at(samples: Sample, system: System, parameters: dict[str, float] | None) -> Sample:
+    """The samples with the parameters named in place of their own."""
+    m = np.array(samples.m)
+    for name, value in (parameters or {}).items():
+        m[:, list(system.parameters).index(name)] = value
+    return samples._replace(m=jnp.asarray(m))
+
+
 def _weighted_mean(values: Array, weight: Array) -> Array:
     return jnp.mean(weight * values) / jnp.mean(weight)
 
 
 def losses(
-    model: Model, system: System, *, dt: float, forced: bool = True, states: int = 20_000
+    model: Model,
+    system: System,
+    *,
+    dt: float,
+    forced: bool = True,
+    states: int = 20_000,
+    parameters: dict[str, float] | None = None,
 ) -> dict[str, float]:
     """One-step errors at `dt` and, where the model has accelerations, their losses; under
     random forces too (``…_forced``), unless the model does not take any.
@@ -233,7 +252,7 @@ def losses(
     dynamics = dynamics_of(model, integrator="dop853", substeps=_substeps(system, dt))
     result: dict[str, float] = {}
     for suffix, push in (("", False), ("_forced", True))[: 1 + forced]:
-        how = {"forced": push, "states": states}
+        how: Any = {"forced": push, "states": states, "parameters": parameters}
         if isinstance(model, AccelerationModel):
             result[f"acceleration_loss{suffix}"] = acceleration_loss(model, system, **how)
         result[f"one_step_error{suffix}"] = one_step_error(dynamics, system, dt=dt, **how)
@@ -249,9 +268,13 @@ def measure(model: Model, card: Card) -> dict[str, Any]:
     system = card.build_system()
     dynamics = dynamics_of(model, integrator="dop853", substeps=1)
     dt = REFERENCE_DT if dynamics.fixed_dt is None else dynamics.fixed_dt
-    metrics: dict[str, Any] = {"dt": dt, **losses(model, system, dt=dt, forced=card.forced)}
+    at = card.parameters
+    metrics: dict[str, Any] = {
+        "dt": dt,
+        **losses(model, system, dt=dt, forced=card.forced, parameters=at),
+    }
     with jax.enable_x64(True):
-        env, truth = make(card.system, dt=dt, dtype="float64", **card.system_options)
+        env, truth = make(card.system, dt=dt, dtype="float64", **card.system_options, **at)
         dynamics = dynamics_of(model, integrator="dop853", substeps=_substeps(system, dt))
         params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
         how: Any = {"states": 40, "seed": 0, "seconds": max(ENERGY_TIMES)}
