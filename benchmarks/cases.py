@@ -139,6 +139,22 @@ def brax_scan(env_id: str, envs: int) -> Case:
     return lambda: jax.block_until_ready(go(state)), envs * STEPS
 
 
+def decision(env_id: str, samples: int, horizon: int) -> Case:
+    """Decisions of MPPI for one state, float32, NumPy in and out."""
+    from gym_lagrangian.planning import MPPI, Policy
+
+    policy = Policy(env_id, MPPI(samples=samples, horizon=horizon), dt=0.1)
+    state = [0.1, -0.1, 0.0, 0.0]
+    return lambda: policy.act(state), 1
+
+
+def real_time(dt: float) -> Case:
+    """Steps of a world that nobody computes."""
+    import time
+
+    return lambda: time.sleep(dt), 1
+
+
 def acceleration(formula: str, width: int, batch: int, *, train: bool) -> Case:
     """q̈ of a batch, or a training step on it: by the model, or by the paper's Appendix A."""
     import jax

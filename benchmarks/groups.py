@@ -1,4 +1,4 @@
-"""The four comparisons: which cases are timed beside each other, and which is the reference.
+"""The comparisons: which cases are timed beside each other, and which is the reference.
 
 `per_unit` is what one unit costs, for the columns that count evaluations of q̈ and the share of
 the machine's matmul peak.
@@ -43,7 +43,7 @@ class Group:
 
 def groups(*, quick: bool, peers: bool) -> list[Group]:
     """What to measure: `quick` shrinks every size, without `peers` only our own rows are left."""
-    found = [*_equations(quick), _scalar(), _batch(quick), *_growth(quick)]
+    found = [*_equations(quick), _scalar(), _batch(quick), *_growth(quick), _planning(quick)]
     if peers:
         return found
     kept = [Group(g.title, g.reference, tuple(e for e in g.entries if not e.peer)) for g in found]
@@ -161,3 +161,16 @@ def _growth(quick: bool) -> list[Group]:
     entries = tuple(Entry(f"width {w}", {**case, "width": w}, evaluations=LEARNED) for w in widths)
     found.append(Group(f"LNN by width, {envs} environments: steps", entries[0].name, entries))
     return found
+
+
+def _planning(quick: bool) -> Group:
+    samples, horizon = (64, 3) if quick else (1024, 25)
+    case = {"case": "decision", "samples": samples, "horizon": horizon}
+    evaluations = samples * horizon * 4  # RK4
+    entries = [Entry("a step of 0.05 s", {"case": "real_time", "dt": 0.05})]
+    entries += [
+        Entry(env_id, {**case, "env_id": env_id}, evaluations=evaluations)
+        for env_id in ("DoublePendulum-v0", "DoublePendulumLNN-v0", "DoublePendulumBaseline-v0")
+    ]
+    title = f"MPPI, {samples} samples × {horizon} actions: decisions, against real time"
+    return Group(title, entries[0].name, tuple(entries))

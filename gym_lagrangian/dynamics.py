@@ -57,6 +57,15 @@ class Dynamics(eqx.Module):
         """The same dynamics as the smallest program: what to step a single state with."""
         return self
 
+    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
+        """The same motion followed in another way; no change where there is nothing to integrate.
+
+        Arguments:
+            integrator: a name in `gym_lagrangian.integrators.INTEGRATORS`.
+            substeps: equal integrator steps in one `step`.
+        """
+        return self
+
 
 class UnforcedDynamics(Dynamics):
     """Dynamics learned from free motion alone, whose answer to a force nobody knows.
@@ -87,6 +96,10 @@ class UnforcedDynamics(Dynamics):
 
     def rolled(self) -> Dynamics:
         return dataclasses.replace(self, free=self.free.rolled())
+
+    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
+        free = self.free.integrated(integrator=integrator, substeps=substeps)
+        return dataclasses.replace(self, free=free)
 
 
 class AccelerationField(Protocol):
@@ -125,6 +138,9 @@ class ContinuousDynamics(Dynamics):
 
     def rolled(self) -> Dynamics:
         return dataclasses.replace(self, roll=True)
+
+    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
+        return dataclasses.replace(self, integrator=integrator, substeps=substeps)
 
     def energy(self, state: Array, m: Array) -> Array | None:
         n = state.shape[0] // 2
@@ -183,6 +199,9 @@ class PhaseSpaceDynamics(Dynamics):
 
     def rolled(self) -> Dynamics:
         return dataclasses.replace(self, roll=True)
+
+    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
+        return dataclasses.replace(self, integrator=integrator, substeps=substeps)
 
     def energy(self, state: Array, m: Array) -> Array:
         n = state.shape[0] // 2

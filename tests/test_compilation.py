@@ -11,6 +11,7 @@ import pytest
 import gym_lagrangian  # noqa: F401
 from gym_lagrangian import LearnedDynamicsEnv, checkpoint
 from gym_lagrangian.functional import dynamics_of
+from gym_lagrangian.planning import CEM, MPPI, Policy
 
 
 @contextlib.contextmanager
@@ -92,4 +93,25 @@ def test_a_wrapper_with_other_weights_compiles_nothing(make_checkpoint):
     with compilations() as found:
         env.set_model(paths[0])
         use(env.unwrapped, 0)
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "planner", [MPPI(samples=8, elites=4, horizon=3), CEM(samples=8, elites=4, horizon=3)]
+)
+def test_a_policy_of_other_weights_seed_or_masses_compiles_nothing(planner, make_checkpoint):
+    paths = [make_checkpoint("DoublePendulum", "LNN", seed=s, width=4, depth=1) for s in (0, 1)]
+    state, m = np.zeros((3, 4)), np.array([1.0, 1.0, 1.0, 1.0, 9.8])
+
+    def act(seed, path, m):
+        policy = Policy("DoublePendulum-v0", planner, dt=0.1, checkpoint=path, seed=seed)
+        policy.act(state, m)
+        policy.act(state, m)
+        policy.reset()
+        policy.act(state, m)
+
+    act(0, paths[0], m)
+    with compilations() as found:
+        act(1, paths[1], 2 * m)
+        act(2, paths[0], None)
     assert not found

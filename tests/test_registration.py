@@ -129,7 +129,7 @@ LAYERS = (
     ("autoreset",),
     ("data", "evaluation", "training", "transitions", "windows", "fitting"),
     ("envs",),
-    ("collection",),
+    ("collection", "planning"),
     ("rollout", "plots", "video", "play"),
     ("reproduce",),
     ("cli",),

@@ -1,0 +1,16 @@
+"""Planning in JAX: CEM and MPPI through any dynamics of this package, true or learned.
+
+    policy = Policy("DoublePendulumLNN-v0", MPPI(samples=1024, horizon=25), dt=0.1, seed=0)
+    action = policy.act(info["state"])
+
+A planner is a few numbers and one pure function, from a state to a sequence of actions; `Policy`
+plans anew at every step of an environment and starts from what is left of the plan before.
+"""
+
+from gym_lagrangian.planning.cem import CEM
+from gym_lagrangian.planning.mppi import MPPI
+from gym_lagrangian.planning.planner import Planner
+from gym_lagrangian.planning.policy import Policy
+from gym_lagrangian.planning.returns import plan_return
+
+__all__ = ["CEM", "MPPI", "Planner", "Policy", "plan_return"]

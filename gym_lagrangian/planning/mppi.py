@@ -1,0 +1,66 @@
+r"""Model predictive path integral control: average the samples, the better the heavier.
+
+With samples u_i = clip(ū + s_i ε_i) around the plan ū and their returns R_i,
+
+    w_i ∝ exp(R_i / (λ · std R)),    ū ← Σ_i w_i u_i,
+
+sums and standard deviation over the elites alone, the samples of the highest returns. This is the
+paper's update but for three things. The temperature λ is relative to the spread of the elites'
+returns, so that it means the same whatever a task's rewards are and however badly the other
+samples fare. The noise is of many sizes, s_i spaced evenly in log from `finest` σ to σ: wide ones
+find a swing-up, narrow ones balance an unstable equilibrium, and the returns tell by themselves
+which are wanted. Neither actions nor their noise have a cost, since these tasks have none.
+
+References: Williams, Aldrich and Theodorou, "Model Predictive Path Integral Control: From Theory to
+Parallel Computation", J. Guidance, Control, and Dynamics 40 (2017); Hansen, Wang and Su, "Temporal
+Difference Learning for Model Predictive Control", ICML (2022), for elites.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gym_lagrangian.checks import positive_number
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.functional import FunctionalEnv, Params
+from gym_lagrangian.planning.planner import Planner, returns
+
+
+@dataclass(frozen=True)
+class MPPI(Planner):
+    """Model predictive path integral control.
+
+    Attributes:
+        samples, elites, horizon, sigma, smoothness: as for `Planner`.
+        temperature: λ > 0, as a share of the standard deviation of the elites' returns; towards 0
+            the best sample alone counts.
+        finest: the smallest noise as a share of `sigma`, in (0, 1].
+
+    Raises:
+        ConfigurationError: a number that makes no sense; the message names it.
+    """
+
+    temperature: float = 0.6
+    finest: float = 0.03
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        positive_number("temperature", self.temperature, "share of the spread of the returns")
+        if positive_number("finest", self.finest, "share of sigma") > 1:
+            raise ConfigurationError(
+                f"finest = {self.finest}: expected a share of sigma, at most 1"
+            )
+
+    def plan(
+        self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array
+    ) -> Array:
+        sizes = self.sigma * jnp.geomspace(self.finest, 1.0, self.samples, dtype=plan.dtype)
+        actions = self.sample(plan, sizes[:, None, None], key)
+        values, best = jax.lax.top_k(returns(env, params, x, m, actions), self.elites)
+        spread = jnp.std(values) + jnp.finfo(values.dtype).tiny  # where all are worth the same
+        weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))
+        return jnp.tensordot(weights, actions[best], axes=1)

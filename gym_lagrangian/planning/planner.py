@@ -1,0 +1,90 @@
+r"""What every planner has in common: how many sequences it tries, how long, how they are spread."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from gym_lagrangian.checks import positive_number, whole_number
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.functional import FunctionalEnv, Params
+from gym_lagrangian.planning.noise import correlated
+from gym_lagrangian.planning.returns import plan_return
+
+
+@dataclass(frozen=True)
+class Planner(ABC):
+    """A search for the sequence of actions of the highest return.
+
+    A planner is static: it hashes and compares by value, so that it can be a static argument of a
+    jitted function.
+
+    Attributes:
+        samples: sequences tried in one iteration.
+        elites: how many of them, the best, make the next plan.
+        horizon: actions in a sequence; it looks `horizon` × dt seconds ahead.
+        sigma: standard deviation of the noise around the plan, as a share of a full action.
+        smoothness: β in [0, 1), the correlation of the noise from one action to the next.
+
+    Raises:
+        ConfigurationError: a number that makes no sense; the message names it.
+    """
+
+    samples: int = 1024
+    elites: int = 64
+    horizon: int = 25
+    sigma: float = 0.6
+    smoothness: float = 0.5
+
+    def __post_init__(self) -> None:
+        whole_number("samples", self.samples)
+        if whole_number("elites", self.elites) > self.samples:
+            raise ConfigurationError(
+                f"elites = {self.elites} of samples = {self.samples}: expected at most as many"
+            )
+        whole_number("horizon", self.horizon)
+        positive_number("sigma", self.sigma, "share of a full action")
+        below_one("smoothness", self.smoothness)
+
+    @abstractmethod
+    def plan(
+        self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array
+    ) -> Array:
+        """A better plan (horizon, a) than `plan`, from one state: pure, for anyone's jit and vmap.
+
+        Arguments:
+            env, params: the task, and the dynamics and dt in which to plan.
+            x: state (2n,).
+            m: parameters (k,).
+            plan: actions (horizon, a) to start from; zeros where nothing is known.
+            key: a jax key, for the noise.
+        """
+
+    def sample(self, plan: Array, spread: Array | float, key: Array) -> Array:
+        """Sequences (samples, horizon, a) around a plan, the first of them the plan itself.
+
+        Arguments:
+            spread: standard deviations of the noise that broadcast to that shape.
+        """
+        noise = correlated(key, self.samples, plan, self.smoothness)
+        return jnp.clip(plan + spread * noise, -1.0, 1.0).at[0].set(plan)
+
+
+def returns(env: FunctionalEnv, params: Params, x: Array, m: Array, actions: Array) -> Array:
+    """The returns (samples,) of sequences of actions (samples, horizon, a) from one state."""
+    return jax.vmap(partial(plan_return, env, params, x, m))(actions)
+
+
+def below_one(what: str, value: float) -> None:
+    """Refuse what is not a number in [0, 1).
+
+    Raises:
+        ConfigurationError: naming it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise ConfigurationError(f"{what} = {value!r}: expected a number in [0, 1)")

@@ -1,0 +1,288 @@
+"""CEM and MPPI: they find what brute force finds, reach goals, and say what they cannot do."""
+
+import dataclasses
+import itertools
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gym_lagrangian import LearnedDynamicsEnv, checkpoint, functional
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
+from gym_lagrangian.planning import CEM, MPPI, Policy, plan_return
+from gym_lagrangian.planning.noise import correlated
+from gym_lagrangian.planning.policy import later
+from gym_lagrangian.registration import environments
+
+PENDULUM, PARTICLE = "DoublePendulum-v0", "RelativisticParticle-v0"
+NAN = float("nan")
+HANGING = [0.05, -0.02, 0.1, 0.0]
+PLANNERS = [MPPI(samples=256, elites=16, horizon=20), CEM(horizon=20)]
+SMALL = MPPI(samples=16, horizon=4, elites=4)
+COARSE = {"integrator": "rk4", "substeps": 1}
+LEARNED = [row.id for row in environments() if row.system == "DoublePendulum" and row.model]
+
+
+def name(planner):
+    return type(planner).__name__
+
+
+def task(system="DoublePendulum", **options):
+    """(env, params, x, m) of a small problem, coarsely integrated."""
+    env, params = functional.make(system, dt=0.1, integrator="rk4", substeps=1, **options)
+    x = jnp.array(HANGING[: 2 * env.system.n])
+    return env, params, x, params.m_bounds[0]
+
+
+class TestReturn:
+    def test_is_the_sum_of_the_environments_rewards(self):
+        env, params, x, m = task()
+        actions = jax.random.uniform(jax.random.key(0), (30, 2), minval=-1.0)
+        state, _ = env.start(x, m, params)
+        total = 0.0
+        step = jax.jit(env.step)
+        for action in actions:
+            state, timestep = step(None, state, action, params)
+            total += float(timestep.reward)
+        assert plan_return(env, params, x, m, actions) == pytest.approx(total, rel=1e-5)
+
+    def test_nothing_is_earned_beyond_the_range(self):
+        env, params, x, m = task(omega_max=1.0)
+        still, strong = jnp.zeros((40, 2)), jnp.tile(jnp.array([1.0, -1.0]), (40, 1))
+        leaving = plan_return(env, params, x, m, strong)
+        assert 0.0 <= leaving < 0.5 * plan_return(env, params, x, m, still)
+
+    def test_a_model_that_is_no_number_is_worth_nothing(self, lnn_checkpoint):
+        env, params, x, m = task(checkpoint=lnn_checkpoint)
+        broken = jax.tree.map(lambda leaf: leaf * jnp.nan, params.dynamics)
+        params = dataclasses.replace(params, dynamics=broken)
+        assert plan_return(env, params, x, m, jnp.zeros((5, 2))) == 0.0
+
+
+class TestPlanners:
+    def test_noise_is_normal_and_correlated_in_time(self):
+        noise = correlated(jax.random.key(0), 20_000, jnp.zeros((5, 2)), 0.7)
+        assert noise.shape == (20_000, 5, 2)
+        covariance = np.cov(np.asarray(noise[..., 0]).T)
+        steps = np.arange(5)
+        expected = 0.7 ** np.abs(steps[:, None] - steps)
+        np.testing.assert_allclose(covariance, expected, atol=0.05)
+        assert abs(np.corrcoef(np.asarray(noise).reshape(-1, 2).T)[0, 1]) < 0.02
+
+    @pytest.mark.parametrize("planner", [MPPI(), CEM()], ids=name)
+    def test_one_step_is_what_brute_force_finds(self, planner):
+        env, params, _, m = task()
+        x = jnp.array(
+            [jnp.pi + 0.02, jnp.pi - 0.03, 0.2, -0.3]
+        )  # the best action is inside the square
+        planner = dataclasses.replace(planner, horizon=1)
+        grid = jnp.array(list(itertools.product(jnp.linspace(-1, 1, 81), repeat=2)))[:, None]
+        values = jax.vmap(lambda a: plan_return(env, params, x, m, a))(grid)
+        best = grid[jnp.argmax(values), 0]
+        assert jnp.all(jnp.abs(best) < 0.95)
+        plan = jnp.zeros((1, 2))
+        for key in jax.random.split(jax.random.key(0), 10):
+            plan = planner.plan(env, params, x, m, plan, key)
+        np.testing.assert_allclose(plan[0], best, atol=0.04)
+        assert plan_return(env, params, x, m, plan) > values.max() - 1e-4
+
+    @pytest.mark.parametrize("planner", PLANNERS, ids=name)
+    def test_a_plan_to_start_from_helps(self, planner):
+        env, params, x, m = task()
+
+        @jax.jit
+        def improved(plan, key):
+            plan = planner.plan(env, params, x, m, plan, key)
+            return plan, plan_return(env, params, x, m, plan)
+
+        plan, values = jnp.zeros((planner.horizon, 2)), []
+        for key in jax.random.split(jax.random.key(1), 12):
+            plan, value = improved(plan, key)
+            values.append(value)
+        assert jnp.abs(plan).max() <= 1.0
+        assert values[-1] > 1.1 * values[0]
+        assert values[0] > plan_return(env, params, x, m, jnp.zeros_like(plan))
+
+    @pytest.mark.parametrize("planner", PLANNERS, ids=name)
+    def test_particle_reaches_and_holds_the_origin(self, planner):
+        g = np.array([-2.0, 0.5, 2.0])
+        envs = gymnasium.make_vec(
+            PARTICLE, num_envs=3, g=g, vectorization_mode="vector_entry_point", **COARSE
+        )
+        policy = Policy(envs, planner, dt=0.1)
+        start = [[-2.0, 0.0], [1.0, 0.0], [3.0, 0.0]]
+        _, info = envs.reset(seed=0, options={"state": start})
+        for _ in range(160):
+            _, _, _, _, info = envs.step(policy.act(info["state"]))
+        assert info["success"].all(), info["state"]
+
+    @pytest.mark.slow
+    def test_swing_up_and_hold(self):
+        envs = gymnasium.make_vec(PENDULUM, num_envs=20, vectorization_mode="vector_entry_point")
+        policy = Policy(envs, MPPI(), dt=0.1, seed=1)
+        _, info = envs.reset(seed=100)
+        for _ in range(499):
+            _, _, _, _, info = envs.step(policy.act(info["state"]))
+        assert info["success"].mean() >= 0.95
+
+
+class TestPolicy:
+    def test_every_row_of_a_batch_is_planned_for_alone(self):
+        states = np.array([HANGING, [3.0, 3.1, 0.0, 0.2]])
+        batch, single = (Policy(PENDULUM, SMALL, dt=0.1, seed=5) for _ in range(2))
+        for _ in range(3):
+            actions = batch.act(states)
+            assert actions.shape == (2, 2)
+            assert actions.dtype == np.float32
+            np.testing.assert_allclose(single.act(states[0]), actions[0], atol=1e-5)
+        assert np.abs(actions[0] - actions[1]).max() > 0.01
+
+    def test_seed_says_all(self):
+        def run(seed):
+            policy = Policy(PENDULUM, SMALL, seed=seed)
+            return np.stack([policy.act(HANGING) for _ in range(3)])
+
+        np.testing.assert_array_equal(run(3), run(3))
+        assert np.abs(run(3) - run(4)).max() > 0.01
+
+    def test_reset_forgets(self):
+        policy = Policy(PENDULUM, SMALL, seed=2)
+        first = [policy.act([HANGING, HANGING]) for _ in range(2)]
+        policy.reset(seed=2)
+        again = policy.act([HANGING, HANGING])
+        np.testing.assert_array_equal(again, first[0])
+        policy.reset(mask=np.array([True, False]))  # forgets the first plan alone
+        partly = policy.act([HANGING, HANGING])
+        np.testing.assert_array_equal(partly[1], first[1][1])
+        assert np.abs(partly[0] - first[1][0]).max() > 1e-3
+        policy.reset()
+        assert policy.act(HANGING).shape == (2,)
+
+    def test_a_plan_is_read_from_where_time_has_got_to(self):
+        plan = jnp.array([[0.0], [1.0], [0.5]])
+        np.testing.assert_allclose(later(plan, 0.0), plan)
+        np.testing.assert_allclose(later(plan, 1.0), [[1.0], [0.5], [0.0]])
+        np.testing.assert_allclose(later(plan, 0.5), [[0.5], [0.75], [0.25]])
+
+    @pytest.mark.parametrize("env_id", LEARNED)
+    def test_plans_in_every_learned_model(self, env_id):
+        dt = 0.05 if env_id == "DoublePendulumMLP-v0" else 0.1
+        action = Policy(env_id, SMALL, dt=dt).act(HANGING)
+        assert gymnasium.spaces.Box(-1.0, 1.0, (2,)).contains(action)
+        assert np.abs(action).max() > 0.0
+
+    def test_plans_in_whatever_an_environment_is_moved_by(self, lnn_checkpoint):
+        learned = LearnedDynamicsEnv(gymnasium.make(PENDULUM, **COARSE), lnn_checkpoint, **COARSE)
+        batch = gymnasium.make_vec(
+            PENDULUM,
+            num_envs=2,
+            checkpoint=lnn_checkpoint,
+            vectorization_mode="vector_entry_point",
+            **COARSE,
+        )
+        places = [
+            learned,
+            batch,
+            functional.make("DoublePendulum", checkpoint=lnn_checkpoint),
+            gymnasium.make(PENDULUM, checkpoint=lnn_checkpoint, **COARSE),
+        ]
+        expected = Policy(PENDULUM, SMALL, checkpoint=lnn_checkpoint).act(HANGING)
+        for where in places:
+            np.testing.assert_allclose(Policy(where, SMALL).act(HANGING), expected, atol=1e-5)
+        assert np.abs(Policy(PENDULUM, SMALL).act(HANGING) - expected).max() > 1e-3
+
+    def test_parameters_of_the_episode(self):
+        policy = Policy(PARTICLE, SMALL, dt=0.1)
+        m = np.array([[1.0, 1.0, -2.0], [1.0, 1.0, 2.0]])
+        for _ in range(3):
+            left, right = policy.act(np.zeros((2, 2)), m)
+        assert left > 0 > right  # against the pull
+
+
+BAD_PLANNERS = [
+    (MPPI, {"samples": 0}, "samples = 0: expected a whole number of at least 1"),
+    (CEM, {"horizon": 0}, "horizon = 0: expected a whole number of at least 1"),
+    (MPPI, {"horizon": 2.5}, r"horizon = 2\.5: expected a whole number"),
+    (MPPI, {"temperature": 0.0}, r"temperature = 0\.0: expected a positive number"),
+    (MPPI, {"finest": 2.0}, r"finest = 2\.0: expected a share of sigma, at most 1"),
+    (MPPI, {"sigma": -1.0}, r"sigma = -1\.0: expected a positive number"),
+    (CEM, {"smoothness": 1.0}, r"smoothness = 1\.0: expected a number in \[0, 1\)"),
+    (CEM, {"smoothness": NAN}, r"smoothness = nan: expected a number in \[0, 1\)"),
+    (MPPI, {"samples": 8, "elites": 9}, "elites = 9 of samples = 8: expected at most as many"),
+    (CEM, {"samples": 8, "elites": 9}, "elites = 9 of samples = 8: expected at most as many"),
+    (CEM, {"elites": 0}, "elites = 0: expected a whole number of at least 1"),
+    (CEM, {"iterations": 0}, "iterations = 0: expected a whole number of at least 1"),
+]
+
+BAD_POLICIES = [
+    (PENDULUM, {"dt": 0.0}, r"dt = 0\.0: expected a positive number \(seconds\)"),
+    (PENDULUM, {"dt": NAN}, "dt = nan: expected a positive number"),
+    (PENDULUM, {"dt": 0.02}, r"dt = 0\.02 is shorter than the environment's step of 0\.05 s"),
+    ("DoublePendulumMLP-v0", {"dt": 0.1}, r"can only take steps of 0\.05 s, not dt = 0\.1"),
+    (PENDULUM, {"integrator": "euler"}, "integrator = 'euler': choose one of rk4, dopri5"),
+    (PENDULUM, {"substeps": 0}, "substeps = 0: expected a whole number of at least 1"),
+    (PENDULUM, {"seed": -1}, "seed = -1: expected a whole number"),
+    ("DoublePendulumXYZ-v0", {}, "unknown id 'DoublePendulumXYZ-v0'; choose one of"),
+    (42, {}, "42: expected an id, an environment of gym_lagrangian, or"),
+]
+
+BAD_STATES = [
+    ([0.0, 0.0], r"state has shape \(2,\), expected \(4,\), or \(N, 4\)"),
+    (np.zeros((2, 3, 4)), r"state has shape \(2, 3, 4\)"),
+    (np.zeros((0, 4)), r"state has shape \(0, 4\)"),
+    ([0.0, NAN, 0.0, 0.0], "state = .*nan.* is not finite"),
+    ("hanging", "state = 'hanging': expected 4 numbers"),
+]
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(("planner", "arguments", "message"), BAD_PLANNERS)
+    def test_planner(self, planner, arguments, message):
+        with pytest.raises(ConfigurationError, match=message):
+            planner(**arguments)
+
+    @pytest.mark.parametrize(("where", "arguments", "message"), BAD_POLICIES)
+    def test_policy(self, where, arguments, message):
+        with pytest.raises(ConfigurationError, match=message):
+            Policy(where, SMALL, **arguments)
+
+    def test_environments_of_others(self):
+        with pytest.raises(ConfigurationError, match="expected an id, an environment of gym_lagr"):
+            Policy(gymnasium.make("Pendulum-v1"), SMALL)
+        with pytest.raises(ConfigurationError, match=r"planner = 1024: expected MPPI\(\.\.\.\) or"):
+            Policy(PENDULUM, 1024)
+
+    def test_checkpoints(self, lnn_checkpoint):
+        with pytest.raises(ConfigurationError, match="checkpoint: only with an id"):
+            Policy(gymnasium.make(PENDULUM, **COARSE), SMALL, checkpoint=lnn_checkpoint)
+        with pytest.raises(CheckpointError, match="is a model of DoublePendulum, this is Relativ"):
+            Policy(PARTICLE, SMALL, checkpoint=lnn_checkpoint)
+
+    def test_a_model_that_never_saw_a_force(self, lnn_checkpoint, tmp_path):
+        found = checkpoint.load(lnn_checkpoint)
+        card = dataclasses.replace(found.card, forced=False)
+        checkpoint.save(tmp_path / "free.safetensors", found.model, card)
+        with pytest.raises(ConfigurationError, match="trained on free motion alone"):
+            Policy(PENDULUM, SMALL, checkpoint=tmp_path / "free.safetensors")
+
+    @pytest.mark.parametrize(("state", "message"), BAD_STATES)
+    def test_state(self, state, message):
+        with pytest.raises(ConfigurationError, match=message):
+            Policy(PENDULUM, SMALL).act(state)
+
+    def test_parameters(self):
+        policy = Policy(PARTICLE, SMALL)
+        with pytest.raises(ConfigurationError, match=r"draws its parameters .* m = \(m, c, g\)"):
+            policy.act([1.0, 0.0])
+        with pytest.raises(ConfigurationError, match=r"m has shape \(2,\), expected \(3,\)"):
+            policy.act([1.0, 0.0], [1.0, 1.0])
+        with pytest.raises(ConfigurationError, match="m has 2 rows for 1 states"):
+            policy.act([1.0, 0.0], np.ones((2, 3)))
+
+    def test_another_number_of_states(self):
+        policy = Policy(PENDULUM, SMALL)
+        policy.act(np.zeros((2, 4)))
+        with pytest.raises(ConfigurationError, match="3 states, but plans for 2: reset"):
+            policy.act(np.zeros((3, 4)))
