@@ -114,18 +114,25 @@ def test_a_wrapped_angle_is_the_same_angle(data):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_learns_from_transitions(name, data, tmp_path):
-    found = short(data, name, out=tmp_path / "m.safetensors", config=replace(SMALL, horizon=1))
+    config = replace(SMALL, steps=250, chunk=50, batch=32, horizon=1)
+    found = short(data, name, out=tmp_path / "m.safetensors", config=config)
     losses, held_out = found.extra["history"][:, 1], found.extra["held_out"][:, 1]
-    assert losses[-1] < 0.95 * losses[0]
+    assert losses[-1] < 0.9 * losses[0]
+    assert min(held_out) < 0.9 * held_out[0]
     assert min(held_out) == np.float32(found.card.metrics["held_out_error"])
-    env = gymnasium.make("DoublePendulum-v0", checkpoint=str(tmp_path / "m.safetensors"))
-    env.reset(seed=0)
-    assert np.isfinite(env.step(np.ones(2, np.float32))[0]).all()
 
 
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     return short(data, out=tmp_path_factory.mktemp("finished") / "run.safetensors")
+
+
+def test_an_environment_is_moved_by_what_was_fitted(finished, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    checkpoint.save(path, finished.model, finished.card)
+    env = gymnasium.make("DoublePendulumBaseline-v0", checkpoint=str(path), integrator="rk4")
+    env.reset(seed=0)
+    assert np.isfinite(env.step(np.ones(2, np.float32))[0]).all()
 
 
 def test_the_card_tells_where_the_weights_come_from(finished, data):
