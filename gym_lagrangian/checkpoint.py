@@ -6,7 +6,10 @@ trained at, parameters conditioned on), model (name, configuration), training co
 with its seed, description of the data, metrics, and a SHA-256 over all of it. Nothing is ever
 unpickled, and a file that was truncated or edited by hand is refused.
 
-A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package.
+A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
+a system in a variant other than its default the same name stands for the checkpoint of that
+variant, where one is shipped: ``RelativisticParticleLNN`` with ``lagrangian="special_relativity"``
+is the file ``RelativisticParticleLNN-special_relativity``.
 """
 
 from __future__ import annotations
@@ -116,8 +119,8 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)))
 
 
-def resolve(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file of a shipped name or of a path.
+def resolve(name_or_path: str | os.PathLike[str], system: System | None = None) -> Path:
+    """The file of a path or of a shipped name, which stands for the variant that `system` is.
 
     Raises:
         CheckpointError: there is no such file; the message lists the shipped names.
@@ -129,10 +132,12 @@ def resolve(name_or_path: str | os.PathLike[str]) -> Path:
         )
     text = os.fspath(name_or_path)
     is_name = os.sep not in text and "/" not in text and not text.endswith(SUFFIX)
+    path = Path(text)
     if is_name:
-        path = Path(str(resources.files("gym_lagrangian") / "checkpoints" / f"{text}{SUFFIX}"))
-    else:
-        path = Path(text)
+        options = () if system is None else (system.options[o] for o in system.physical_options)
+        variant = "-".join(map(str, (text, *options)))
+        name = variant if variant in shipped() else text
+        path = Path(str(resources.files("gym_lagrangian") / "checkpoints" / f"{name}{SUFFIX}"))
     if not path.is_file():
         raise CheckpointError(
             f"no checkpoint {text!r}: expected the path of a {SUFFIX} file, or one of the "
@@ -185,13 +190,16 @@ def save(
     return digest
 
 
-def load(name_or_path: str | os.PathLike[str]) -> Checkpoint:
+def load(name_or_path: str | os.PathLike[str], system: System | None = None) -> Checkpoint:
     """Read a checkpoint, checking every claim that it makes.
+
+    Arguments:
+        system: the variant that a shipped name stands for; default the system's default.
 
     Raises:
         CheckpointError: missing, truncated, edited, of a newer format, or not of this package.
     """
-    path = resolve(name_or_path)
+    path = resolve(name_or_path, system)
     document, tensors = _read(path)
     claimed = document.pop("sha256", None)
     if claimed != _digest(document, tensors):
@@ -218,7 +226,7 @@ def load_for(
         CheckpointError: as `load`, or the model was trained for another system, for another
             variant of it, or at other parameters; the message names both.
     """
-    found = load(name_or_path)
+    found = load(name_or_path, system)
     check_fits(found.card, system, m_bounds, what=f"checkpoint {os.fspath(name_or_path)!r}")
     return found
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
+import jax
 import numpy as np
 from gymnasium.vector import VectorEnv
 
@@ -37,7 +38,7 @@ def collect(
     episode_steps: int | None = None,
     noise: float = 0.0,
     seed: int = 0,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int], Any] | None = None,
 ) -> Transitions:
     """Step an environment of this package until so many transitions are recorded.
 
@@ -104,7 +105,7 @@ class _Recorder:
             )
         self._env, self._base = env, base
         self._vector = isinstance(base, LagrangianVectorEnv)
-        self.count = base.num_envs if self._vector else 1
+        self.count: int = getattr(base, "num_envs", 1)
         self._options, self._limit = options, episode_steps or np.inf
         self._steps: list[_Step] = []
         self.recorded = 0
@@ -117,7 +118,7 @@ class _Recorder:
         observation, _, terminated, truncated, _ = self._env.step(policy(observation))
         after = self._state()
         # A step within an episode counts up; where one began, by whatever way, it does not.
-        valid = (after.steps == before.steps + 1) & ~after.diverged
+        valid = np.asarray((after.steps == before.steps + 1) & ~after.diverged)
         self._steps.append(_Step(valid, before, after))
         self.recorded += int(valid.sum())
         if len(self._steps) == 1000 and not self.recorded:
@@ -152,7 +153,7 @@ class _Recorder:
 
     def _state(self) -> State:
         state = self._base.functional_state
-        return state if self._vector else State(*(np.asarray(field)[None] for field in state))
+        return state if self._vector else jax.tree.map(lambda field: field[None], state)
 
     def _restart(self, ended: np.ndarray, observation: Any) -> Any:
         if not self._vector:

@@ -1,8 +1,10 @@
 r"""How a network sees a state: smooth, scaled features of (q, q̇, τ, m).
 
 An angle θ enters as (cos θ, sin θ), so that a learned function is periodic by construction
-and no coordinate ever has to be wrapped; everything else is divided by a typical magnitude.
-Derivatives are taken through the embedding, never around it.
+and no coordinate ever has to be wrapped. A velocity that cannot exceed c enters as c artanh(v/c),
+its rapidity, and the momentum that belongs to it as artsinh(p): both take the limit to where
+features are still of order ten, as no network follows a pole. For v ≪ c they are v and p. All
+is divided by typical magnitudes. Derivatives are taken through the embedding, never around it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,10 @@ from __future__ import annotations
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+
+# The largest share of its limit at which a velocity is told from the limit itself: float32 tells
+# no more, and an integrator's stage that falls beyond must not turn into NaN.
+CLOSEST = 1.0 - 1e-6
 
 
 class Embedding(eqx.Module):
@@ -20,6 +26,7 @@ class Embedding(eqx.Module):
         angular: for each of the n coordinates, whether it is an angle.
         q_scale, qd_scale, tau_scale: typical magnitudes (n,) in the units of q, q̇ and τ
             (the entry of an angular coordinate in `q_scale` is not used).
+        speed_limit: for each velocity, which entry of m is its limit c, or None.
         m_index: which entries of m the network is conditioned on, ascending.
         m_scale: typical magnitudes of those entries.
     """
@@ -29,6 +36,7 @@ class Embedding(eqx.Module):
     q_scale: tuple[float, ...] = eqx.field(static=True)
     qd_scale: tuple[float, ...] = eqx.field(static=True)
     tau_scale: tuple[float, ...] = eqx.field(static=True)
+    speed_limit: tuple[int | None, ...] = eqx.field(static=True)
     m_index: tuple[int, ...] = eqx.field(static=True)
     m_scale: tuple[float, ...] = eqx.field(static=True)
 
@@ -55,9 +63,29 @@ class Embedding(eqx.Module):
             parts.append(rest / jnp.array([self.q_scale[i] for i in others], q.dtype))
         return jnp.concatenate(parts)
 
-    def velocities(self, qd: Array) -> Array:
-        """q̇ / qd_scale, shape (n,)."""
-        return qd / jnp.array(self.qd_scale, qd.dtype)
+    def speed_limits(self, m: Array) -> Array:
+        """The limits of the velocities, infinite where there is none, shape (n,)."""
+        return jnp.stack([jnp.full((), jnp.inf) if i is None else m[i] for i in self.speed_limit])
+
+    def unbounded(self, qd: Array, m: Array) -> Array:
+        """q̇, or c artanh(q̇/c) where c is its limit, shape (n,)."""
+        for i, limit in enumerate(self.speed_limit):
+            if limit is not None:
+                c = m[limit]
+                share = jnp.clip(qd[i] / c, -CLOSEST, CLOSEST)
+                qd = qd.at[i].set(c * jnp.arctanh(share))
+        return qd
+
+    def velocities(self, qd: Array, m: Array) -> Array:
+        """`unbounded` / qd_scale, shape (n,)."""
+        return self.unbounded(qd, m) / jnp.array(self.qd_scale, qd.dtype)
+
+    def momenta(self, p: Array) -> Array:
+        """Momenta p in typical ones, or artsinh(p) where the velocity has a limit, shape (n,)."""
+        for i, limit in enumerate(self.speed_limit):
+            if limit is not None:
+                p = p.at[i].set(jnp.arcsinh(p[i]))
+        return p
 
     def forces(self, tau: Array) -> Array:
         """τ / tau_scale, shape (n,)."""
@@ -71,4 +99,4 @@ class Embedding(eqx.Module):
 
     def state(self, q: Array, qd: Array, m: Array) -> Array:
         """Features of (q, q̇, m), shape (size,)."""
-        return jnp.concatenate([self.coordinates(q), self.velocities(qd), self.parameters(m)])
+        return jnp.concatenate([self.coordinates(q), self.velocities(qd, m), self.parameters(m)])

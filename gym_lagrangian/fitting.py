@@ -17,17 +17,18 @@ from typing import Any
 
 import jax
 import numpy as np
+import optax
 
 from gym_lagrangian import checkpoint
 from gym_lagrangian.checkpoint import Card, Checkpoint
-from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.checks import finite_number, one_of, positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.functional import check_dt
 from gym_lagrangian.integrators import INTEGRATORS
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.base import REFERENCE_DT
-from gym_lagrangian.training import Progress, TrainingConfig, learn
+from gym_lagrangian.training import Progress, TrainingConfig, learn, recipe
 from gym_lagrangian.transitions import Transitions
 from gym_lagrangian.windows import windows
 
@@ -39,6 +40,9 @@ class FitConfig(TrainingConfig):
     Attributes:
         horizon: transitions that are predicted in a row.
         held_out: share of the transitions that are not learned from, to judge by.
+        weight_decay: how fast the matrices of the networks shrink, as a share of the learning
+            rate: a little data fits many networks, and the smoothest is the best guess. Biases
+            do not.
         integrator, substeps: how the model is followed over a transition; default for substeps:
             one for every 0.05 s.
     """
@@ -48,6 +52,7 @@ class FitConfig(TrainingConfig):
     chunk: int = 250
     horizon: int = 4
     held_out: float = 0.1
+    weight_decay: float = 0.1
     integrator: str = "rk4"
     substeps: int | None = None
 
@@ -56,6 +61,8 @@ class FitConfig(TrainingConfig):
         whole_number("horizon", self.horizon)
         if positive_number("held_out", self.held_out) >= 1.0:
             raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
+        if finite_number("weight_decay", self.weight_decay, "share") < 0:
+            raise ConfigurationError(f"weight_decay = {self.weight_decay}: expected at least 0")
         one_of("integrator", self.integrator, INTEGRATORS)
         if self.substeps is not None:
             whole_number("substeps", self.substeps)
@@ -63,9 +70,16 @@ class FitConfig(TrainingConfig):
             raise ConfigurationError("fixed_states: a fit draws no states, it learns from data")
 
     @classmethod
-    def of(cls, model: str, *, preset: str = "package", **settings: Any) -> FitConfig:
+    def of(
+        cls, model: str, system: str | None = None, *, preset: str = "package", **settings: Any
+    ) -> FitConfig:
         """The settings given: every model is fitted alike, and there are no presets of that."""
         return cls(**settings)
+
+    def _update(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        if self.optimiser == "muon":
+            return optax.contrib.muon(schedule, weight_decay=self.weight_decay)
+        return optax.adamw(schedule, weight_decay=self.weight_decay, mask=_matrices)
 
 
 def fit(
@@ -91,11 +105,12 @@ def fit(
         model: a name in `registration.MODELS`.
         system, system_options: of which system they are, where the data does not say.
         model_config: arguments of the model's constructor; what is left out is as in its preset
-            ``"package"``, and the step of a model that has one is the data's.
+            ``"package"`` for that system, and the step of a model that has one is the data's.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data.
         metrics: whether to end with the measurements that `training.train` ends with, which take
-            as long as a small fit; the error on what was held out is on the card either way.
+            as long as a small fit, and are left out where the data's parameters are not the
+            system's own; the error on what was held out is on the card in any case.
 
     The other arguments are those of `training.train`, as are interruption and resumption.
 
@@ -145,8 +160,12 @@ def fit(
         save_every=save_every,
         on_progress=on_progress,
         held_out=judge.error,
-        metrics=metrics,
+        metrics=metrics and parameters == data.system.fixed_parameters(conditions),
     )
+
+
+def _matrices(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def _transitions(
@@ -199,7 +218,7 @@ def _fresh(
 ) -> Model:
     model_class = load_model(model)
     own_step = {"dt": data.dt} if "dt" in inspect.signature(model_class).parameters else {}
-    config = {**model_class.preset("package").config, **own_step, **config}
+    config = {**recipe(model, data.system.name).config, **own_step, **config}
     fresh = checkpoint.fresh_model(model, data.system, conditions, key=key, **config)
     check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
     return fresh

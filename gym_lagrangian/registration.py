@@ -49,16 +49,18 @@ SYSTEMS: dict[str, SystemRow] = {
     ),
 }
 
+BOTH = ("DoublePendulum", "RelativisticParticle")
+
 MODELS: dict[str, ModelRow] = {
-    "LNN": ModelRow("gym_lagrangian.models.lnn:LNN", ships_for=("DoublePendulum",)),
-    "Baseline": ModelRow("gym_lagrangian.models.baseline:Baseline", ships_for=("DoublePendulum",)),
-    "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=("DoublePendulum",)),
+    "LNN": ModelRow("gym_lagrangian.models.lnn:LNN", ships_for=BOTH),
+    "Baseline": ModelRow("gym_lagrangian.models.baseline:Baseline", ships_for=BOTH),
+    "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=BOTH),
     "NoncanonicalHNN": ModelRow(
-        "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=("DoublePendulum",)
+        "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=BOTH
     ),
-    "DeLaN": ModelRow("gym_lagrangian.models.delan:DeLaN", ships_for=("DoublePendulum",)),
-    "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=("DoublePendulum",)),
-    "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=("DoublePendulum",)),
+    "DeLaN": ModelRow("gym_lagrangian.models.delan:DeLaN", ships_for=BOTH),
+    "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=BOTH),
+    "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=BOTH),
 }
 
 

@@ -34,9 +34,10 @@ from gym_lagrangian.checks import (
     whole_number,
 )
 from gym_lagrangian.data import FreshStates, Source, from_npz, protocol_states
-from gym_lagrangian.errors import CheckpointError, TrainingDiverged
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.preset import Preset
 from gym_lagrangian.registration import load_model, load_system
 
 OPTIMISERS = ("muon", "adam")
@@ -86,13 +87,15 @@ class TrainingConfig:
         one_of("optimiser", self.optimiser, OPTIMISERS)
 
     @classmethod
-    def of(cls, model: str, *, preset: str = "package", **settings: Any) -> TrainingConfig:
-        """The training of a registered model's preset, with the settings given in its place.
+    def of(
+        cls, model: str, system: str | None = None, *, preset: str = "package", **settings: Any
+    ) -> TrainingConfig:
+        """The training of a `recipe`, with the settings given in its place.
 
         Raises:
-            ConfigurationError: an unknown model, or one without such a preset.
+            ConfigurationError: an unknown model or system, or a model without such a preset.
         """
-        return cls(**{**load_model(model).preset(preset).training, **settings})
+        return cls(**{**recipe(model, system, preset).training, **settings})
 
     def build(self) -> optax.GradientTransformation:
         """The optimiser with its schedule."""
@@ -104,10 +107,26 @@ class TrainingConfig:
             decay_steps=self.steps,
             end_value=self.learning_rate * self.final_learning_rate,
         )
-        update = optax.contrib.muon if self.optimiser == "muon" else optax.adam
+        update = self._update(schedule)
         if self.clip is None:
-            return update(schedule)
-        return optax.chain(optax.clip_by_global_norm(self.clip), update(schedule))
+            return update
+        return optax.chain(optax.clip_by_global_norm(self.clip), update)
+
+    def _update(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        return optax.contrib.muon(schedule) if self.optimiser == "muon" else optax.adam(schedule)
+
+
+def recipe(model: str, system: str | None = None, preset: str = "package") -> Preset:
+    """How a registered model is trained: by one of its presets and, where that is the package's
+    own, by what the system asks for otherwise.
+
+    Raises:
+        ConfigurationError: an unknown model or system, or a model without such a preset.
+    """
+    found = load_model(model).preset(preset)
+    if system is None or preset != "package":
+        return found
+    return found.but(load_system(system).recipes.get(model, Preset({}, {})))
 
 
 class Progress(NamedTuple):
@@ -207,8 +226,8 @@ def train(
     known_arguments(system, load_system(system), system_options or {})
     built_system = load_system(system)(**(system_options or {}))
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
-    config = config or TrainingConfig.of(model, preset=preset)
-    model_config = {**load_model(model).preset(preset).config, **(model_config or {})}
+    config = config or TrainingConfig.of(model, system, preset=preset)
+    model_config = {**recipe(model, system, preset).config, **(model_config or {})}
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     fresh = checkpoint.fresh_model(model, built_system, conditions, key=key_model, **model_config)
     source: Source
@@ -219,6 +238,11 @@ def train(
         source = protocol_states(built_system, count, fresh.horizon, key=key_states)
     else:
         source = FreshStates(built_system, fresh.horizon)
+    if fresh.needs_forces and not source.forced:
+        raise ConfigurationError(
+            f"{model} as configured learns from forces, and none act in this data: give states "
+            'under forces (an array tau), or the model option gradient="exact"'
+        )
     card = Card(
         system=system,
         system_options=built_system.options,

@@ -156,9 +156,10 @@ class Transitions:
             DataError: the path does not end in ``.npz`` or cannot be written.
         """
         writable(path)
-        origin = {"system": self.system.name, "system_options": json.dumps(self.system.options)}
+        system, options = self.system.name, json.dumps(self.system.options)
+        kept: dict[str, Any] = {"system": system, "system_options": options, **self.arrays}
         with replacing(path, failure=DataError) as part, part.open("wb") as file:
-            np.savez_compressed(file, **self.arrays, dt=self.dt, noise=self.noise, **origin)
+            np.savez_compressed(file, dt=self.dt, noise=self.noise, **kept)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -211,10 +212,8 @@ class Transitions:
         )
 
     def _with(self, arrays: dict[str, np.ndarray], noise: float) -> Transitions:
-        system = self.system
-        return Transitions(
-            system.name, dt=self.dt, noise=noise, system_options=dict(system.options), **arrays
-        )
+        kept: dict[str, Any] = {"dt": self.dt, "noise": noise, **arrays}
+        return Transitions(self.system.name, system_options=dict(self.system.options), **kept)
 
 
 def writable(path: str | os.PathLike[str]) -> Path:

@@ -118,7 +118,7 @@ def test_every_model_learns_from_transitions(name, data, tmp_path):
     found = short(data, name, out=tmp_path / "m.safetensors", config=config)
     losses, held_out = found.extra["history"][:, 1], found.extra["held_out"][:, 1]
     assert losses[-1] < 0.9 * losses[0]
-    assert min(held_out) < 0.9 * held_out[0]
+    assert min(held_out) < 0.95 * held_out[0]
     assert min(held_out) == np.float32(found.card.metrics["held_out_error"])
 
 
@@ -218,6 +218,7 @@ def test_bad_arguments(options, error, message, data, tmp_path, monkeypatch):
         {"horizon": 0},
         {"held_out": 0.0},
         {"held_out": 1.0},
+        {"weight_decay": -0.1},
         {"integrator": "euler"},
         {"substeps": 0},
         {"fixed_states": 10},

@@ -20,6 +20,7 @@ from gym_lagrangian.linear import DAMPING
 from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
 from gym_lagrangian.models import LNN, Baseline
 from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, activate
+from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 
 PENDULUM = DoublePendulum()
@@ -405,11 +406,11 @@ def test_pendulum_embedding():
 
 
 def test_particle_embedding_picks_g():
-    """M = (m, c, g): only g is seen, divided by its scale, and the motion depends on it."""
+    """M = (m, c, g): g is seen, divided by its scale, c as the limit of v, and m not at all."""
     system = RelativisticParticle()
     q, qd = np.array([[3.0]]), np.array([[0.5]])
-    m = np.array([[1.7, 2.9, 4.0], [9.0, 8.0, 4.0], [1.7, 2.9, -4.0]])
-    expected = [3.0 / system.q_scale[0], 0.5 / system.qd_scale[0], 4.0 / 10.0]
+    m = np.array([[1.7, 2.9, 4.0], [9.0, 2.9, 4.0], [1.7, 2.9, -4.0]])
+    expected = [3.0 / system.q_scale[0], 2.9 * np.arctanh(0.5 / 2.9), 4.0 / 10.0]
     assert np.allclose(batched(PARTICLE_SEES.state, q, qd, m[:1])[0], expected)
     model = LNN(PARTICLE_SEES, width=8, depth=2, key=KEY)
     here, other_mass, other_g = batched(
@@ -417,6 +418,41 @@ def test_particle_embedding_picks_g():
     )
     assert here == other_mass
     assert here != other_g
+
+
+def test_what_is_bounded_is_seen_without_bounds():
+    """Rapidity and artsinh(p): v and p far below c, finite at c, of order ten on the way there."""
+    c = 2.0
+    m = jnp.array([1.0, c, 0.0])
+    slow, fast = 1e-3, c * (1.0 - 1e-7)
+    assert PARTICLE_SEES.unbounded(jnp.array([slow]), m)[0] == pytest.approx(slow, rel=1e-5)
+    assert PARTICLE_SEES.momenta(jnp.array([slow]))[0] == pytest.approx(slow, rel=1e-5)
+    for speed in (fast, c, 2 * c, -2 * c):
+        rapidity = PARTICLE_SEES.unbounded(jnp.array([speed]), m)[0] / c
+        assert 5.0 < abs(rapidity) < 10.0
+        assert np.sign(rapidity) == np.sign(speed)
+    assert 5.0 < PARTICLE_SEES.momenta(jnp.array([1e6]))[0] < 20.0
+    velocity = jnp.array([3.0, 4.0])  # nothing bounds a pendulum
+    np.testing.assert_array_equal(PENDULUM_SEES.unbounded(velocity, m), velocity)
+
+
+def test_lnn_gradients_differ_and_their_loss_does_not():
+    """Both minimise the acceleration error."""
+    system = RelativisticParticle()
+    exact, force = (
+        LNN(PARTICLE_SEES, width=8, depth=2, gradient=gradient, key=KEY)
+        for gradient in ("exact", "force")
+    )
+    q, qd, tau, m = jnp.array([1.0]), jnp.array([0.4]), jnp.array([3.0]), jnp.array([1.0, 1.0, 2.0])
+    sample = Sample(q, qd, tau, m, jnp.ones(()))
+    target = system.acceleration(q, qd, tau, m)
+    (loss_e, gradient_e), (loss_f, gradient_f) = (
+        eqx.filter_value_and_grad(lambda model: model.loss(sample, target))(model)
+        for model in (exact, force)
+    )
+    assert float(loss_e) == pytest.approx(float(loss_f), rel=1e-4)
+    leaves = zip(jax.tree.leaves(gradient_e), jax.tree.leaves(gradient_f), strict=True)
+    assert not all(np.allclose(a, b) for a, b in leaves)
 
 
 def test_conditioning_keeps_the_order_of_m():

@@ -119,7 +119,7 @@ class TestRegistration:
 # From the bottom to the top; a module imports from its own layer and those below. The tables in
 # `registration` are strings, which anyone may read; the package itself is the façade on top.
 LAYERS = (
-    ("errors", "geometry", "linear", "embedding", "sample"),
+    ("errors", "geometry", "linear", "embedding", "preset", "sample"),
     ("checks", "files", "integrators"),
     ("mechanics", "dynamics"),
     ("systems", "models"),

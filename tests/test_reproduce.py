@@ -18,7 +18,15 @@ pytest.importorskip("matplotlib", reason="figures need the extra `plots`")
 KINDS = ("png", "pdf")
 
 # Long and short runs of one shape: what is compiled for one serves the other.
-SMALL = Protocol(states=2, few=2, seconds=10.0, long_seconds=10.0, loss_states=100)
+SMALL = Protocol(
+    states=2,
+    few=2,
+    seconds=10.0,
+    long_seconds=10.0,
+    loss_states=100,
+    velocity_states=4,
+    proof_steps=20,
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +43,8 @@ def made(tmp_path_factory):
 
 def test_writes_numbers_report_and_figures(made):
     out, results, parts = made
-    figures = {f"{name}.{kind}" for name in ("figure-1", "figure-2", "energy") for kind in KINDS}
+    names = ("figure-1", "figure-2", "figure-3", "energy")
+    figures = {f"{name}.{kind}" for name in names for kind in KINDS}
     assert {path.name for path in out.iterdir()} == figures | {"results.json", "report.md"}
     assert json.loads((out / "results.json").read_text()) == results
     assert {"truth", "LNN", "Baseline", "report"} <= set(parts)
@@ -58,16 +67,25 @@ def test_the_few_are_the_first_of_the_many():
 def test_report_names_protocol_configuration_and_paper(made):
     out, results, _ = made
     text = (out / "report.md").read_text()
-    for numbers in results["double_pendulum"].values():
+    measured = (results["double_pendulum"], results["relativistic_particle"]["models"])
+    for numbers in [found for models in measured for found in models.values()]:
         assert numbers["checkpoint"]["sha256"][:16] in text
-    for words in ("LNN, the paper", "0.073", "learning_rate 0.01", "after 10 s, 2 starts"):
+    for words in (
+        "LNN, the paper",
+        "0.073",
+        "learning_rate 0.01",
+        "after 10 s, 2 starts",
+        "special_relativity",
+        "must fail",
+        "Table 1, measured",
+    ):
         assert words in text
+    assert set(results["table_1"]) == {"LNN", "Baseline"}
 
 
 def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path, monkeypatch):
     tiny = TrainingConfig(steps=4, batch=2, chunk=2)
-    monkeypatch.setattr(experiment, "MODELS", {"Baseline": None})
-    monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name: tiny)
+    monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name, system: tiny)
     monkeypatch.setattr("gym_lagrangian.training.measure", lambda model, card: {})
     seen: list[tuple[str, int]] = []
 
@@ -77,15 +95,16 @@ def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path,
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        experiment._retrained("DoublePendulum", tmp_path, interrupt)
+        experiment._model("DoublePendulum", "Baseline", tmp_path, interrupt)
     for _ in range(2):
-        models = experiment._retrained("DoublePendulum", tmp_path, interrupt)
-    assert seen == [("Baseline", 2), ("Baseline", 4)]
+        model = experiment._model("DoublePendulum", "Baseline", tmp_path, interrupt)
+    assert seen == [("DoublePendulumBaseline", 2), ("DoublePendulumBaseline", 4)]
     path = tmp_path / "DoublePendulumBaseline.safetensors"
-    assert checkpoint.load(path).sha256 == models["Baseline"].sha256
-    monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name: TrainingConfig(steps=5))
+    assert checkpoint.load(path).sha256 == model.sha256
+    other = TrainingConfig(steps=5)
+    monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name, system: other)
     with pytest.raises(CheckpointError, match="another configuration"):
-        experiment._retrained("DoublePendulum", tmp_path, interrupt)
+        experiment._model("DoublePendulum", "Baseline", tmp_path, interrupt)
 
 
 def test_bad_input_is_refused(tmp_path):

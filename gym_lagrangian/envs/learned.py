@@ -69,7 +69,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         base = self._base
         system, m_bounds = base.system, np.asarray(base.functional[1].m_bounds)
         if isinstance(model, str | os.PathLike):
-            model = checkpoint.load(model)
+            model = checkpoint.load(model, system)
         if isinstance(model, Checkpoint):
             check_fits(model.card, system, m_bounds, what="the checkpoint")
         elif not isinstance(model, Model):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from jax import Array
 from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.preset import Preset
 from gym_lagrangian.sample import Sample
 
 
@@ -32,18 +33,6 @@ class Horizon:
     def __post_init__(self):
         positive_number("dt", self.dt, "s")
         whole_number("steps", self.steps)
-
-
-class Preset(NamedTuple):
-    """A named way to train a model.
-
-    Attributes:
-        config: its constructor's arguments.
-        training: settings of `gym_lagrangian.training.TrainingConfig`.
-    """
-
-    config: dict[str, Any]
-    training: dict[str, Any]
 
 
 # The paper, section 5, as far as it goes; what it leaves out is Adam's usual setting.
@@ -94,6 +83,11 @@ class Model(eqx.Module):
     @abstractmethod
     def config(self) -> dict[str, Any]:
         """The keyword arguments, JSON-able, that rebuild this model's structure."""
+
+    @property
+    def needs_forces(self) -> bool:
+        """Whether `loss` makes sense only where forces act on some of the states."""
+        return False
 
     @property
     def horizon(self) -> Horizon | None:

@@ -17,8 +17,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel, Preset
+from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel
 from gym_lagrangian.models.network import Network
+from gym_lagrangian.preset import Preset
 
 
 class Baseline(AccelerationModel):

@@ -1,10 +1,10 @@
 r"""What the Hamiltonian networks share: a learned H(q, p, m) and Hamilton's equations.
 
-    H(q, p, m) = h · N(x(q, p, m)) + ½ κ |p|²,    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ
+    H(q, p, m) = h · N(x(q, p, m)) + T₀(p),    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ
 
 with h a fixed scale in joules, so that N works with numbers of order one. It follows that
 dH/dt = (∂H/∂p)ᵀ τ, whatever N is: H is conserved where τ = 0. The fixed last term, like the
-LNN's, starts training near the motion of a free particle of mass 1/κ.
+LNN's, starts training near the motion of a free particle: T₀ = ½ κ |p|².
 
 What p is of a state (q, q̇) is for the subclass to say, as a pair of maps `momentum` and
 `velocity`. With M = ∂p/∂q̇, training minimises
@@ -58,15 +58,19 @@ class HamiltonianModel(AccelerationModel):
         """q̇ (n,), the inverse of `momentum`."""
 
     @abstractmethod
-    def scaled(self, p: Array) -> Array:
+    def scaled(self, p: Array, m: Array) -> Array:
         """The momentum in numbers of order one, for the network."""
 
     def hamiltonian(self, q: Array, p: Array, m: Array) -> Array:
         """H(q, p, m), a scalar."""
         embedding = self.embedding
-        x = [embedding.coordinates(q), self.scaled(p), embedding.parameters(m)]
+        x = [embedding.coordinates(q), self.scaled(p, m), embedding.parameters(m)]
         learned = self.energy_scale * self.network(jnp.concatenate(x))[0]
-        return learned + 0.5 * self.quadratic_start * jnp.sum(p**2)
+        return learned + self.free_energy(p, m)
+
+    def free_energy(self, p: Array, m: Array) -> Array:
+        """T₀(p), the fixed part of H, a scalar."""
+        return 0.5 * self.quadratic_start * jnp.sum(p**2)
 
     def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
         """Hamilton's equations: (dq/dt, dp/dt)."""

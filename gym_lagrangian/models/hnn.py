@@ -4,7 +4,13 @@ The network is H(q, p, m) of `gym_lagrangian.models.hamiltonian`, with p the can
 momentum. It has to be told what p is: the Legendre map p = ∂L/∂q̇ of the true Lagrangian and
 its inverse stand at both ends of every step. That is knowledge of the system that the LNN
 does without, and the reason for Lagrangian networks where it is not to be had; of H itself, and
-so of the motion, the network is told nothing.
+so of the motion, the network is told nothing. Below a speed limit c it starts from a motion
+that keeps to it, T₀ = Σ_i κ p_i² / (1 + √(1 + (κ p_i / c)²)), and sees artsinh(p).
+
+What it learns from are the errors of q̇ and ṗ, as `hamiltonian` states them, or those and the
+rate of the first along the true motion, Σ_i |d/dt ∂H/∂p − q̈_true|_i. Where M grows by decades an
+H whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of. All
+three are linear in H.
 
 Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019), as compared in
 Cranmer et al., "Lagrangian Neural Networks" (2020), section 5.
@@ -16,13 +22,17 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import finite_number, positive_number
+from gym_lagrangian.checks import finite_number, one_of, positive_number
 from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.mechanics import Lagrangian
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
 from gym_lagrangian.models.network import Network
+from gym_lagrangian.sample import Sample
+
+LEARNS = ("momenta", "accelerations")
 
 
 class HNN(HamiltonianModel):
@@ -31,6 +41,7 @@ class HNN(HamiltonianModel):
     Attributes:
         legendre: the Lagrangian whose momenta are p.
         momentum_scale: a typical momentum in kg·m/s or kg·m²/s, by which p is divided.
+        learns: ``"momenta"`` for q̇ and ṗ, or ``"accelerations"`` for q̈ too, as above.
     """
 
     canonical: ClassVar[bool] = True
@@ -41,6 +52,7 @@ class HNN(HamiltonianModel):
     energy_scale: float = eqx.field(static=True)
     quadratic_start: float = eqx.field(static=True)
     momentum_scale: float = eqx.field(static=True)
+    learns: str = eqx.field(static=True)
 
     def __init__(
         self,
@@ -54,6 +66,7 @@ class HNN(HamiltonianModel):
         energy_scale: float = 10.0,
         quadratic_start: float = 0.5,
         momentum_scale: float = 10.0,
+        learns: str = "momenta",
         key: Array,
     ):
         """Random weights.
@@ -61,13 +74,14 @@ class HNN(HamiltonianModel):
         Arguments:
             legendre: the system; not part of `config`, a checkpoint knows its system.
             width, depth, activation, initialiser: as for `LNN`.
-            energy_scale, quadratic_start, momentum_scale: as above.
+            energy_scale, quadratic_start, momentum_scale, learns: as above.
         """
         self.embedding = embedding
         self.legendre = legendre
         self.energy_scale = positive_number("energy_scale", energy_scale, "J")
         self.quadratic_start = finite_number("quadratic_start", quadratic_start, "1/kg")
         self.momentum_scale = positive_number("momentum_scale", momentum_scale, "kg·m/s")
+        self.learns = one_of("learns", learns, LEARNS)
         self.network = Network(
             embedding.size,
             1,
@@ -80,10 +94,30 @@ class HNN(HamiltonianModel):
 
     @property
     def config(self) -> dict[str, Any]:
-        return {**super().config, "momentum_scale": self.momentum_scale}
+        return {
+            **super().config,
+            "momentum_scale": self.momentum_scale,
+            "learns": self.learns,
+        }
 
-    def scaled(self, p: Array) -> Array:
-        return p / self.momentum_scale
+    def loss(self, sample: Sample, target: Array) -> Array:
+        """Σ|error| of q̇ and ṗ, and of q̈ where `learns` says so."""
+        learned = super().loss(sample, target)
+        if self.learns == "momenta":
+            return learned
+        q, qd, m = sample.q, sample.qd, sample.m
+        p, rate = jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
+        velocity = lambda q, p: self.hamilton(q, p, sample.tau, m)[0]  # noqa: E731
+        _, acceleration = jax.jvp(velocity, (q, p), (qd, rate))
+        return learned + jnp.sum(jnp.abs(acceleration - target))
+
+    def scaled(self, p: Array, m: Array) -> Array:
+        return self.embedding.momenta(p / self.momentum_scale)
+
+    def free_energy(self, p: Array, m: Array) -> Array:
+        start = self.quadratic_start
+        share = start * p / self.embedding.speed_limits(m)  # 0 where there is no limit: ½ κ |p|²
+        return jnp.sum(start * p**2 / (1.0 + jnp.sqrt(1.0 + share**2)))
 
     def momentum(self, q: Array, qd: Array, m: Array) -> Array:
         """The true canonical momentum ∂L/∂q̇."""

@@ -2,13 +2,25 @@ r"""Lagrangian neural network: the paper's model.
 
 A network N of the embedded state is the Lagrangian,
 
-    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |q̇|²,
+    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |u|²,    u = q̇, or c artanh(q̇/c) below a limit c,
 
 and everything else follows from `gym_lagrangian.mechanics`: no canonical coordinates, no
 assumed form of the kinetic energy. The scale h in joules lets N work with numbers of order
 one. The fixed last term makes the mass matrix positive definite where training starts; without
 it the first solves divide by a nearly singular matrix. It costs no generality, since N can
 learn to cancel it.
+
+Training minimises the acceleration error Σ_i |M⁻¹(τ + f) − q̈|_i = Σ_i |M⁻¹(τ + f − M q̈)|_i, by
+one of two gradients:
+
+``"exact"``
+    of all of it.
+``"force"``
+    with M⁻¹ held constant: that of the residual of the equation of motion, which is linear in L,
+    measured as an acceleration. Where masses grow by decades, as near the speed of light, the
+    exact gradient leads to a plateau: a mass too large gives q̈ = 0 and, as M⁻¹ → 0, no slope to
+    leave it by. It needs forces as large as those of the motion itself, for a residual without
+    τ is also made small by L = 0.
 
 Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), Eq. 2 and Appendices A and B.
 """
@@ -22,11 +34,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import finite_number, positive_number
+from gym_lagrangian.checks import finite_number, one_of, positive_number
 from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.linear import solve
 from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
-from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel, Preset
+from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel
 from gym_lagrangian.models.network import Network
+from gym_lagrangian.preset import Preset
+from gym_lagrangian.sample import Sample
+
+GRADIENTS = ("exact", "force")
 
 
 class LNN(Lagrangian, AccelerationModel):
@@ -36,6 +53,7 @@ class LNN(Lagrangian, AccelerationModel):
         network: N, one output.
         energy_scale: h in joules.
         quadratic_start: κ in kg (about a length) or kg·m² (about an angle).
+        gradient: ``"exact"`` or ``"force"``, as above.
     """
 
     mass_matrix_solver: ClassVar[str] = "damped"
@@ -53,6 +71,7 @@ class LNN(Lagrangian, AccelerationModel):
     embedding: Embedding
     energy_scale: float = eqx.field(static=True)
     quadratic_start: float = eqx.field(static=True)
+    gradient: str = eqx.field(static=True)
 
     def __init__(
         self,
@@ -64,6 +83,7 @@ class LNN(Lagrangian, AccelerationModel):
         initialiser: str = "fan_in",
         energy_scale: float = 20.0,
         quadratic_start: float = 1.0,
+        gradient: str = "exact",
         key: Array,
     ):
         """Random weights.
@@ -75,10 +95,12 @@ class LNN(Lagrangian, AccelerationModel):
             initialiser: ``"fan_in"``, or ``"paper"`` for Appendix B.
             energy_scale: h; one for the paper's own network.
             quadratic_start: κ; zero for the paper's own network.
+            gradient: of the loss, as above.
         """
         self.embedding = embedding
         self.energy_scale = positive_number("energy_scale", energy_scale, "J")
         self.quadratic_start = finite_number("quadratic_start", quadratic_start, "kg")
+        self.gradient = one_of("gradient", gradient, GRADIENTS)
         self.network = Network(
             embedding.size,
             1,
@@ -95,11 +117,27 @@ class LNN(Lagrangian, AccelerationModel):
             **self.network.config,
             "energy_scale": self.energy_scale,
             "quadratic_start": self.quadratic_start,
+            "gradient": self.gradient,
         }
+
+    @property
+    def needs_forces(self) -> bool:
+        """The gradient ``"force"`` does: L = 0 has no residual otherwise."""
+        return self.gradient == "force"
 
     def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
         """L(q, q̇, m), a scalar. In joules only once forced motion has fixed its scale."""
-        return self.energy_scale * self.network(self.embedding.state(q, qd, m))[0] + self._start(qd)
+        learned = self.energy_scale * self.network(self.embedding.state(q, qd, m))[0]
+        return learned + self._start(qd, m)
+
+    def loss(self, sample: Sample, target: Array) -> Array:
+        """Σ_i |q̈_i error|, with the gradient that `gradient` names."""
+        if self.gradient == "exact":
+            return super().loss(sample, target)
+        mass_matrix, force = self.equation_of_motion(sample.q, sample.qd, sample.m)
+        residual = sample.tau + force - mass_matrix @ target
+        fixed = jax.lax.stop_gradient(mass_matrix)
+        return jnp.sum(jnp.abs(solve(fixed, residual, method=self.mass_matrix_solver)))
 
     def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`.
@@ -119,10 +157,10 @@ class LNN(Lagrangian, AccelerationModel):
         )
 
         def linear_part(q, qd, m):
-            return gradient @ self.embedding.state(q, qd, m) + self._start(qd)
+            return gradient @ self.embedding.state(q, qd, m) + self._start(qd, m)
 
         mass_matrix, force = euler_lagrange(linear_part, q, qd, m)
         return mass_matrix + curvature[:n, :n], force - curvature[:n, n]
 
-    def _start(self, qd: Array) -> Array:
-        return 0.5 * self.quadratic_start * jnp.sum(qd**2)
+    def _start(self, qd: Array, m: Array) -> Array:
+        return 0.5 * self.quadratic_start * jnp.sum(self.embedding.unbounded(qd, m) ** 2)

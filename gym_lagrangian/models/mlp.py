@@ -21,8 +21,9 @@ from jax import Array
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.dynamics import DiscreteDynamics, Dynamics
 from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.models.base import Horizon, Model, Preset
+from gym_lagrangian.models.base import Horizon, Model
 from gym_lagrangian.models.network import Network
+from gym_lagrangian.preset import Preset
 from gym_lagrangian.sample import Sample
 
 

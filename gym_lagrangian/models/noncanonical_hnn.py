@@ -57,8 +57,8 @@ class NoncanonicalHNN(HamiltonianModel):
             key=key,
         )
 
-    def scaled(self, p: Array) -> Array:
-        return self.embedding.velocities(p)
+    def scaled(self, p: Array, m: Array) -> Array:
+        return self.embedding.velocities(p, m)
 
     def momentum(self, q: Array, qd: Array, m: Array) -> Array:
         """The velocity itself."""

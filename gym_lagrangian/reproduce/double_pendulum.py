@@ -8,7 +8,6 @@ distribution, without and with random torques.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -77,7 +76,6 @@ def measure(
     system = found.card.build_system()
     dt = found.card.metrics["dt"]
     numbers: dict[str, Any] = {
-        "checkpoint": {"sha256": found.sha256, **_card(found)},
         "losses": evaluation.losses(
             found.model,
             system,
@@ -95,11 +93,27 @@ def measure(
         pair = (_first(run.short, count) for run in (runs, truth))
         found_at = evaluation.energy_discrepancy(*pair, times=times)
         numbers[f"energy_{count}"] = [one.summary() for one in found_at]
+    numbers["drift"] = numbers[f"energy_{protocol.few}"][-1]["mean"]
+    numbers["step_errors"] = _step_errors(found, dt, protocol)
     if runs.long is not None and truth.long is not None:
         times = (protocol.long_seconds,)
         found_at = evaluation.energy_discrepancy(runs.long, truth.long, times=times)
         numbers["energy_long"] = [one.summary() for one in found_at]
     return numbers, runs
+
+
+def _step_errors(found: Checkpoint, dt: float, protocol: Protocol) -> dict[str, float]:
+    """One-step errors at half, one and two steps; at one alone where there is no other."""
+    system = found.card.build_system()
+    steps = {"half": 0.5 * dt, "one": dt, "double": 2.0 * dt}
+    errors = {}
+    for name, step in steps.items():
+        substeps = system.default_substeps(step, learned=True)
+        dynamics = dynamics_of(found, integrator="dop853", substeps=substeps)
+        if dynamics.fixed_dt in (None, step):
+            how: Any = {"dt": step, "forced": False, "states": protocol.loss_states}
+            errors[name] = evaluation.one_step_error(dynamics, system, **how)
+    return errors
 
 
 def traces(models: dict[str, Checkpoint], protocol: Protocol) -> Traces:
@@ -141,15 +155,9 @@ def _runs(env: FunctionalEnv, params: Params, protocol: Protocol, *, long: bool)
 
 
 def _first(motion: FreeMotion, count: int) -> FreeMotion:
-    return FreeMotion(
-        motion.time,
-        motion.energy[:, :count],
-        motion.diverged[:, :count],
-        motion.scale[:count],
+    return motion._replace(
+        states=motion.states[:, :count],
+        energy=motion.energy[:, :count],
+        diverged=motion.diverged[:, :count],
+        scale=motion.scale[:count],
     )
-
-
-def _card(found: Checkpoint) -> dict[str, Any]:
-    """Where a model came from, JSON-able, without its own account of how good it is."""
-    card = {k: v for k, v in asdict(found.card).items() if k != "metrics"}
-    return card | {"conditioned_on": list(found.card.conditioned_on)}

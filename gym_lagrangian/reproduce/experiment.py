@@ -17,9 +17,10 @@ from gym_lagrangian.checkpoint import Checkpoint
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.plots import new_figure
-from gym_lagrangian.registration import MODELS
-from gym_lagrangian.reproduce import double_pendulum, figures, report
+from gym_lagrangian.registration import MODELS, load_system
+from gym_lagrangian.reproduce import double_pendulum, figures, particle, report, table
 from gym_lagrangian.reproduce.protocol import Protocol
+from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
 
 
@@ -31,10 +32,10 @@ def reproduce(
     on_part: Callable[[str], None] | None = None,
     on_progress: Callable[[str, Progress], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure every trained double pendulum as the paper does; write what is found to `out`.
+    """Measure every trained model as the paper does; write what is found to `out`.
 
     Files: ``results.json`` (every number), ``report.md`` (the same to read, the paper's beside
-    it), and the figures ``figure-1``, ``figure-2`` and ``energy`` as PNG and PDF.
+    it), and the figures ``figure-1``, ``figure-2``, ``figure-3`` and ``energy`` as PNG and PDF.
 
     Arguments:
         retrain: train every model anew, into ``out/checkpoints``, instead of measuring the
@@ -55,24 +56,37 @@ def reproduce(
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"out = {str(out)!r} is a file: name a folder")
     done = on_part or (lambda name: None)
-    system = double_pendulum.SYSTEM
-    if retrain:
-        models = _retrained(system, out / "checkpoints", on_progress)
-    else:
-        shipping = [name for name, row in MODELS.items() if system in row.ships_for]
-        models = {name: checkpoint.load(f"{system}{name}") for name in shipping}
-    measured, motions = _measure(models, protocol, done)
+    folder = out / "checkpoints" if retrain else None
+    pendula, particles = (
+        {
+            name: _model(system, name, folder, on_progress)
+            for name, row in MODELS.items()
+            if system in row.ships_for
+        }
+        for system in (double_pendulum.SYSTEM, particle.SYSTEM)
+    )
+    physical = _model(particle.SYSTEM, "LNN", folder, on_progress, **particle.PHYSICAL)
+    measured, motions = _measure(pendula, protocol, done)
+    particle_results = _measure_particle(particles, physical, protocol, done)
+    length = {
+        "pendulum": table.step_length(DoublePendulum(), protocol),
+        "particle": table.step_length(RelativisticParticle(), protocol),
+    }
     results = {
         "versions": _versions(),
         "protocol": asdict(protocol),
         "retrained": retrain,
         "double_pendulum": measured,
+        "relativistic_particle": particle_results,
+        "step_length": length,
+        "table_1": table.measure(measured, particle_results["models"], length),
     }
-    traces = double_pendulum.traces(models, protocol)
+    traces = double_pendulum.traces(pendula, protocol)
     done("traces")
     made = {
         "figure-1": figures.figure_1(traces),
         "figure-2": figures.figure_2(traces, motions),
+        "figure-3": figures.figure_3(particle.traces(particles, protocol)),
         "energy": figures.energy_figure(motions),
     }
     for name, figure in made.items():
@@ -106,27 +120,66 @@ def _measure(
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = dict(zip(models, pool.map(one, models.items()), strict=True))
-    numbers = {name: measured for name, (measured, _) in results.items()}
+    numbers = {name: _origin(models[name]) | found for name, (found, _) in results.items()}
     motions = double_pendulum.Motions(truth, {name: found for name, (_, found) in results.items()})
     return numbers, motions
 
 
-def _retrained(
-    system: str, folder: Path, on_progress: Callable[[str, Progress], None] | None
-) -> dict[str, Checkpoint]:
-    models = {}
-    for name in MODELS:
-        path = folder / f"{system}{name}{checkpoint.SUFFIX}"
-        config = TrainingConfig.of(name)
-        models[name] = _finished(path, config) or train(
-            system,
-            name,
-            out=path,
-            config=config,
-            resume=resume_path(path).exists(),
-            on_progress=partial(on_progress, name) if on_progress else None,
-        )
-    return models
+def _measure_particle(
+    models: dict[str, Checkpoint],
+    physical: Checkpoint,
+    protocol: Protocol,
+    done: Callable[[str], None],
+) -> dict[str, Any]:
+    """The numbers of every model, of the proof, and of the LNN of special relativity."""
+    system = particle.SYSTEM
+    numbers = {}
+    for name, found in models.items():
+        numbers[name] = _origin(found) | particle.measure(found, protocol)
+        done(f"{system} {name}")
+    results = {
+        "models": numbers,
+        "special_relativity": _origin(physical) | particle.measure(physical, protocol),
+        "still": particle.still(protocol),
+        "proof": particle.proof(models["LNN"].model, protocol),
+    }
+    done("proof")
+    return results
+
+
+def _origin(found: Checkpoint) -> dict[str, Any]:
+    """Where a model came from, JSON-able, without its own account of how good it is."""
+    card = {k: v for k, v in asdict(found.card).items() if k != "metrics"}
+    card |= {"conditioned_on": list(found.card.conditioned_on)}
+    return {"checkpoint": {"sha256": found.sha256, **card}}
+
+
+def _model(
+    system: str,
+    name: str,
+    folder: Path | None,
+    on_progress: Callable[[str, Progress], None] | None,
+    **options: str,
+) -> Checkpoint:
+    """The shipped model of a system, or with a folder the one that is trained anew in it.
+
+    Arguments:
+        options: the variant of the system.
+    """
+    if folder is None:
+        return checkpoint.load(f"{system}{name}", load_system(system)(**options))
+    label = "-".join((f"{system}{name}", *options.values()))
+    path = folder / f"{label}{checkpoint.SUFFIX}"
+    config = TrainingConfig.of(name, system)
+    return _finished(path, config) or train(
+        system,
+        name,
+        out=path,
+        config=config,
+        system_options=options,
+        resume=resume_path(path).exists(),
+        on_progress=partial(on_progress, label) if on_progress else None,
+    )
 
 
 def _finished(path: Path, config: TrainingConfig) -> Checkpoint | None:

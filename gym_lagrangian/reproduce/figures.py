@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gym_lagrangian.plots import COLOURS, TRUTH, label, new_figure, wrapped
+from gym_lagrangian.reproduce import particle
 from gym_lagrangian.reproduce.double_pendulum import EARLY, LATE, Motions, Traces
 from gym_lagrangian.systems.double_pendulum import DoublePendulum
 
@@ -88,6 +89,28 @@ def figure_2(traces: Traces, motions: Motions) -> Figure:
         "energy error, share of 29.4 J: mean over the starts, and where 90 % of them lie",
         fontsize=10,
     )
+    return figure
+
+
+def figure_3(traces: particle.Traces) -> Figure:
+    """v over one second, truth and, panel by panel, the models; their errors below."""
+    figure = new_figure(9, 4.6)
+    names = [name for name in traces.velocity if name != "truth"]
+    panels = figure.subplots(
+        2, len(names), sharex=True, sharey="row", squeeze=False, height_ratios=(2, 1)
+    )
+    truth = traces.velocity["truth"]
+    for axes, error, name in zip(*panels, names, strict=True):
+        for shown in ("truth", name):
+            axes.plot(traces.time, traces.velocity[shown], **style(shown))
+        difference = np.abs(traces.velocity[name] - truth)
+        error.semilogy(traces.time, np.maximum(difference, 1e-9), **style(name))
+        axes.set_ylim(-1.05, 1.05)
+        axes.legend(fontsize=8, loc="best")
+        first = name == names[0]
+        label(axes, "", "v / c" if first else "")
+        label(error, "time (s)", "error of v / c" if first else "")
+    figure.suptitle("Free motion of a relativistic particle for one second", fontsize=10)
     return figure
 
 

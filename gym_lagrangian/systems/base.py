@@ -25,6 +25,7 @@ from gym_lagrangian.mechanics import (
     components_of_motion,
     euler_lagrange_by_component,
 )
+from gym_lagrangian.preset import Preset
 from gym_lagrangian.sample import Sample
 
 # The step in seconds for which systems recommend a number of substeps.
@@ -62,12 +63,18 @@ class System(Lagrangian):
         substeps, learned_substeps: default steps of the integrator ``"dop853"`` in one step of
             0.05 s, for the exact simulation and for learned models.
         q_scale, qd_scale, tau_scale: typical magnitudes (n,), by which networks divide.
+        speed_limit: for each velocity, the name of the parameter that it cannot exceed, or None;
+            default: no limits.
+        recipes: model name → what of the model's own preset ``"package"`` this system needs
+            otherwise.
         physical_options: names of the `options` that change the equation of motion.
         mass_matrix_solver: ``"direct"``: the mass matrix of physics is positive definite.
     """
 
     mass_matrix_solver: ClassVar[str] = "direct"
     physical_options: ClassVar[tuple[str, ...]] = ()
+    speed_limit: ClassVar[tuple[str | None, ...]] = ()
+    recipes: ClassVar[dict[str, Preset]] = {}
 
     coordinates: ClassVar[tuple[str, ...]]
     angular: ClassVar[tuple[bool, ...]]
@@ -182,6 +189,10 @@ class System(Lagrangian):
             q_scale=self.q_scale,
             qd_scale=self.qd_scale,
             tau_scale=self.tau_scale,
+            speed_limit=tuple(
+                None if name is None else names.index(name)
+                for name in self.speed_limit or (None,) * self.n
+            ),
             m_index=index,
             m_scale=tuple(self.parameters[names[i]].scale for i in index),
         )

@@ -32,6 +32,7 @@ from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.geometry import Bob, Force, Gauge, Scene
+from gym_lagrangian.preset import Preset
 from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.base import Parameter, System
 
@@ -106,12 +107,23 @@ class RelativisticParticle(System):
     """
 
     physical_options: ClassVar[tuple[str, ...]] = ("lagrangian",)
+    speed_limit: ClassVar[tuple[str | None, ...]] = ("c",)
     coordinates: ClassVar[tuple[str, ...]] = ("q",)
     angular: ClassVar[tuple[bool, ...]] = (False,)
     parameters: ClassVar[dict[str, Parameter]] = {
         "m": Parameter(1.0, "kg"),
         "c": Parameter(1.0, "m/s"),
         "g": Parameter((-2.0, 2.0), "m/s²", positive=False, scale=10.0),
+    }
+    recipes: ClassVar[dict[str, Preset]] = {
+        "LNN": Preset({"gradient": "force"}, {}),
+        "HNN": Preset(
+            {"momentum_scale": 1.0, "quadratic_start": 1.0, "learns": "accelerations"},
+            {"learning_rate": 2e-2, "warmup": 3000, "steps": 600_000},
+        ),
+        # These soon learn all that they can; a motion's states count one by one.
+        **dict.fromkeys(("Baseline", "DeLaN", "NoncanonicalHNN"), Preset({}, {"steps": 300_000})),
+        **dict.fromkeys(("NODE", "MLP"), Preset({}, {"steps": 75_000})),
     }
     reset_low: ClassVar[tuple[float, ...]] = (-5.0, 0.0)
     reset_high: ClassVar[tuple[float, ...]] = (5.0, 0.0)
@@ -200,12 +212,17 @@ class RelativisticParticle(System):
     # -- data -------------------------------------------------------------------------------
 
     def sample(self, key: Array) -> Sample:
-        """The protocol's states, half of them under a force F = 10·N(0, 1)."""
-        key_state, key_force, key_forced = jax.random.split(key, 3)
+        """The protocol's states, half of them where the task goes, and half of those and of the
+        others under a force F = 10·N(0, 1).
+        """
+        key_state, key_q, key_far, key_force, key_forced = jax.random.split(key, 5)
         state = self.protocol_sample(key_state)
+        reach = 1.1 * self.position_max
+        far = jax.random.uniform(key_q, (1,), minval=-reach, maxval=reach)
+        q = jnp.where(jax.random.bernoulli(key_far), far, state.q)
         tau = 10.0 * jax.random.normal(key_force, (1,))
-        forced = jax.random.bernoulli(key_forced, 0.5)
-        return state._replace(tau=jnp.where(forced, tau, 0.0))
+        tau = jnp.where(jax.random.bernoulli(key_forced), tau, 0.0)
+        return state._replace(q=q, tau=tau)
 
     def protocol_sample(self, key: Array) -> Sample:
         """q ~ U(−10, 10), v = 0.99999 tanh(2 N(0, 1)), g = 10 N(0, 1), weight 1 + γ(v)."""

@@ -1,0 +1,21 @@
+"""A way to train a model: what its constructor and its training are given."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Preset(NamedTuple):
+    """A named way to train a model.
+
+    Attributes:
+        config: its constructor's arguments.
+        training: settings of `gym_lagrangian.training.TrainingConfig`.
+    """
+
+    config: dict[str, Any]
+    training: dict[str, Any]
+
+    def but(self, other: Preset) -> Preset:
+        """This one, with what the other says in its place."""
+        return Preset(self.config | other.config, self.training | other.training)
