@@ -117,17 +117,56 @@ def _parser() -> argparse.ArgumentParser:
         default="package",
         help="package (default), or paper: the paper's own network, data and optimiser",
     )
-    train.add_argument("--resume", action="store_true", help="continue an unfinished run")
-    train.add_argument("--overwrite", action="store_true", help="replace an existing checkpoint")
-    for name in ("steps", "batch", "warmup", "seed", "fixed-states"):
-        train.add_argument(f"--{name}", type=int)
-    for name in ("learning-rate", "final-learning-rate", "clip"):
-        train.add_argument(f"--{name}", type=float)
-    train.add_argument("--optimiser", choices=("muon", "adam"))
+    train.add_argument("--fixed-states", type=int)
+    _add_training(train)
     _add_options(train, "system")
-    _add_options(train, "model")
     train.set_defaults(run=_train)
+
+    collect = commands.add_parser(
+        "collect",
+        help="record transitions of an id under random actions",
+        description="Step ID under random actions and record states, forces and next states.",
+    )
+    collect.add_argument("id", metavar="ID")
+    collect.add_argument("--transitions", type=int, required=True, metavar="N")
+    collect.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    collect.add_argument("--seed", type=int, default=0, help="of starts, actions and noise")
+    collect.add_argument("--hold", type=float, default=4.0, help="steps an action, on average")
+    collect.add_argument("--noise", type=float, default=0.0, help="of q_scale and qd_scale")
+    collect.add_argument("--episode-steps", type=int, metavar="N", help="reset after so many")
+    for name in ("low", "high"):
+        collect.add_argument(
+            f"--{name}", type=_numbers, metavar="X,Y,...", help=f"{name}est start (--{name}=-1,...)"
+        )
+    collect.set_defaults(run=_collect)
+
+    fit = commands.add_parser(
+        "fit",
+        help="fit a model to recorded transitions",
+        description="Fit MODEL to the transitions in FILE and write a checkpoint. Ctrl-C saves; "
+        "--resume goes on.",
+    )
+    fit.add_argument("file", type=Path, metavar="FILE.npz")
+    fit.add_argument("model", choices=MODELS, metavar="MODEL", help=", ".join(MODELS))
+    fit.add_argument("--out", type=Path, required=True, metavar="FILE")
+    fit.add_argument("--system", choices=SYSTEMS, help="of which the file is, if it does not say")
+    fit.add_argument("--horizon", type=int, help="transitions predicted in a row")
+    fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
+    _add_training(fit)
+    fit.set_defaults(run=_fit)
     return parser
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    """What `train` and `fit` have in common."""
+    command.add_argument("--resume", action="store_true", help="continue an unfinished run")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing checkpoint")
+    for name in ("steps", "batch", "warmup", "seed"):
+        command.add_argument(f"--{name}", type=int)
+    for name in ("learning-rate", "final-learning-rate", "clip"):
+        command.add_argument(f"--{name}", type=float)
+    command.add_argument("--optimiser", choices=("muon", "adam"))
+    _add_options(command, "model")
 
 
 def _add_options(command: argparse.ArgumentParser, what: str) -> None:
@@ -321,14 +360,52 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from gym_lagrangian.training import TrainingConfig, train
+
+    config = TrainingConfig.of(
+        options.model, options.system, preset=options.preset, **_settings(options)
+    )
+    out = options.out or Path(f"{options.system}{options.model}.safetensors")
+    _learn(
+        out,
+        config,
+        lambda **common: train(
+            options.system,
+            options.model,
+            preset=options.preset,
+            system_options=dict(options.system_option),
+            data=options.data,
+            **common,
+        ),
+        options,
+    )
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from gym_lagrangian.fitting import FitConfig, fit
+
+    config = FitConfig(**_settings(options))
+    _learn(
+        options.out,
+        config,
+        lambda **common: fit(options.file, options.model, system=options.system, **common),
+        options,
+    )
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given of the fields of a training's configuration."""
+    from gym_lagrangian.fitting import FitConfig
+
+    given = {field.name: getattr(options, field.name, None) for field in fields(FitConfig)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> None:
+    """Train or fit with a bar, and say what came of it."""
     from tqdm import tqdm
 
-    from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
-
-    given = {field.name: getattr(options, field.name, None) for field in fields(TrainingConfig)}
-    given = {name: value for name, value in given.items() if value is not None}
-    config = TrainingConfig.of(options.model, options.system, preset=options.preset, **given)
-    out = options.out or Path(f"{options.system}{options.model}.safetensors")
+    from gym_lagrangian.training import Progress, resume_path
 
     with tqdm(total=config.steps, unit="step") as bar:
 
@@ -339,15 +416,10 @@ def _train(options: argparse.Namespace) -> None:
             )
 
         try:
-            result = train(
-                options.system,
-                options.model,
+            result = learn(
                 out=out,
                 config=config,
-                preset=options.preset,
-                system_options=dict(options.system_option),
                 model_config=dict(options.model_option),
-                data=options.data,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,
@@ -357,6 +429,27 @@ def _train(options: argparse.Namespace) -> None:
             raise
     print(f"written: {out} (SHA-256 {result.sha256[:16]})")
     print(json.dumps(result.card.metrics, indent=2))
+
+
+def _collect(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from gym_lagrangian.collection import collect
+    from gym_lagrangian.registration import find
+    from gym_lagrangian.transitions import writable
+
+    writable(options.out)
+    bounds = {name: getattr(options, name) for name in ("low", "high")}
+    names = ("transitions", "seed", "hold", "noise", "episode_steps")
+    with tqdm(total=options.transitions, unit="step", leave=False) as bar:
+        found = collect(
+            find(options.id).id,
+            options={name: value for name, value in bounds.items() if value is not None},
+            on_progress=lambda done: bar.update(done - bar.n),
+            **{name: getattr(options, name) for name in names},
+        )
+    found.save(options.out)
+    print(f"written: {options.out}, {found.description()}")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from jax import Array
 
 from gym_lagrangian.dynamics import ContinuousDynamics
 from gym_lagrangian.errors import DataError
-from gym_lagrangian.models.base import Horizon
+from gym_lagrangian.models.base import Horizon, Model
 from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.base import System
 
@@ -31,6 +31,10 @@ class Source(eqx.Module):
     @abstractmethod
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         """`size` samples and their targets: q̈ (size, n), or states (size, steps, 2n)."""
+
+    def loss(self, model: Model, sample: Sample, target: Array) -> Array:
+        """What is minimised for one sample, a scalar: the model's own loss."""
+        return model.loss(sample, target)
 
     @abstractmethod
     def description(self) -> str:
@@ -110,6 +114,29 @@ def protocol_states(
     return FixedStates(*full, f"unforced, from {system.name}.protocol_sample")
 
 
+def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """The arrays in an npz file; nothing is unpickled.
+
+    Raises:
+        DataError: unreadable file.
+    """
+    try:
+        with zipfile.ZipFile(path):  # np.load would read other formats, and pickles, as well
+            pass
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {os.fspath(path)!r} as an npz file: {error}") from error
+
+
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """The SHA-256 of the arrays in the order of their names."""
+    found = hashlib.sha256()
+    for name in sorted(arrays):
+        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()
+
+
 def from_npz(
     path: str | os.PathLike[str], system: System, horizon: Horizon | None = None
 ) -> FixedStates:
@@ -124,17 +151,8 @@ def from_npz(
         DataError: unreadable file, a missing or unknown array, a wrong shape, no rows, a
             value that is not finite, or states of another ``dt``; the message names the array.
     """
-    try:
-        with zipfile.ZipFile(path):  # np.load would read other formats, and pickles, as well
-            pass
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {os.fspath(path)!r} as an npz file: {error}") from error
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
-    label = f"{os.path.basename(os.fspath(path))} (SHA-256 {digest.hexdigest()[:16]})"
+    arrays = read_npz(path)
+    label = f"{os.path.basename(os.fspath(path))} (SHA-256 {digest(arrays)[:16]})"
     return from_arrays(arrays, system, horizon, label=label)
 
 
@@ -151,7 +169,7 @@ def from_arrays(
         DataError: as `from_npz`.
     """
     _check_names(arrays, horizon, label)
-    _check_values(arrays, _shapes(arrays, system, horizon), system, label)
+    check_values(arrays, _shapes(arrays, system, horizon), system, label)
     rows = len(arrays["q"])
     defaults = {
         "tau": np.zeros((rows, system.n)),
@@ -195,12 +213,17 @@ def _shapes(
     return shapes
 
 
-def _check_values(
+def check_values(
     arrays: dict[str, np.ndarray],
     shapes: dict[str, tuple[int, ...]],
     system: System,
     label: str,
 ) -> None:
+    """Refuse arrays that are not finite numbers of the shapes given, and a missing m.
+
+    Raises:
+        DataError: naming the array.
+    """
     for name, array in arrays.items():
         if array.shape != shapes[name]:
             raise DataError(

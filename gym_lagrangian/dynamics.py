@@ -219,20 +219,31 @@ class StateMap(Protocol):
 
 
 class DiscreteDynamics(Dynamics):
-    """A map from one state to the next: no differential equation, one step size, no energy."""
+    """A map from one state to the next: no differential equation, one step size, no energy.
+
+    Attributes:
+        field: the map.
+        repeats: how often it is applied in one `step`, for steps of a multiple of its own.
+    """
 
     field: StateMap
+    repeats: int = eqx.field(static=True, default=1)
+
+    def __check_init__(self):
+        whole_number("repeats", self.repeats)
 
     def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
         """State (2n,) after `fixed_dt` seconds, which is what `dt` must be."""
-        return self.field.next_state(state, tau, m)
+        return jax.lax.fori_loop(
+            0, self.repeats, lambda _, x: self.field.next_state(x, tau, m), state
+        )
 
     def energy(self, state: Array, m: Array) -> None:
         return None
 
     @property
     def fixed_dt(self) -> float:
-        return self.field.dt
+        return self.repeats * self.field.dt
 
 
 def _check(integrator: str, substeps: int) -> None:

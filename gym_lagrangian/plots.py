@@ -246,6 +246,40 @@ def learned_physics_figure(
 _EXACT: dict[str, Any] = {"color": TRUTH, "linestyle": ":", "linewidth": 1.6}
 
 
+def spread_figure(
+    rows: Sequence[dict[str, Any]], x: str, panels: dict[str, str], *, shares: Sequence[str] = ()
+) -> Figure:
+    """Results of repeated experiments, one panel a quantity, one line a model, over log x.
+
+    A point is the mean over all rows of one model and one x, the geometric one on a logarithmic
+    axis; the band is their range.
+
+    Arguments:
+        rows: what was found: ``"model"``, `x` and the quantities by name.
+        panels: name of a quantity → its label.
+        shares: those quantities that are shares, on an axis from 0 to 1.
+    """
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    figure = new_figure(3.6 * len(panels), 3.4)
+    for axes, (name, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        share = name in shares
+        for model, colour in zip(models, _cycle(), strict=False):
+            found: dict[float, list[float]] = {}
+            for row in rows:
+                if row["model"] == model:
+                    found.setdefault(row[x], []).append(row[name])
+            at, values = zip(*sorted(found.items()), strict=True)
+            mean = [np.mean(v) if share else np.exp(np.mean(np.log(v))) for v in values]
+            axes.plot(at, mean, "o-", ms=3, color=colour, label=model)
+            low, high = ([end(v) for v in values] for end in (min, max))
+            axes.fill_between(at, low, high, color=colour, alpha=0.15, lw=0)
+        axes.set(xscale="log", yscale="linear" if share else "log", title=title)
+        if share:
+            axes.set_ylim(-0.03, 1.03)
+        label(axes, x, "", legend=axes is figure.axes[0])
+    return figure
+
+
 def _styled(rollouts: Iterable[Rollout]) -> list[tuple[Trajectory, dict[str, Any]]]:
     """Every trajectory and how to draw it: the first twin below all, in black."""
     rollouts = list(rollouts)

@@ -107,10 +107,13 @@ class TrainingConfig:
             decay_steps=self.steps,
             end_value=self.learning_rate * self.final_learning_rate,
         )
-        update = optax.contrib.muon if self.optimiser == "muon" else optax.adam
+        update = self._update(schedule)
         if self.clip is None:
-            return update(schedule)
-        return optax.chain(optax.clip_by_global_norm(self.clip), update(schedule))
+            return update
+        return optax.chain(optax.clip_by_global_norm(self.clip), update)
+
+    def _update(self, schedule: optax.Schedule) -> optax.GradientTransformation:
+        return optax.contrib.muon(schedule) if self.optimiser == "muon" else optax.adam(schedule)
 
 
 def recipe(model: str, system: str | None = None, preset: str = "package") -> Preset:
@@ -136,18 +139,24 @@ class Progress(NamedTuple):
 
 
 class _Run(NamedTuple):
-    """Everything that changes during training; `history` has rows (step, mean loss)."""
+    """Everything that changes during training.
+
+    `history` has rows (step, mean loss), `held_out` rows (step, error on what was held out), and
+    `best` is the model of the least such error; where nothing is held out, the latest.
+    """
 
     model: Model
     optimiser: Any
     step: int
+    best: Model
     history: list[tuple[float, float]]
+    held_out: list[tuple[float, float]]
 
 
 def loss(model: Model, source: Source, key: Array, size: int) -> Array:
     """The weighted mean discrepancy on a batch drawn with `key`."""
     samples, targets = source.batch(key, size)
-    errors = jax.vmap(model.loss)(samples, targets)
+    errors = jax.vmap(partial(source.loss, model))(samples, targets)
     return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
 
 
@@ -246,12 +255,55 @@ def train(
         forced=source.forced,
         package_version=checkpoint.package_version(),
     )
+    return learn(
+        fresh,
+        source,
+        card,
+        config,
+        key=key_batches,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        save_every=save_every,
+        on_progress=on_progress,
+    )
+
+
+def learn(
+    fresh: Model,
+    source: Source,
+    card: Card,
+    config: TrainingConfig,
+    *,
+    key: Array,
+    out: Path,
+    resume: bool,
+    overwrite: bool,
+    save_every: float,
+    on_progress: Callable[[Progress], None] | None,
+    held_out: Callable[[Model], Array] | None = None,
+    metrics: bool = True,
+) -> Checkpoint:
+    """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
+
+    Arguments:
+        fresh: the model to begin with.
+        source: what to learn from.
+        card: what the checkpoint will say, but for the metrics.
+        key: of the batches.
+        held_out: an error on what is not learned from. The weights of the chunk's end where it is
+            least are kept, and its course is saved as ``held_out``, rows (step, error).
+        metrics: whether to measure the model with `evaluation.measure` at the end.
+
+    The other arguments, and what is raised, are those of `train`.
+    """
+    check = None if held_out is None else eqx.filter_jit(held_out)
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
-    run = _optimise(run, source, card, config, key_batches, out, save_every, on_progress)
+    run = _optimise(run, source, card, config, key, out, save_every, on_progress, check)
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
-    card = replace(card, metrics=measure(run.model, card))
-    history = np.asarray(run.history, np.float32).reshape(-1, 2)
-    checkpoint.save(out, run.model, card, extra={"history": history})
+    judged = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
+    card = replace(card, metrics=(measure(run.best, card) if metrics else {}) | judged)
+    checkpoint.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)
     return checkpoint.load(out)
 
@@ -271,6 +323,7 @@ def _optimise(
     out: Path,
     save_every: float,
     on_progress: Callable[[Progress], None] | None,
+    check: Callable[[Model], Array] | None,
 ) -> _Run:
     save = partial(_save_run, out, card)
     saved = time.monotonic()
@@ -295,7 +348,9 @@ def _optimise(
                 )
             step = run.step + len(losses)
             proven = run
-            run = _Run(model, state, step, [*run.history, (step, float(losses.mean()))])
+            history = [*run.history, (step, float(losses.mean()))]
+            best, errors = _judge(run, model, step, check)
+            run = _Run(model, state, step, best, history, errors)
             if on_progress is not None:
                 rate = len(losses) * config.batch / (time.monotonic() - start)
                 on_progress(Progress(step, config.steps, float(losses.mean()), rate))
@@ -308,6 +363,17 @@ def _optimise(
     return run
 
 
+def _judge(
+    run: _Run, model: Model, step: int, check: Callable[[Model], Array] | None
+) -> tuple[Model, list[tuple[float, float]]]:
+    """The best model so far and the errors that were held against it."""
+    if check is None:
+        return model, []
+    error = float(check(model))
+    least = min((value for _, value in run.held_out), default=np.inf)
+    return (model if error < least else run.best), [*run.held_out, (step, error)]
+
+
 def _initial_optimiser_state(model: Model, config: TrainingConfig) -> Any:
     return config.build().init(eqx.filter(model, eqx.is_inexact_array))
 
@@ -316,9 +382,15 @@ def _save_run(out: Path, card: Card, run: _Run) -> None:
     extra = {
         f"optimiser.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(run.optimiser))
     }
-    extra["history"] = np.asarray(run.history, np.float32).reshape(-1, 2)
+    if run.held_out:
+        extra |= {f"best.{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(run.best))}
     card = replace(card, metrics={"step": run.step})
-    checkpoint.save(resume_path(out), run.model, card, extra=extra)
+    checkpoint.save(resume_path(out), run.model, card, extra=extra | _courses(run))
+
+
+def _courses(run: _Run) -> dict[str, np.ndarray]:
+    courses = {"history": run.history} | ({"held_out": run.held_out} if run.held_out else {})
+    return {k: np.asarray(rows, np.float32).reshape(-1, 2) for k, rows in courses.items()}
 
 
 def _start(
@@ -333,7 +405,7 @@ def _start(
             f"{str(existing)!r} exists: continue it with resume (an unfinished run), replace it "
             "with overwrite, or choose another path"
         )
-    return _Run(fresh, _initial_optimiser_state(fresh, config), 0, [])
+    return _Run(fresh, _initial_optimiser_state(fresh, config), 0, fresh, [], [])
 
 
 def _load_run(path: Path, fresh: Model, card: Card, config: TrainingConfig) -> _Run:
@@ -344,11 +416,23 @@ def _load_run(path: Path, fresh: Model, card: Card, config: TrainingConfig) -> _
         raise CheckpointError(
             f"{str(path)!r} was started with another configuration: {_difference(saved.card, card)}"
         )
-    leaves, treedef = jax.tree.flatten(_initial_optimiser_state(fresh, config))
-    restored = [jnp.asarray(saved.extra[f"optimiser.{i}"]) for i in range(len(leaves))]
-    history = [(float(step), float(value)) for step, value in saved.extra["history"]]
-    step = saved.card.metrics["step"]
-    return _Run(saved.model, jax.tree.unflatten(treedef, restored), step, history)
+    state = _restored(saved, "optimiser", _initial_optimiser_state(fresh, config))
+    step, (history, held_out) = (
+        saved.card.metrics["step"],
+        (
+            [(float(at), float(value)) for at, value in saved.extra.get(name, ())]
+            for name in ("history", "held_out")
+        ),
+    )
+    best = _restored(saved, "best", fresh) if held_out else saved.model
+    return _Run(saved.model, state, step, best, history, held_out)
+
+
+def _restored(saved: Checkpoint, name: str, like: Any) -> Any:
+    """The pytree that was saved leaf by leaf under a name."""
+    leaves, treedef = jax.tree.flatten(like)
+    arrays = [jnp.asarray(saved.extra[f"{name}.{i}"]) for i in range(len(leaves))]
+    return jax.tree.unflatten(treedef, arrays)
 
 
 def _difference(saved: Card, asked: Card) -> str:

@@ -8,6 +8,13 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ARGUMENTS = {
+    "from_data_alone.py": [
+        "--models=MLP",
+        "--counts=100",
+        "--seeds=1",
+        "--fit-steps=9",
+        "--steps=3",
+    ],
     "plan_swing_up.py": ["--seeds", "2", "--steps", "3", "--samples", "64", "--horizon", "3"],
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
     "step_and_plot.py": ["--seconds", "1"],

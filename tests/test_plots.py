@@ -56,6 +56,27 @@ def draws(figure) -> bool:
     return all(axes.get_window_extent().width > 50 for axes in figure.axes)
 
 
+def test_spread():
+    """Means over seeds, geometric where the axis is logarithmic, whatever the order of rows."""
+    rows = [
+        {"model": model, "n": n, "error": error, "success": success}
+        for model, n, error, success in [
+            ("B", 10, 4.0, 0.5),
+            ("A", 100, 0.1, 1.0),
+            ("A", 10, 1.0, 0.0),
+            ("A", 10, 4.0, 1.0),
+        ]
+    ]
+    panels = {"error": "error (rad)", "success": "successes"}
+    figure = plots.spread_figure(rows, "n", panels, shares=["success"])
+    assert draws(figure)
+    error, success = figure.axes
+    np.testing.assert_allclose(lines(error)["A"], [[10, 2.0], [100, 0.1]])
+    np.testing.assert_allclose(lines(success)["A"], [[10, 0.5], [100, 1.0]])
+    np.testing.assert_allclose(lines(success)["B"], [[10, 0.5]])
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear"]
+
+
 def test_energy():
     figure = plots.energy_figure([pair(), pair(20)])
     energy, drift = figure.axes

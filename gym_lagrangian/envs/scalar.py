@@ -16,7 +16,7 @@ from gym_lagrangian.envs.arguments import check_action, starting_bounds, startin
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import Params, dynamics_of
+from gym_lagrangian.functional import Params, State, dynamics_of
 from gym_lagrangian.geometry import Scene
 
 
@@ -195,6 +195,12 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             self._renderer = None
 
     # -- beyond Gymnasium ---------------------------------------------------------------------
+
+    @property
+    def functional_state(self) -> State:
+        """The whole state of the episode under way (see `functional.State`), as NumPy arrays."""
+        self._require_reset("functional_state")
+        return self._stepper.numpy()[0]
 
     def get_state(self) -> np.ndarray:
         """The state x = (q, q̇), a float64 copy of shape (2n,)."""

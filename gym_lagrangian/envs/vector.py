@@ -213,6 +213,11 @@ class LagrangianVectorEnv(Shell, VectorEnv):
 
     # -- beyond Gymnasium ---------------------------------------------------------------------
 
+    @property
+    def functional_state(self) -> State:
+        """The whole state of every episode under way (see `functional.State`), as NumPy arrays."""
+        return jax.tree.map(np.asarray, self._require_reset("functional_state").state)
+
     def get_state(self) -> np.ndarray:
         """The states x = (q, q̇), a float64 copy of shape (num_envs, 2n)."""
         return np.array(self._require_reset("get_state()").state.x, np.float64)

@@ -1,0 +1,178 @@
+r"""Recording transitions from an environment, as one would from a robot: by moving it.
+
+Random actions are each held for a random while, a step's redrawn with probability 1 / `hold`.
+Fresh noise at every step averages out over the time constant of a mechanical system; held
+actions push it about. What the system never does cannot be learned, so start it where the model
+will be used: `options` are those of `reset`, and with `episode_steps` it is reset often.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium
+import jax
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from gym_lagrangian.checks import finite_number, positive_number, seed_number, whole_number
+from gym_lagrangian.envs import LagrangianEnv
+from gym_lagrangian.envs.vector import LagrangianVectorEnv
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.functional import State
+from gym_lagrangian.transitions import Transitions
+
+Policy = Callable[[Any], Any]
+
+
+def collect(
+    env: str | gymnasium.Env | VectorEnv,
+    transitions: int,
+    *,
+    policy: str | Policy = "random",
+    hold: float = 4.0,
+    options: dict[str, Any] | None = None,
+    episode_steps: int | None = None,
+    noise: float = 0.0,
+    seed: int = 0,
+    on_progress: Callable[[int], Any] | None = None,
+) -> Transitions:
+    """Step an environment of this package until so many transitions are recorded.
+
+    The environment is used as it is, wrappers and model and all; what is recorded are its true
+    states, forces and parameters. A step in which an episode begins, or leaves the valid range
+    and is undone, is no transition. A vector environment is recorded in all of its
+    sub-environments at once, with the rows of each kept together.
+
+    Arguments:
+        env: an id, a scalar or a vector environment; one that was handed in stays open.
+        transitions: how many.
+        policy: ``"random"``, or a function from observations to actions.
+        hold: steps for which a random action is held on average.
+        options: of `reset`, such as ``{"low": ..., "high": ...}``, for the start of every episode.
+        episode_steps: reset after so many steps at the latest.
+        noise: record the states as a noisy sensor would, see `Transitions.noisy`.
+        seed: of resets, random actions and noise.
+        on_progress: called after every step with the number of transitions so far.
+
+    Raises:
+        ConfigurationError: not an environment of this package, or an argument that makes no
+            sense, before anything is stepped; or an environment in which no episode takes a
+            single step.
+    """
+    transitions, seed = whole_number("transitions", transitions), seed_number(seed)
+    if episode_steps is not None:
+        episode_steps = whole_number("episode_steps", episode_steps)
+    if policy != "random" and not callable(policy):
+        raise ConfigurationError(f'policy = {policy!r}: expected "random" or a function')
+    hold = max(1.0, positive_number("hold", hold, "steps"))
+    if finite_number("noise", noise, "of q_scale and qd_scale") < 0:
+        raise ConfigurationError(f"noise = {noise!r}: expected a number of at least 0")
+    with contextlib.ExitStack() as stack:
+        if isinstance(env, str):
+            env = stack.enter_context(contextlib.closing(gymnasium.make(env)))
+        recorder = _Recorder(env, options or {}, episode_steps)
+        actor = policy if callable(policy) else _Held(env.action_space, recorder.count, hold, seed)
+        observation = recorder.begin(seed)
+        while recorder.recorded < transitions:
+            observation = recorder.step(observation, actor)
+            if on_progress is not None:
+                on_progress(min(recorder.recorded, transitions))
+    found = recorder.transitions(transitions)
+    return found.noisy(noise, seed) if noise else found
+
+
+class _Step(NamedTuple):
+    """One step of all E sub-environments, each array with E rows."""
+
+    valid: np.ndarray
+    before: State
+    after: State
+
+
+class _Recorder:
+    """Steps and resets an environment, and remembers where that led."""
+
+    def __init__(self, env: Any, options: dict[str, Any], episode_steps: int | None):
+        base = env.unwrapped
+        if not isinstance(base, LagrangianEnv | LagrangianVectorEnv):
+            raise ConfigurationError(
+                f"{base} is not an environment of gym_lagrangian, scalar or vector: nobody knows "
+                "its coordinates and forces"
+            )
+        self._env, self._base = env, base
+        self._vector = isinstance(base, LagrangianVectorEnv)
+        self.count: int = getattr(base, "num_envs", 1)
+        self._options, self._limit = options, episode_steps or np.inf
+        self._steps: list[_Step] = []
+        self.recorded = 0
+
+    def begin(self, seed: int) -> Any:
+        return self._env.reset(seed=seed, options=self._options or None)[0]
+
+    def step(self, observation: Any, policy: Policy) -> Any:
+        before = self._state()
+        observation, _, terminated, truncated, _ = self._env.step(policy(observation))
+        after = self._state()
+        # A step within an episode counts up; where one began, by whatever way, it does not.
+        valid = np.asarray((after.steps == before.steps + 1) & ~after.diverged)
+        self._steps.append(_Step(valid, before, after))
+        self.recorded += int(valid.sum())
+        if len(self._steps) == 1000 and not self.recorded:
+            raise ConfigurationError("1000 steps, and not one within an episode: nothing to record")
+        ended = np.atleast_1d(terminated | truncated) | (after.steps >= self._limit)
+        return self._restart(ended, observation) if ended.any() else observation
+
+    def transitions(self, count: int) -> Transitions:
+        """The first `count`, the rows of one sub-environment after those of another."""
+        valid = np.stack([step.valid for step in self._steps])  # (T, E)
+        time, member = np.nonzero(valid)
+        chosen = np.lexsort((time[:count], member[:count]))
+        rows = time[:count][chosen], member[:count][chosen]
+
+        def gather(name: str, which: str) -> np.ndarray:
+            return np.stack([getattr(getattr(s, which), name) for s in self._steps])[rows]
+
+        (q, qd), (next_q, next_qd) = (
+            np.split(gather("x", which), 2, axis=1) for which in ("before", "after")
+        )
+        return Transitions(
+            self._base.system.name,
+            q=q,
+            qd=qd,
+            next_q=next_q,
+            next_qd=next_qd,
+            tau=gather("tau", "after"),
+            m=gather("m", "after"),
+            dt=self._base.dt,
+            system_options=self._base.system.options,
+        )
+
+    def _state(self) -> State:
+        state = self._base.functional_state
+        return state if self._vector else jax.tree.map(lambda field: field[None], state)
+
+    def _restart(self, ended: np.ndarray, observation: Any) -> Any:
+        if not self._vector:
+            return self._env.reset(options=self._options or None)[0]
+        return self._env.reset(options={**self._options, "reset_mask": ended})[0]
+
+
+class _Held:
+    """Uniform actions, each held for a random while."""
+
+    def __init__(self, space: Any, count: int, hold: float, seed: int):
+        self._space, self._count, self._change = copy.deepcopy(space), count, 1.0 / hold
+        self._rng = np.random.default_rng(seed)
+        self._space.seed(seed)
+        self._action = self._space.sample()
+
+    def __call__(self, _: Any) -> np.ndarray:
+        fresh = self._space.sample()
+        shape = (self._count, *[1] * (fresh.ndim - 1)) if self._count > 1 else ()
+        change = self._rng.uniform(size=shape) < self._change
+        self._action = np.where(change, fresh, self._action)
+        return self._action

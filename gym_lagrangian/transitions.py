@@ -1,0 +1,265 @@
+r"""Transitions: a system as it was seen to move, one step of dt after another.
+
+A transition is a state (q, q̇), the generalized forces τ held over dt seconds, the parameters m,
+and the next state (q, q̇)⁺. No acceleration is needed, which no sensor gives. Angles may have
+been wrapped: only their differences on the circle are ever used.
+
+Rows that follow one another form an episode: where the next state of a row is, number for
+number, the state of the row below it, and m is the same. Recordings are so by nature, also noisy
+ones, as long as an instant is recorded once. What is in no such order is a set of episodes of one
+transition each, and may be learned from as well.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gym_lagrangian.checks import known_arguments
+from gym_lagrangian.data import check_values, digest, read_npz
+from gym_lagrangian.errors import DataError
+from gym_lagrangian.files import replacing
+from gym_lagrangian.registration import load_system
+from gym_lagrangian.systems.base import System
+
+REQUIRED = ("q", "qd", "next_q", "next_qd", "dt")
+OPTIONAL = ("tau", "m", "noise")
+# What says of which system the arrays are.
+_ORIGIN = ("system", "system_options")
+
+
+class Transitions:
+    """N recorded transitions of one system at one dt.
+
+    Attributes:
+        system: the instance of which they are.
+        q, qd, tau: coordinates, velocities and generalized forces (N, n), float64.
+        m: parameters (N, k), in the system's order.
+        next_q, next_qd: coordinates and velocities `dt` seconds later (N, n).
+        dt: seconds in one transition.
+        noise: the standard deviation of the noise that is known to be on q and q̇, in units of
+            the system's `q_scale` and `qd_scale`.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        *,
+        q: Any,
+        qd: Any,
+        next_q: Any,
+        next_qd: Any,
+        dt: Any,
+        tau: Any = None,
+        m: Any = None,
+        noise: Any = 0.0,
+        system_options: dict[str, Any] | None = None,
+        label: str = "given arrays",
+    ):
+        """Arrays as above, N rows each.
+
+        Arguments:
+            system, system_options: the registered name and its constructor's arguments.
+            tau: default none.
+            m: default the system's own parameters.
+            dt: a number, or an array of one value repeated.
+            label: what the arrays are called in messages.
+
+        Raises:
+            DataError: no rows, a wrong shape, a value that is not a finite number, more than
+                one dt, or no m where the system varies; the message names the array.
+            ConfigurationError: no such system or option.
+        """
+        self.system = _system(system, system_options or {})
+        arrays = {"q": q, "qd": qd, "tau": tau, "m": m, "next_q": next_q, "next_qd": next_qd}
+        arrays = {name: np.array(a) for name, a in arrays.items() if a is not None}
+        if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
+            raise DataError(f"{label}: there is not one transition: array q has no rows")
+        rows = len(arrays["q"])
+        shapes = dict.fromkeys(arrays, (rows, self.system.n))
+        shapes["m"] = (rows, len(self.system.parameters))
+        check_values(arrays, shapes, self.system, label)
+        defaults = {
+            "tau": np.zeros((rows, self.system.n)),
+            "m": np.tile(self.system.parameter_bounds()[0], (rows, 1)),
+        }
+        full = {k: np.asarray(v, np.float64) for k, v in (defaults | arrays).items()}
+        self.q, self.qd, self.tau, self.m = (full[name] for name in ("q", "qd", "tau", "m"))
+        self.next_q, self.next_qd = full["next_q"], full["next_qd"]
+        self.dt = _one_dt(dt, label)
+        self.noise = _noise(noise, label)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.q)
+
+    def __repr__(self) -> str:
+        return f"<{self.description()}>"
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        system: str | None = None,
+        system_options: dict[str, Any] | None = None,
+    ) -> Transitions:
+        """The transitions in an npz file: arrays of the names above; nothing is unpickled.
+
+        Arguments:
+            system, system_options: of which system, for a file that does not say so itself as
+                those that `save` wrote do.
+
+        Raises:
+            DataError: as for the class; unreadable file, a missing or unknown array, a file that
+                names no system or another one.
+        """
+        label = os.path.basename(os.fspath(path))
+        return cls.of(read_npz(path), system, system_options, label=label)
+
+    @classmethod
+    def of(
+        cls,
+        arrays: Mapping[str, Any],
+        system: str | None = None,
+        system_options: dict[str, Any] | None = None,
+        *,
+        label: str = "given arrays",
+    ) -> Transitions:
+        """As `load`, from arrays in memory."""
+        missing = [name for name in REQUIRED if name not in arrays]
+        unknown = [name for name in arrays if name not in (*REQUIRED, *OPTIONAL, *_ORIGIN)]
+        if missing or unknown:
+            raise DataError(
+                f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
+                f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
+            )
+        named = str(arrays["system"]) if "system" in arrays else system
+        if named is None:
+            raise DataError(f'{label} names no system: say which, as in system="DoublePendulum"')
+        if system is not None and system != named:
+            raise DataError(f"{label} holds transitions of {named}, not of {system}")
+        if "system_options" in arrays:
+            system_options = _options(arrays["system_options"], label)
+        numbers = {k: v for k, v in arrays.items() if k not in _ORIGIN}
+        return cls(named, system_options=system_options, label=label, **numbers)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write an npz file that `load` reads; `path` holds the old file or the whole new one.
+
+        Raises:
+            DataError: the path does not end in ``.npz`` or cannot be written.
+        """
+        writable(path)
+        system, options = self.system.name, json.dumps(self.system.options)
+        kept: dict[str, Any] = {"system": system, "system_options": options, **self.arrays}
+        with replacing(path, failure=DataError) as part, part.open("wb") as file:
+            np.savez_compressed(file, dt=self.dt, noise=self.noise, **kept)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The six arrays by name."""
+        return {k: getattr(self, k) for k in ("q", "qd", "tau", "m", "next_q", "next_qd")}
+
+    @property
+    def episode(self) -> np.ndarray:
+        """Which episode a row belongs to (N,), counted from 0; see the module."""
+        kept = (self.next_q[:-1] == self.q[1:]) & (self.next_qd[:-1] == self.qd[1:])
+        follows = np.all(kept, axis=1) & np.all(self.m[:-1] == self.m[1:], axis=1)
+        return np.concatenate([[0], np.cumsum(~follows)])
+
+    @property
+    def forced(self) -> bool:
+        """Whether forces act in any of them."""
+        return bool(np.any(self.tau != 0.0))
+
+    def first(self, count: int) -> Transitions:
+        """The first `count` of them."""
+        return self._with({name: array[:count] for name, array in self.arrays.items()}, self.noise)
+
+    def noisy(self, noise: float, seed: int) -> Transitions:
+        """As a sensor would have recorded them: Gaussian noise of the standard deviation
+        `noise` · `q_scale` on q, `noise` · `qd_scale` on q̇, one draw an instant.
+
+        Raises:
+            DataError: the noise is not a finite number ≥ 0.
+        """
+        _noise(noise, "noisy")
+        scale = np.array([*self.system.q_scale, *self.system.qd_scale])
+        x, after = np.hstack([self.q, self.qd]), np.hstack([self.next_q, self.next_qd])
+        error, error_after = noise * scale * np.random.default_rng(seed).normal(size=(2, *x.shape))
+        same = np.diff(self.episode) == 0  # this row's next state is the state of the one below
+        error_after[:-1][same] = error[1:][same]
+        n = self.system.n
+        (q, qd), (next_q, next_qd) = (
+            (y[:, :n], y[:, n:]) for y in (x + error, after + error_after)
+        )
+        changed = {"q": q, "qd": qd, "next_q": next_q, "next_qd": next_qd}
+        return self._with(self.arrays | changed, math.hypot(self.noise, noise))
+
+    def description(self) -> str:
+        """A sentence for the checkpoint."""
+        noise = f"noise {self.noise:g}" if self.noise else "no known noise"
+        forces = "with forces" if self.forced else "without forces"
+        return (
+            f"{len(self)} recorded transitions of {self.dt:g} s, {forces}, {noise} "
+            f"(SHA-256 {digest(self.arrays)[:16]})"
+        )
+
+    def _with(self, arrays: dict[str, np.ndarray], noise: float) -> Transitions:
+        kept: dict[str, Any] = {"dt": self.dt, "noise": noise, **arrays}
+        return Transitions(self.system.name, system_options=dict(self.system.options), **kept)
+
+
+def writable(path: str | os.PathLike[str]) -> Path:
+    """The path of a file of transitions to write, checked before anything is recorded for it.
+
+    Raises:
+        DataError: it does not end in ``.npz``, or its folder is none to write to.
+    """
+    path = Path(path)
+    if path.suffix != ".npz":
+        raise DataError(f"{str(path)!r}: the name of a file of transitions must end in .npz")
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise DataError(f"cannot write {str(path)!r}: {str(nearest)!r} is not a folder to write to")
+    return path
+
+
+def _system(name: str, options: dict[str, Any]) -> System:
+    known_arguments(name, load_system(name), options)
+    return load_system(name)(**options)
+
+
+def _options(value: Any, label: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(str(value)))
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{label}: system_options {value!s} is not a JSON object") from error
+
+
+def _one_dt(dt: Any, label: str) -> float:
+    found = np.unique(np.asarray(dt))
+    is_number = np.issubdtype(found.dtype, np.number) and np.all(np.isfinite(found))
+    if not is_number or found.size == 0 or np.any(found <= 0):
+        raise DataError(f"{label}: dt is {dt!r}: expected a positive number of seconds")
+    if not math.isclose(found[0], found[-1]):
+        shown = ", ".join(f"{value:g}" for value in found[:5])
+        raise DataError(
+            f"{label}: mixed dt, {shown}{' …' if len(found) > 5 else ''} s: a fit learns from "
+            "transitions of one dt; give those of each apart"
+        )
+    return float(found[0])
+
+
+def _noise(noise: Any, label: str) -> float:
+    array = np.asarray(noise)
+    is_number = array.shape == () and np.issubdtype(array.dtype, np.number)
+    if not is_number or not np.isfinite(array) or array < 0:
+        raise DataError(f"{label}: noise is {noise!r}: expected a finite number ≥ 0")
+    return float(array)
