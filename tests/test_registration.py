@@ -129,7 +129,7 @@ LAYERS = (
     ("autoreset",),
     ("data", "evaluation", "training"),
     ("envs",),
-    ("rollout", "plots", "video", "play"),
+    ("rollout", "plots", "video", "play", "sb3"),
     ("reproduce",),
     ("cli",),
 )
