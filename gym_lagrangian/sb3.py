@@ -50,8 +50,11 @@ class SB3VecEnv(VecEnv):
     """A `VecEnv` of Stable-Baselines3 over a `LagrangianVectorEnv`.
 
     Seeding, resetting and stepping equal those of a `DummyVecEnv` of the scalar environment.
-    Observations are float32, rewards float32, and `VecMonitor`, `VecNormalize`, `VecFrameStack`
-    and the other wrappers work on it.
+    Observations and rewards are float32. `VecMonitor`, `VecNormalize`, `VecFrameStack` and the
+    other wrappers go around it.
+
+    Reference: Raffin et al., "Stable-Baselines3: Reliable Reinforcement Learning
+    Implementations" (2021).
     """
 
     def __init__(

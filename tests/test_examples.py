@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 ARGUMENTS = {
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
     "step_and_plot.py": ["--seconds", "1"],
+    "transfer.py": ["--seeds", "1", "--envs", "8", "--updates", "1"],
     "train_and_use.py": ["--steps", "20", "--width", "8"],
     "wrap_environment.py": [],
 }
