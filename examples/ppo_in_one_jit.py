@@ -1,6 +1,6 @@
 """A whole PPO training in one jit, rollouts, advantages and updates, on the pure functions.
 
-python examples/ppo_in_one_jit.py --updates 200
+python examples/ppo_in_one_jit.py --updates 50
 """
 
 import argparse
@@ -15,7 +15,7 @@ from gymnasium.vector import AutoresetMode
 from gym_lagrangian import functional
 from gym_lagrangian.autoreset import advance, begin
 
-STEPS, EPOCHS, MINIBATCHES, GAMMA, LAMBDA = 32, 4, 4, 0.99, 0.95
+STEPS, EPOCHS, MINIBATCHES, GAMMA, LAMBDA = 64, 10, 8, 0.99, 0.95
 
 
 # An agent is (actor layers, critic layers, log standard deviation of its actions).
@@ -100,7 +100,7 @@ def train(env, params, scale, key, count, updates):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envs", type=int, default=256)
-    parser.add_argument("--updates", type=int, default=200)
+    parser.add_argument("--updates", type=int, default=50)
     options = parser.parse_args()
 
     env, params = functional.make("RelativisticParticle")

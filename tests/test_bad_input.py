@@ -1,7 +1,9 @@
 """Bad input to the environments: each a clear error that says what was found and expected."""
 
+import importlib
 import os
 import re
+import sys
 from pathlib import Path
 
 import gymnasium
@@ -11,7 +13,12 @@ from gymnasium.error import NameNotFound, ResetNeeded
 from safetensors.numpy import load_file, save_file
 
 from gym_lagrangian import LagrangianEnv
-from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagrangianError
+from gym_lagrangian.errors import (
+    CheckpointError,
+    ConfigurationError,
+    GymLagrangianError,
+    MissingExtra,
+)
 
 PENDULUM, PARTICLE = "DoublePendulum-v0", "RelativisticParticle-v0"
 NAN, INFINITY = float("nan"), float("inf")
@@ -36,6 +43,15 @@ def test_errors_are_also_value_errors():
     assert issubclass(CheckpointError, ValueError)
     assert issubclass(ConfigurationError, GymLagrangianError)
     assert issubclass(CheckpointError, GymLagrangianError)
+
+
+def test_missing_stable_baselines3_is_named(monkeypatch):
+    for name in [name for name in sys.modules if name.split(".")[0] == "stable_baselines3"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    monkeypatch.delitem(sys.modules, "gym_lagrangian.sb3", raising=False)
+    with pytest.raises(MissingExtra, match=r'pip install "gym-lagrangian\[sb3\]"'):
+        importlib.import_module("gym_lagrangian.sb3")
 
 
 class TestNames:

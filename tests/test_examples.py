@@ -18,6 +18,7 @@ ARGUMENTS = {
     "plan_swing_up.py": ["--seeds", "2", "--steps", "3", "--samples", "64", "--horizon", "3"],
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
     "step_and_plot.py": ["--seconds", "1"],
+    "transfer.py": ["--seeds", "1", "--envs", "8", "--updates", "1"],
     "train_and_use.py": ["--steps", "20", "--width", "8"],
     "wrap_environment.py": [],
 }

@@ -130,7 +130,7 @@ LAYERS = (
     ("data", "evaluation", "training", "transitions", "windows", "fitting"),
     ("envs",),
     ("collection", "planning"),
-    ("rollout", "plots", "video", "play"),
+    ("rollout", "plots", "video", "play", "sb3"),
     ("reproduce",),
     ("cli",),
 )

@@ -103,7 +103,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         self._mode = _autoreset_mode(autoreset_mode)
         limited = max_episode_steps is not None and max_episode_steps > 0
         self._max_steps = max_episode_steps if limited else None
-        self._output = output
+        self.output = output
         self._render_size = render_size
         self._episodes: Episode | None = None
         self._per_env, ranges = _per_environment(system, options, num_envs)
@@ -177,7 +177,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         if self._mode == AutoresetMode.SAME_STEP:
             infos |= self._final(stepped)
         observation, reward, terminated, truncated = (self._hand_out(x) for x in timestep[:4])
-        if self._output == "numpy":
+        if self.output == "numpy":
             reward = reward.astype(np.float64)
         return observation, reward, terminated, truncated, infos
 
@@ -285,7 +285,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         return self._episodes
 
     def _hand_out(self, array: jax.Array) -> Any:
-        return np.array(array) if self._output == "numpy" else array
+        return np.array(array) if self.output == "numpy" else array
 
     def _infos(self, info: Info, mask: np.ndarray) -> dict[str, Any]:
         """`info` as Gymnasium batches it: every key with its mask, zero where it is False."""
@@ -294,7 +294,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             if value is None:
                 continue
             value = self._hand_out(value)
-            if self._output == "numpy":
+            if self.output == "numpy":
                 if value.dtype == np.float32:
                     value = value.astype(np.float64)
                 value[~mask] = 0
