@@ -65,7 +65,10 @@ def reproduce(
         }
         for system in (double_pendulum.SYSTEM, particle.SYSTEM)
     )
-    physical = _model(particle.SYSTEM, "LNN", folder, on_progress, **particle.PHYSICAL)
+    brief = TrainingConfig.of("LNN", particle.SYSTEM, steps=particle.PHYSICAL_STEPS)
+    physical = _model(
+        particle.SYSTEM, "LNN", folder, on_progress, config=brief, **particle.PHYSICAL
+    )
     measured, motions = _measure(pendula, protocol, done)
     particle_results = _measure_particle(particles, physical, protocol, done)
     length = {
@@ -159,18 +162,21 @@ def _model(
     name: str,
     folder: Path | None,
     on_progress: Callable[[str, Progress], None] | None,
+    *,
+    config: TrainingConfig | None = None,
     **options: str,
 ) -> Checkpoint:
     """The shipped model of a system, or with a folder the one that is trained anew in it.
 
     Arguments:
+        config: how to train; default: as the package does.
         options: the variant of the system.
     """
     if folder is None:
         return checkpoint.load(f"{system}{name}", load_system(system)(**options))
     label = "-".join((f"{system}{name}", *options.values()))
     path = folder / f"{label}{checkpoint.SUFFIX}"
-    config = TrainingConfig.of(name, system)
+    config = config or TrainingConfig.of(name, system)
     return _finished(path, config) or train(
         system,
         name,
