@@ -65,7 +65,7 @@ def main() -> None:
         key = {"model": model, "transitions": count, "seed": seed}
         if not any(key.items() <= row.items() for row in rows):
             data = collect(truth(25), count, options=WIDE, episode_steps=20, seed=seed)
-            how = FitConfig(steps=options.fit_steps, seed=seed)
+            how = FitConfig.of(model, steps=options.fit_steps, seed=seed)
             fit(data, model, out=path, config=how, metrics=False, overwrite=True)
             rows.append(key | judge(path, options.steps, seed))
             print(rows[-1], flush=True)

@@ -384,7 +384,7 @@ def _train(options: argparse.Namespace) -> None:
 def _fit(options: argparse.Namespace) -> None:
     from gym_lagrangian.fitting import FitConfig, fit
 
-    config = FitConfig(**_settings(options))
+    config = FitConfig.of(options.model, **_settings(options))
     _learn(
         options.out,
         config,

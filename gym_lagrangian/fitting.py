@@ -47,12 +47,13 @@ class FitConfig(TrainingConfig):
             one for every 0.05 s.
     """
 
-    steps: int = 10_000
+    steps: int = 8_000
+    batch: int = 64
     warmup: int = 500
     chunk: int = 250
-    horizon: int = 4
+    horizon: int = 2
     held_out: float = 0.1
-    weight_decay: float = 0.1
+    weight_decay: float = 0.0
     integrator: str = "rk4"
     substeps: int | None = None
 
@@ -73,8 +74,13 @@ class FitConfig(TrainingConfig):
     def of(
         cls, model: str, system: str | None = None, *, preset: str = "package", **settings: Any
     ) -> FitConfig:
-        """The settings given: every model is fitted alike, and there are no presets of that."""
-        return cls(**settings)
+        """How a registered model is fitted, with the settings given in its place. There are no
+        presets of that, and every system is alike.
+
+        Raises:
+            ConfigurationError: an unknown model.
+        """
+        return cls(**{**load_model(model).fitting, **settings})
 
     def _update(self, schedule: optax.Schedule) -> optax.GradientTransformation:
         if self.optimiser == "muon":
@@ -121,7 +127,7 @@ def fit(
         CheckpointError, ConfigurationError, TrainingDiverged: as `training.train`.
     """
     out = checkpoint.writable(out)
-    config = config or FitConfig()
+    config = config or FitConfig.of(model)
     data = _transitions(data, system, system_options)
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)

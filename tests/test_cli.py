@@ -255,3 +255,35 @@ class TestTrain:
         self, refused, tmp_path, interrupted
     ):
         refused([*TINY, "--out", str(tmp_path / "model.npz")], "model.npz", ".safetensors")
+
+
+@pytest.mark.usefixtures("cheap_measure")
+class TestCollectAndFit:
+    def test_from_an_id_to_a_checkpoint(self, tmp_path, capsys, refused):
+        data, out = tmp_path / "data.npz", tmp_path / "tiny.safetensors"
+        collect = ["collect", "DoublePendulum-v0", "--transitions", "40", "--out", str(data)]
+        assert main([*collect, "--low=-2,-2,-1,-1", "--high", "2,2,1,1", "--episode-steps=8"]) == 0
+        assert f"written: {data}, 40 recorded transitions of 0.05 s" in capsys.readouterr().out
+
+        fit = ["fit", str(data), "Baseline", "--out", str(out), "--steps", "3", "--batch", "2"]
+        assert main([*fit, "--model-option", "width=2", "--model-option", "depth=1"]) == 0
+        assert f"written: {out}" in capsys.readouterr().out
+        found = checkpoint.load(out)
+        assert found.card.metrics.keys() == {"loss", "held_out_error"}
+        assert "40 recorded transitions" in found.card.data
+        assert (found.card.training["steps"], found.card.training["batch"]) == (3, 2)
+
+        refused(fit, "exists", "overwrite")
+        refused([*fit, "--system", "RelativisticParticle"], "of DoublePendulum, not of Relativ")
+        refused([*fit, "--overwrite", "--horizon", "30"], "8 in the longest episode")
+
+    def test_bad_input(self, refused, usage_error, tmp_path):
+        collect = ["collect", "DoublePendulum-v0", "--transitions"]
+        out = ["--out", str(tmp_path / "data.npz")]
+        refused([*collect, "0", *out], "transitions = 0")
+        refused([*collect, "5", *out, "--noise=-1"], "noise")
+        refused([*collect, "5", "--out", "data.csv"], "data.csv", ".npz")
+        refused(["collect", "Acrobot-v1", "--transitions", "5", *out], "Acrobot-v1", IDS[0])
+        refused(["fit", "none.npz", "LNN", "--out", "m.safetensors"], "none.npz")
+        usage_error(["fit", "none.npz", "GPT", "--out", "m.safetensors"], "GPT", "LNN")
+        assert list(tmp_path.iterdir()) == []

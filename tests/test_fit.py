@@ -232,6 +232,13 @@ def test_bad_settings(setting):
         FitConfig(**setting)
 
 
+def test_what_suits_a_model_is_its_own():
+    assert FitConfig.of("LNN").weight_decay > 0 == FitConfig.of("MLP").weight_decay
+    assert FitConfig.of("LNN", weight_decay=0.0) == FitConfig()
+    with pytest.raises(ConfigurationError, match="Transformer"):
+        FitConfig.of("Transformer")
+
+
 def test_nothing_to_resume_and_nothing_overwritten(data, tmp_path):
     out = tmp_path / "m.safetensors"
     with pytest.raises(CheckpointError, match="nothing to resume"):

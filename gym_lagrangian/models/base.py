@@ -70,6 +70,9 @@ class Model(eqx.Module):
     #: paper did.
     presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {})}
 
+    #: Settings of `gym_lagrangian.fitting.FitConfig` that suit this model better than its defaults.
+    fitting: ClassVar[dict[str, Any]] = {}
+
     @classmethod
     def preset(cls, name: str) -> Preset:
         """One of `presets`.

@@ -67,6 +67,10 @@ class LNN(Lagrangian, AccelerationModel):
         ),
     }
 
+    # From 500 transitions without it twice the error: a Lagrangian is fixed only up to terms that
+    # move nothing, and noise there costs nothing but what is between the data.
+    fitting: ClassVar[dict[str, Any]] = {"weight_decay": 0.1}
+
     network: Network
     embedding: Embedding
     energy_scale: float = eqx.field(static=True)
