@@ -8,10 +8,9 @@ u = c f(v/c) by one of two maps,
     ``"kinetic"``   f(β) = β √(2γ / (1 + γ)),  with which ½ u² = c² (1 − 1/γ)
 
 where γ = (1 − β²)^(−½): the second for masses that grow as γ³ on the way to c, the first for those
-that grow faster. No network follows a pole. The momentum that belongs to it enters as artsinh(p)
-and p/√(1 + p²), the one for what is fast and the other for what is slow. For v ≪ c all of them
-are v and p. Everything is divided by typical magnitudes. Derivatives are taken through the
-embedding, never around it.
+that grow faster. No network follows a pole. The momentum that belongs to it enters as artsinh(p).
+For v ≪ c these are v and p. Everything is divided by typical magnitudes. Derivatives are taken
+through the embedding, never around it.
 """
 
 from __future__ import annotations
@@ -95,21 +94,11 @@ class Embedding(eqx.Module):
         return self.stretched(qd, m) / jnp.array(self.qd_scale, qd.dtype)
 
     def momenta(self, p: Array) -> Array:
-        """Features of p, given in typical momenta: p, or (artsinh p, p/√(1 + p²)) where the
-        velocity has a limit; `momentum_size` of them.
-        """
-        parts = []
-        for component, limit in zip(p, self.speed_limit, strict=True):
-            if limit is None:
-                parts.append(component)
-            else:
-                parts += [jnp.arcsinh(component), component / jnp.sqrt(1.0 + component**2)]
-        return jnp.stack(parts)
-
-    @property
-    def momentum_size(self) -> int:
-        """Number of features of p."""
-        return self.n + sum(limit is not None for limit in self.speed_limit)
+        """p in typical momenta, or artsinh(p) where the velocity has a limit, shape (n,)."""
+        for i, limit in enumerate(self.speed_limit):
+            if limit is not None:
+                p = p.at[i].set(jnp.arcsinh(p[i]))
+        return p
 
     def forces(self, tau: Array) -> Array:
         """τ / tau_scale, shape (n,)."""

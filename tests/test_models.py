@@ -431,9 +431,7 @@ def test_what_is_bounded_is_seen_without_bounds():
         rapidity = PARTICLE_SEES.stretched(jnp.array([speed]), m)[0] / c
         assert 5.0 < abs(rapidity) < 10.0
         assert np.sign(rapidity) == np.sign(speed)
-    far = PARTICLE_SEES.momenta(jnp.array([1e6]))
-    assert 5.0 < far[0] < 20.0
-    assert far[1] == pytest.approx(1.0)
+    assert 5.0 < PARTICLE_SEES.momenta(jnp.array([1e6]))[0] < 20.0
     velocity = jnp.array([3.0, 4.0])  # nothing bounds a pendulum
     np.testing.assert_array_equal(PENDULUM_SEES.stretched(velocity, m), velocity)
 

@@ -5,8 +5,7 @@ momentum. It has to be told what p is: the Legendre map p = ∂L/∂q̇ of the t
 its inverse stand at both ends of every step. That is knowledge of the system that the LNN
 does without, and the reason for Lagrangian networks where it is not to be had; of H itself, and
 so of the motion, the network is told nothing. Below a speed limit c it starts from a motion
-that keeps to it, T₀ = Σ_i κ p_i² / (1 + √(1 + (κ p_i / c)²)), and
-sees p as `Embedding.momenta` has it.
+that keeps to it, T₀ = Σ_i κ p_i² / (1 + √(1 + (κ p_i / c)²)), and sees artsinh(p).
 
 What it learns from beside q̇ is ṗ, as `hamiltonian` states it, or q̈ along its own motion,
 Σ_i |d/dt ∂H/∂p − q̈_true|_i. The second costs a derivative more. Where M grows by decades an H
@@ -83,7 +82,7 @@ class HNN(HamiltonianModel):
         self.momentum_scale = positive_number("momentum_scale", momentum_scale, "kg·m/s")
         self.learns = one_of("learns", learns, LEARNS)
         self.network = Network(
-            embedding.size - embedding.n + embedding.momentum_size,
+            embedding.size,
             1,
             width=width,
             depth=depth,
