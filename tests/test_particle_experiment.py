@@ -126,7 +126,7 @@ def measured(model: str) -> tuple[dict, dict]:
     """What `reproduce` would find of the pendulum and of the particle, from fewer states."""
     how = {"forced": False, "states": 1000}
     found, other = load(model, DoublePendulum()), load(model)
-    dynamics = dynamics_of(found, integrator="dop853", substeps=2)
+    dynamics = dynamics_of(found, integrator="dop853", substeps=4)
     steps = {"one": 0.05} if dynamics.fixed_dt else {"half": 0.025, "one": 0.05, "double": 0.1}
     errors = {
         k: one_step_error(dynamics, DoublePendulum(), dt=dt, **how) for k, dt in steps.items()

@@ -65,7 +65,7 @@ class Shell:
         """The checkpoint that the id or the argument named, with its card (configuration, seed,
         metrics) and SHA-256; None for the exact dynamics.
         """
-        return None if self._checkpoint is None else load(self._checkpoint)
+        return None if self._checkpoint is None else load(self._checkpoint, self.system)
 
     @property
     def functional(self) -> tuple[FunctionalEnv, Params]:
