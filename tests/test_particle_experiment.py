@@ -7,6 +7,7 @@ import pytest
 
 import gym_lagrangian
 from gym_lagrangian import checkpoint
+from gym_lagrangian.errors import CheckpointError
 from gym_lagrangian.evaluation import evaluate, losses, one_step_error, velocity_error
 from gym_lagrangian.functional import dynamics_of
 from gym_lagrangian.registration import environments
@@ -97,7 +98,7 @@ def test_a_variant_is_wrapped_and_evaluated_too():
     gym_lagrangian.LearnedDynamicsEnv(env, "RelativisticParticleLNN").reset(seed=0)
     report = evaluate("RelativisticParticleLNN-v0", states=2, **physical)
     assert report["velocity_error"]["median"] <= 2e-3
-    with pytest.raises(gym_lagrangian.CheckpointError, match="special_relativity"):
+    with pytest.raises(CheckpointError, match="special_relativity"):
         gymnasium.make("RelativisticParticleDeLaN-v0", **physical)
 
 
