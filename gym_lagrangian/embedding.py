@@ -24,6 +24,9 @@ STRETCHES = {
     "kinetic": lambda share: share * jnp.sqrt(2.0 / (1.0 + jnp.sqrt(1.0 - share**2))),
 }
 
+# The k above: the mass of a particle grows as γ^(k + 2).
+GROWTH = {"rapidity": 3, "kinetic": 1}
+
 # The largest share of its limit at which a velocity is told from the limit itself: float32 tells
 # no more, and an integrator's stage that falls beyond must not turn into NaN.
 CLOSEST = 1.0 - 1e-6
@@ -75,11 +78,6 @@ class Embedding(eqx.Module):
             parts.append(rest / jnp.array([self.q_scale[i] for i in others], q.dtype))
         return jnp.concatenate(parts)
 
-    def speed_limits(self, m: Array) -> Array:
-        """The limits of the velocities, infinite where there is none, shape (n,)."""
-        free = jnp.full((), jnp.inf)
-        return jnp.stack([free if limit is None else m[limit[0]] for limit in self.speed_limit])
-
     def stretched(self, qd: Array, m: Array) -> Array:
         """q̇, or u where it has a limit, shape (n,)."""
         for i, limit in enumerate(self.speed_limit):
@@ -94,10 +92,10 @@ class Embedding(eqx.Module):
         return self.stretched(qd, m) / jnp.array(self.qd_scale, qd.dtype)
 
     def momenta(self, p: Array) -> Array:
-        """p in typical momenta, or artsinh(p) where the velocity has a limit, shape (n,)."""
+        """p in typical momenta, or its rapidity where the velocity has a limit, shape (n,)."""
         for i, limit in enumerate(self.speed_limit):
             if limit is not None:
-                p = p.at[i].set(jnp.arcsinh(p[i]))
+                p = p.at[i].set(rapidity(p[i], GROWTH[limit[1]]))
         return p
 
     def forces(self, tau: Array) -> Array:
@@ -113,3 +111,8 @@ class Embedding(eqx.Module):
     def state(self, q: Array, qd: Array, m: Array) -> Array:
         """Features of (q, q̇, m), shape (size,)."""
         return jnp.concatenate([self.coordinates(q), self.velocities(qd, m), self.parameters(m)])
+
+
+def rapidity(p: Array, growth: int) -> Array:
+    """w of p = sinh(k w) / k, for k = `growth`."""
+    return jnp.arcsinh(growth * p) / growth

@@ -18,7 +18,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.functional import cast
 from gym_lagrangian.linear import DAMPING
 from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
-from gym_lagrangian.models import LNN, Baseline
+from gym_lagrangian.models import HNN, LNN, Baseline
 from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, activate
 from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
@@ -421,7 +421,7 @@ def test_particle_embedding_picks_g():
 
 
 def test_what_is_bounded_is_seen_without_bounds():
-    """Rapidity and artsinh(p): v and p far below c, finite at c, of order ten on the way there."""
+    """Rapidities of v and p: v and p far below c, finite at c, of order ten on the way there."""
     c = 2.0
     m = jnp.array([1.0, c, 0.0])
     slow, fast = 1e-3, c * (1.0 - 1e-7)
@@ -434,6 +434,40 @@ def test_what_is_bounded_is_seen_without_bounds():
     assert 5.0 < PARTICLE_SEES.momenta(jnp.array([1e6]))[0] < 20.0
     velocity = jnp.array([3.0, 4.0])  # nothing bounds a pendulum
     np.testing.assert_array_equal(PENDULUM_SEES.stretched(velocity, m), velocity)
+
+
+@pytest.mark.parametrize("learns", ["momenta", "accelerations"])
+def test_hnn_starts_as_a_particle_that_keeps_to_its_limit(learns):
+    """Without the network it is the free particle of special relativity, motion, loss and all."""
+    system = RelativisticParticle(lagrangian="special_relativity")
+    model = start_of_hnn(system, learns)
+    for speed in (-0.999, 0.1, 0.9):
+        q, qd, tau, m = (jnp.array(x) for x in ([3.0], [speed], [2.0], [1.0, 1.0, 0.0]))
+        target = system.acceleration(q, qd, tau, m)
+        np.testing.assert_allclose(model.acceleration(q, qd, tau, m), target, rtol=1e-3)
+        sample = Sample(q, qd, tau, m, jnp.ones(()))
+        assert model.loss(sample, target) < 1e-4
+        assert model.loss(sample, target + 0.1) > 0.09
+        np.testing.assert_allclose(model.energy(q, qd, m), system.energy(q, qd, m) - 1.0, rtol=1e-3)
+
+
+def test_hnn_starts_with_a_mass_that_grows_as_the_systems():
+    """By γ⁵ for the Lagrangian of the paper, though it is not the free motion of that."""
+    model = start_of_hnn(RelativisticParticle())
+    p = jnp.sinh(3.0 * jnp.arctanh(jnp.array([1e-3, 0.9, 0.99]))) / 3.0
+    velocity = jax.grad(lambda p: model.free_energy(p[None], jnp.ones(3)))
+    speed, inverse_mass = jax.vmap(jax.value_and_grad(velocity))(p)
+    np.testing.assert_allclose(speed, [1e-3, 0.9, 0.99], rtol=1e-4)
+    share = (1 - speed**2) ** 2.5 / inverse_mass
+    np.testing.assert_allclose(share, 1 + 3 * speed**2, rtol=1e-2)
+
+
+def start_of_hnn(system: RelativisticParticle, learns: str = "momenta") -> HNN:
+    """A model whose network is zero, so that T₀ is all of its Hamiltonian."""
+    settings = {"momentum_scale": 1.0, "quadratic_start": 1.0, "learns": learns}
+    model = HNN(system.embedding(("g",)), legendre=system, width=8, depth=2, **settings, key=KEY)
+    zero = jax.tree.map(jnp.zeros_like, model.network)
+    return eqx.tree_at(lambda model: model.network, model, zero)
 
 
 def test_lnn_gradients_differ_and_their_loss_does_not():

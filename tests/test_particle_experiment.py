@@ -30,12 +30,7 @@ def loss(model: str) -> float:
 # -- what the models learned ----------------------------------------------------------------
 
 
-SHORT = pytest.mark.xfail(reason="the shipped HNN is not yet as good as the reference's")
-
-
-@pytest.mark.parametrize(
-    ("model", "most"), [("LNN", 7.9e-4), pytest.param("HNN", 2.4e-4, marks=SHORT)]
-)
+@pytest.mark.parametrize(("model", "most"), [("LNN", 7.9e-4), ("HNN", 2.4e-4)])
 def test_as_accurate_as_the_best_published(model, most):
     assert loss(model) <= most
 

@@ -4,12 +4,17 @@ The network is H(q, p, m) of `gym_lagrangian.models.hamiltonian`, with p the can
 momentum. It has to be told what p is: the Legendre map p = ∂L/∂q̇ of the true Lagrangian and
 its inverse stand at both ends of every step. That is knowledge of the system that the LNN
 does without, and the reason for Lagrangian networks where it is not to be had; of H itself, and
-so of the motion, the network is told nothing. Below a speed limit c it starts from a motion
-that keeps to it, T₀ = Σ_i κ p_i² / (1 + √(1 + (κ p_i / c)²)), and sees artsinh(p).
+so of the motion, the network is told nothing. Below a speed limit c, T₀ is that of a particle that
+keeps to it, with the mass 1/κ at rest and the momentum p = (c/κ) sinh(k w) / k at the rapidity w.
+Its mass grows as γ^(k+2), γ = cosh w, as the embedding knows it of the system:
 
-What it learns from beside q̇ is ṗ, as `hamiltonian` states it, or q̈ along its own motion,
-Σ_i |d/dt ∂H/∂p − q̈_true|_i. The second costs a derivative more. Where M grows by decades an H
-whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of.
+    T₀ = (c²/κ) ∫ tanh w cosh(k w) dw = (c²/κ) (γ − 1)                        k = 1
+                                      = (c²/κ) (γ − 1) (4γ² + 4γ − 5) / 3     k = 3
+
+Of q̇ and ṗ, as `hamiltonian` states it, the network learns by default. Where M grows by decades an
+H whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of: there it
+learns, in addition, from Σ_i |d/dt ∂H/∂p − q̈_true|_i, the rate being that along the true motion,
+(∂²H/∂p∂q) q̇ + (∂²H/∂p²) ṗ_true. All three are linear in H.
 
 Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019), as compared in
 Cranmer et al., "Lagrangian Neural Networks" (2020), section 5.
@@ -25,7 +30,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import finite_number, one_of, positive_number
-from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.embedding import GROWTH, Embedding, rapidity
 from gym_lagrangian.mechanics import Lagrangian
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
 from gym_lagrangian.models.network import Network
@@ -40,7 +45,7 @@ class HNN(HamiltonianModel):
     Attributes:
         legendre: the Lagrangian whose momenta are p.
         momentum_scale: a typical momentum in kg·m/s or kg·m²/s, by which p is divided.
-        learns: ``"momenta"`` for ṗ or ``"accelerations"`` for q̈, as above.
+        learns: from ``"momenta"`` or from ``"accelerations"`` as well, as above.
     """
 
     canonical: ClassVar[bool] = True
@@ -100,21 +105,24 @@ class HNN(HamiltonianModel):
         }
 
     def loss(self, sample: Sample, target: Array) -> Array:
-        """The discrepancy of q̇ and of what `learns` names."""
+        """The discrepancy of q̇, of ṗ and, if so asked, of the rate of ∂H/∂p."""
+        loss = super().loss(sample, target)
         if self.learns == "momenta":
-            return super().loss(sample, target)
+            return loss
         q, qd, tau, m = sample.q, sample.qd, sample.tau, sample.m
-        velocity, _ = self.hamilton(q, self.momentum(q, qd, m), tau, m)
-        error = self.acceleration(q, qd, tau, m) - target
-        return jnp.sum(jnp.abs(velocity - qd)) + jnp.sum(jnp.abs(error))
+        p, true_rate = jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
+        rate = self._velocity_rate(q, p, tau, m, (qd, true_rate))
+        return loss + jnp.sum(jnp.abs(rate - target))
 
     def scaled(self, p: Array, m: Array) -> Array:
         return self.embedding.momenta(p / self.momentum_scale)
 
     def free_energy(self, p: Array, m: Array) -> Array:
-        start = self.quadratic_start
-        share = start * p / self.embedding.speed_limits(m)  # 0 where there is no limit: ½ κ |p|²
-        return jnp.sum(start * p**2 / (1.0 + jnp.sqrt(1.0 + share**2)))
+        energies = [
+            _free_energy(p[i], self.quadratic_start, limit and (m[limit[0]], GROWTH[limit[1]]))
+            for i, limit in enumerate(self.embedding.speed_limit)
+        ]
+        return jnp.sum(jnp.stack(energies))
 
     def momentum(self, q: Array, qd: Array, m: Array) -> Array:
         """The true canonical momentum ∂L/∂q̇."""
@@ -127,5 +135,20 @@ class HNN(HamiltonianModel):
     def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         """d²q/dt² along the model's own motion: ∂H/∂p, differentiated along (dq/dt, dp/dt)."""
         p = self.momentum(q, qd, m)
-        rates = self.hamilton(q, p, tau, m)
+        return self._velocity_rate(q, p, tau, m, self.hamilton(q, p, tau, m))
+
+    def _velocity_rate(
+        self, q: Array, p: Array, tau: Array, m: Array, rates: tuple[Array, Array]
+    ) -> Array:
+        """d/dt ∂H/∂p where q and p change at those rates."""
         return jax.jvp(lambda q, p: self.hamilton(q, p, tau, m)[0], (q, p), rates)[1]
+
+
+def _free_energy(p: Array, start: float, limit: tuple[Array, int] | None) -> Array:
+    """T₀ of one momentum; with a limit, its speed c and the k of its mass."""
+    if limit is None:
+        return 0.5 * start * p**2
+    c, growth = limit
+    gamma = jnp.cosh(rapidity(start * p / c, growth))
+    steepness = {1: 1.0, 3: (4.0 * gamma**2 + 4.0 * gamma - 5.0) / 3.0}[growth]
+    return c**2 / start * (gamma - 1.0) * steepness

@@ -118,7 +118,7 @@ class RelativisticParticle(System):
         "LNN": Preset({"gradient": "force"}, {}),
         "HNN": Preset(
             {"momentum_scale": 1.0, "quadratic_start": 1.0, "learns": "accelerations"},
-            {},
+            {"learning_rate": 5e-3},
         ),
         # These soon learn all that they can; a motion's states count one by one.
         **dict.fromkeys(("Baseline", "DeLaN", "NoncanonicalHNN"), Preset({}, {"steps": 300_000})),
