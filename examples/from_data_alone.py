@@ -22,6 +22,7 @@ from gym_lagrangian.plots import spread_figure
 
 truth = partial(gymnasium.make_vec, "DoublePendulum-v0", vectorization_mode="vector_entry_point")
 WIDE = {"low": [-np.pi, -np.pi, -8, -8], "high": [np.pi, np.pi, 8, 8]}
+PLANNER = MPPI(samples=512, elites=32, horizon=16)
 PANELS = {"error": "error of a step / dt", "drift": "energy error, 10 s", "success": "swing-ups"}
 
 
@@ -39,7 +40,7 @@ def swing_up(env, params, steps, seed):
     """The share of 4 episodes that MPPI, planning in the model, brings to success in truth."""
     if params.dynamics.fixed_dt:  # two of its steps are one of the plan
         params = replace(params, dynamics=replace(params.dynamics, repeats=2))
-    policy = Policy((env, params), MPPI(samples=256, horizon=20), dt=0.1, seed=seed)
+    policy = Policy((env, params), PLANNER, dt=0.1, seed=seed)
     envs, held = truth(4), np.zeros(4, bool)
     info = envs.reset(seed=1000 * (seed + 1))[1]
     for step in range(steps):
@@ -53,9 +54,9 @@ def swing_up(env, params, steps, seed):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=["LNN", "MLP", "Baseline", "DeLaN"])
-    parser.add_argument("--counts", nargs="+", type=int, default=[500, 1500, 5000, 15000, 50000])
+    parser.add_argument("--counts", nargs="+", type=int, default=[300, 500, 1500, 5000, 50000])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--fit-steps", type=int, default=8000)
+    parser.add_argument("--fit-steps", type=int, default=15000)
     parser.add_argument("--steps", type=int, default=300, help="of a swing-up, 0.05 s each")
     parser.add_argument("--out", default="from_data")
     options = parser.parse_args()
@@ -65,13 +66,13 @@ def main() -> None:
         key = {"model": model, "transitions": count, "seed": seed}
         if not any(key.items() <= row.items() for row in rows):
             data = collect(truth(25), count, options=WIDE, episode_steps=20, seed=seed)
-            how = FitConfig.of(model, steps=options.fit_steps, seed=seed)
-            fit(data, model, out=path, config=how, metrics=False, overwrite=True)
+            config = FitConfig.of(model, steps=options.fit_steps, seed=seed)
+            fit(data, model, out=path, config=config, metrics=False, overwrite=True)
             rows.append(key | judge(path, options.steps, seed))
             print(rows[-1], flush=True)
             record.write_text(json.dumps(rows, indent=1))
-            figure = spread_figure(rows, "transitions", PANELS, shares=["success"])
-            figure.savefig(f"{options.out}.png")
+        figure = spread_figure(rows, "transitions", PANELS, shares=["success"])
+        figure.savefig(f"{options.out}.png")
 
 
 if __name__ == "__main__":

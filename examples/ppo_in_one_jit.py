@@ -56,7 +56,8 @@ def train(env, params, scale, key, count, updates):
     agent = (actor, critic, jnp.full(outputs, -0.5))
     episodes, first = jax.vmap(partial(begin, env, params))(jax.random.split(begin_key, count))
     go = partial(advance, env, params, mode=AutoresetMode.SAME_STEP, max_steps=500)
-    optimiser = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(1e-3))
+    rate = optax.linear_schedule(1e-3, 0.0, updates * EPOCHS * MINIBATCHES)
+    optimiser = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(rate))
 
     def step(agent, carry, key):
         episodes, observation = carry

@@ -51,7 +51,7 @@ def draw(results, million, path):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, number in (("--seeds", 5), ("--envs", 256), ("--updates", 200)):
+    for name, number in (("--seeds", 5), ("--envs", 256), ("--updates", 300)):
         parser.add_argument(name, type=int, default=number)
     parser.add_argument("--out", type=Path, default=Path("transfer"))
     options = parser.parse_args()

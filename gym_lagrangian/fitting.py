@@ -49,6 +49,7 @@ class FitConfig(TrainingConfig):
 
     steps: int = 8_000
     batch: int = 64
+    learning_rate: float = 2e-2
     warmup: int = 500
     chunk: int = 250
     horizon: int = 2
@@ -80,7 +81,7 @@ class FitConfig(TrainingConfig):
         Raises:
             ConfigurationError: an unknown model.
         """
-        return cls(**{**load_model(model).fitting, **settings})
+        return cls(**{**load_model(model).fitting.training, **settings})
 
     def _update(self, schedule: optax.Schedule) -> optax.GradientTransformation:
         if self.optimiser == "muon":
@@ -110,8 +111,9 @@ def fit(
         data: transitions, the npz file of some, or their arrays by name.
         model: a name in `registration.MODELS`.
         system, system_options: of which system they are, where the data does not say.
-        model_config: arguments of the model's constructor; what is left out is as in its preset
-            ``"package"`` for that system, and the step of a model that has one is the data's.
+        model_config: arguments of the model's constructor; what is left out is as the model's
+            `fitting` has it, then its preset ``"package"`` for that system, and the step of a
+            model that has one is the data's.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data.
         metrics: whether to end with the measurements that `training.train` ends with, which take
@@ -224,7 +226,8 @@ def _fresh(
 ) -> Model:
     model_class = load_model(model)
     own_step = {"dt": data.dt} if "dt" in inspect.signature(model_class).parameters else {}
-    config = {**recipe(model, data.system.name).config, **own_step, **config}
+    usual = recipe(model, data.system.name).but(model_class.fitting).config
+    config = {**usual, **own_step, **config}
     fresh = checkpoint.fresh_model(model, data.system, conditions, key=key, **config)
     check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
     return fresh

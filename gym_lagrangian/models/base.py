@@ -70,8 +70,8 @@ class Model(eqx.Module):
     #: paper did.
     presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {})}
 
-    #: Settings of `gym_lagrangian.fitting.FitConfig` that suit this model better than its defaults.
-    fitting: ClassVar[dict[str, Any]] = {}
+    #: What suits this model better where it is fitted to recorded transitions (`FitConfig`).
+    fitting: ClassVar[Preset] = Preset({}, {})
 
     @classmethod
     def preset(cls, name: str) -> Preset:

@@ -35,6 +35,7 @@ class Baseline(AccelerationModel):
         "package": Preset({}, {}),
         "paper": Preset({"width": 500, "acceleration_scale": 1.0}, PAPER_TRAINING),
     }
+    fitting: ClassVar[Preset] = Preset({}, {"weight_decay": 0.03})
 
     network: Network
     embedding: Embedding
