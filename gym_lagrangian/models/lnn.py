@@ -68,8 +68,9 @@ class LNN(Lagrangian, AccelerationModel):
     }
 
     # A Lagrangian is fixed only up to terms that move nothing. A little weight decay keeps them
-    # small, which costs nothing but what is between the data; more of it stalls the fit.
-    fitting: ClassVar[Preset] = Preset({"width": 64}, {"weight_decay": 0.03})
+    # small, which costs nothing but what is between the data; more of it, or a higher rate, stalls
+    # the fit.
+    fitting: ClassVar[Preset] = Preset({"width": 64}, {"learning_rate": 1e-2, "weight_decay": 0.03})
 
     network: Network
     embedding: Embedding

@@ -203,7 +203,8 @@ def _title(statistic: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
+    percent = 100 * share
+    return f"{percent:.3g} %" if percent < 1000 else f"{percent:.0f} %"
 
 
 def _number(value: float | None) -> str:
