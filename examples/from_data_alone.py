@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["LNN", "MLP", "Baseline", "DeLaN"])
     parser.add_argument("--counts", nargs="+", type=int, default=[300, 500, 1500, 5000, 50000])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--fit-steps", type=int, default=10000)
+    parser.add_argument("--fit-steps", type=int, default=12000)
     parser.add_argument("--steps", type=int, default=200, help="of a swing-up, 0.05 s each")
     parser.add_argument("--out", default="from_data")
     options = parser.parse_args()

@@ -1,18 +1,8 @@
 """What several test files share: small stand-ins for the shipped checkpoints."""
 
-import atexit
 import os
-import shutil
-import tempfile
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
-
-# Most of the time goes into compiling the same functions in one process after another: those that
-# the tests run in, and those that they start. They share what is compiled, for this run alone.
-if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="compiled-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import pytest

@@ -70,7 +70,10 @@ class LNN(Lagrangian, AccelerationModel):
     # A Lagrangian is fixed only up to terms that move nothing. A little weight decay keeps them
     # small, which costs nothing but what is between the data; more of it, or a higher rate, stalls
     # the fit.
-    fitting: ClassVar[Preset] = Preset({"width": 64}, {"learning_rate": 1e-2, "weight_decay": 0.03})
+    fitting: ClassVar[Preset] = Preset(
+        {"width": 64, "energy_scale": 60.0},
+        {"learning_rate": 1e-2, "weight_decay": 0.03, "warmup": 1500},
+    )
 
     network: Network
     embedding: Embedding
