@@ -122,7 +122,7 @@ def measured(model: str) -> tuple[dict, dict]:
     """What `reproduce` would find of the pendulum and of the particle, from fewer states."""
     how = {"forced": False, "states": 1000}
     found, other = load(model, DoublePendulum()), load(model)
-    dynamics = dynamics_of(found, integrator="dop853", substeps=4)
+    dynamics = dynamics_of(found, integrator="rk4", substeps=10)
     steps = {"one": 0.05} if dynamics.fixed_dt else {"half": 0.025, "one": 0.05, "double": 0.1}
     errors = {
         k: one_step_error(dynamics, DoublePendulum(), dt=dt, **how) for k, dt in steps.items()
@@ -132,7 +132,7 @@ def measured(model: str) -> tuple[dict, dict]:
         "step_errors": errors,
         "drift": found.card.metrics["energy_discrepancy_100s"]["mean"],
     }
-    dynamics = dynamics_of(other, integrator="dop853", substeps=4)
+    dynamics = dynamics_of(other, integrator="rk4", substeps=10)
     error = one_step_error(dynamics, SYSTEM, dt=0.05, **how)
     return pendulum, {"losses": {"one_step_error": error}}
 
