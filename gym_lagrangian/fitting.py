@@ -11,10 +11,12 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 import optax
@@ -28,9 +30,9 @@ from gym_lagrangian.integrators import INTEGRATORS
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.base import REFERENCE_DT
-from gym_lagrangian.training import Progress, TrainingConfig, learn, recipe
+from gym_lagrangian.training import Progress, TrainingConfig, learn, recipe, refuse_existing, trial
 from gym_lagrangian.transitions import Transitions
-from gym_lagrangian.windows import windows
+from gym_lagrangian.windows import Windows, windows
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class FitConfig(TrainingConfig):
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases
             do not.
+        starts: models of different random weights that are fitted for `trial` steps each; the
+            one that predicts best what was held out goes on, with the weights it has by then. For
+            models that do not always find a way out of where they began.
+        trial: steps of such an attempt.
         integrator, substeps: how the model is followed over a transition; default for substeps:
             one for every 0.05 s.
     """
@@ -55,12 +61,15 @@ class FitConfig(TrainingConfig):
     horizon: int = 2
     held_out: float = 0.1
     weight_decay: float = 0.0
+    starts: int = 1
+    trial: int = 1_000
     integrator: str = "rk4"
     substeps: int | None = None
 
     def __post_init__(self):
         super().__post_init__()
-        whole_number("horizon", self.horizon)
+        for name in ("horizon", "starts", "trial"):
+            whole_number(name, getattr(self, name))
         if positive_number("held_out", self.held_out) >= 1.0:
             raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
         if finite_number("weight_decay", self.weight_decay, "share") < 0:
@@ -143,7 +152,11 @@ def fit(
         seed=config.seed,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    fresh = _fresh(model, model_config or {}, data, conditions, key=key_model)
+    build = partial(_fresh, model, model_config or {}, data, conditions)
+    fresh = build(key=key_model)
+    if config.starts > 1 and not resume:
+        refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
+        fresh = _best_start(build, source, judge, config, key_model)
     card = Card(
         system=data.system.name,
         system_options=data.system.options,
@@ -170,6 +183,20 @@ def fit(
         held_out=judge.error,
         metrics=metrics and parameters == data.system.fixed_parameters(conditions),
     )
+
+
+def _best_start(
+    build: Callable[..., Model], source: Windows, judge: Windows, config: FitConfig, key: jax.Array
+) -> Model:
+    """Of several models, each fitted briefly, the one of the least error on what was held out."""
+    brief, error = (
+        replace(config, steps=min(config.trial, config.steps)),
+        eqx.filter_jit(judge.error),
+    )
+    keys = jax.random.split(key, config.starts)
+    tried = [trial(build(key=key), source, brief, key) for key in keys]
+    errors = [float(error(model)) for model in tried]
+    return tried[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
 
 def _matrices(params: Any) -> Any:

@@ -308,10 +308,33 @@ def learn(
     return checkpoint.load(out)
 
 
+def trial(model: Model, source: Source, config: TrainingConfig, key: Array) -> Model:
+    """The model after a short training, of which nothing is saved or shown."""
+    config = replace(config, chunk=min(config.chunk, config.steps), seed=0)
+    state = _initial_optimiser_state(model, config)
+    for step in range(0, config.steps, config.chunk):
+        model, state, _ = _chunk(config, source, model, state, key, jnp.asarray(step))
+    return model
+
+
 def resume_path(out: str | Path) -> Path:
     """Where an unfinished training of `out` keeps its state."""
     out = Path(out)
     return out.with_name(out.name.removesuffix(checkpoint.SUFFIX) + ".resume" + checkpoint.SUFFIX)
+
+
+def refuse_existing(out: Path, *, overwrite: bool) -> None:
+    """Keep what stands at `out`, finished or not, from a run that was not told to replace it.
+
+    Raises:
+        CheckpointError: naming it.
+    """
+    existing = next((path for path in (resume_path(out), out) if path.exists()), None)
+    if existing is not None and not overwrite:
+        raise CheckpointError(
+            f"{str(existing)!r} exists: continue it with resume (an unfinished run), replace it "
+            "with overwrite, or choose another path"
+        )
 
 
 def _optimise(
@@ -396,15 +419,9 @@ def _courses(run: _Run) -> dict[str, np.ndarray]:
 def _start(
     out: Path, fresh: Model, card: Card, config: TrainingConfig, *, resume: bool, overwrite: bool
 ) -> _Run:
-    unfinished = resume_path(out)
     if resume:
-        return _load_run(unfinished, fresh, card, config)
-    existing = next((path for path in (unfinished, out) if path.exists()), None)
-    if existing is not None and not overwrite:
-        raise CheckpointError(
-            f"{str(existing)!r} exists: continue it with resume (an unfinished run), replace it "
-            "with overwrite, or choose another path"
-        )
+        return _load_run(resume_path(out), fresh, card, config)
+    refuse_existing(out, overwrite=overwrite)
     return _Run(fresh, _initial_optimiser_state(fresh, config), 0, fresh, [], [])
 
 

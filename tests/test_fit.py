@@ -154,6 +154,17 @@ def test_the_best_on_what_was_held_out_is_kept(data, tmp_path):
     assert mean_error(judging, found.model) == pytest.approx(min(held_out), rel=1e-4)
 
 
+def test_of_several_starts_the_best_goes_on(data, tmp_path):
+    """Its first error is already less than that of one fitted from random weights."""
+    config = replace(SMALL, starts=3, trial=50)
+    several = short(data, out=tmp_path / "m.safetensors", config=config)
+    one = short(data, out=tmp_path / "n.safetensors")
+    assert several.extra["held_out"][0, 1] < one.extra["held_out"][0, 1]
+    assert several.card.metrics["held_out_error"] < one.card.metrics["held_out_error"]
+    with pytest.raises(CheckpointError, match="exists"):
+        short(data, out=tmp_path / "m.safetensors", config=config)
+
+
 def test_interrupted_and_resumed_equals_uninterrupted(finished, data, tmp_path):
     data.save(tmp_path / "data.npz")
     out = tmp_path / "run.safetensors"
@@ -223,6 +234,8 @@ def test_bad_arguments(options, error, message, data, tmp_path, monkeypatch):
         {"substeps": 0},
         {"fixed_states": 10},
         {"steps": 0},
+        {"starts": 0},
+        {"trial": 0},
     ],
     ids=str,
 )
