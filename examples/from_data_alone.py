@@ -2,7 +2,7 @@
 
     python examples/from_data_alone.py --out from_data
 
-needs the extra `plots`, and an hour; OUT.json and OUT.png grow as it goes, and again goes on.
+needs the extra `plots`, and one or two hours; OUT.json and OUT.png grow, and again goes on.
 """
 
 import argparse
