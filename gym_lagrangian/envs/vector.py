@@ -148,7 +148,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         with self.scope():
             keys = self._seeded(seed)
             params = self._params
-            if options:
+            if options and set(options) != {"reset_mask"}:
                 bounds = starting_bounds(self.system, params, options, count=self.num_envs)
                 params = dataclasses.replace(params, reset_bounds=jnp.asarray(bounds, self._dtype))
             leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
