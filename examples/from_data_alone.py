@@ -71,8 +71,8 @@ def main() -> None:
             rows.append(key | judge(path, options.steps, seed))
             print(rows[-1], flush=True)
             record.write_text(json.dumps(rows, indent=1))
-        figure = spread_figure(rows, "transitions", PANELS, shares=["success"])
-        figure.savefig(f"{options.out}.png")
+            figure = spread_figure(rows, "transitions", PANELS, shares=["success"])
+            figure.savefig(f"{options.out}.png")
 
 
 if __name__ == "__main__":

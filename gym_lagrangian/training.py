@@ -310,11 +310,9 @@ def learn(
 
 def trial(model: Model, source: Source, config: TrainingConfig, key: Array) -> Model:
     """The model after a short training, of which nothing is saved or shown."""
-    config = replace(config, chunk=min(config.chunk, config.steps), seed=0)
+    whole = replace(config, chunk=config.steps, seed=0)
     state = _initial_optimiser_state(model, config)
-    for step in range(0, config.steps, config.chunk):
-        model, state, _ = _chunk(config, source, model, state, key, jnp.asarray(step))
-    return model
+    return _chunk(whole, source, model, state, key, jnp.asarray(0))[0]
 
 
 def resume_path(out: str | Path) -> Path:

@@ -247,7 +247,8 @@ def test_bad_settings(setting):
 
 def test_what_suits_a_model_is_its_own():
     assert FitConfig.of("LNN").weight_decay > 0 == FitConfig.of("MLP").weight_decay
-    assert FitConfig.of("LNN", weight_decay=0.0).weight_decay == 0.0
+    assert FitConfig.of("LNN", weight_decay=0.0) == replace(FitConfig.of("LNN"), weight_decay=0.0)
+    assert FitConfig.of("MLP") == FitConfig()
     with pytest.raises(ConfigurationError, match="Transformer"):
         FitConfig.of("Transformer")
 

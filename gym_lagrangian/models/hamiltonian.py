@@ -81,10 +81,15 @@ class HamiltonianModel(AccelerationModel):
         """H at the state (q, q̇)."""
         return self.hamiltonian(q, self.momentum(q, qd, m), m)
 
+    def true_momentum(self, sample: Sample, target: Array) -> tuple[Array, Array]:
+        """p and ṗ_true, for the true q̈."""
+        q, qd, m = sample.q, sample.qd, sample.m
+        return jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
+
     def loss(self, sample: Sample, target: Array) -> Array:
         """The discrepancy of (q̇, q̈) named above, for the true q̈."""
         q, qd, m = sample.q, sample.qd, sample.m
-        p, true_rate = jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
+        p, true_rate = self.true_momentum(sample, target)
         velocity, rate = self.hamilton(q, p, sample.tau, m)
         mass_matrix = jax.jacfwd(self.momentum, argnums=1)(q, qd, m)
         error = solve(mass_matrix, rate - true_rate, method="direct")
