@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from gym_lagrangian.registration import register
 
 if TYPE_CHECKING:
-    from gym_lagrangian.collection import collect
     from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
-    from gym_lagrangian.fitting import FitConfig, fit
-    from gym_lagrangian.training import TrainingConfig, train
-    from gym_lagrangian.transitions import Transitions
+    from gym_lagrangian.learning.config import FitConfig, TrainingConfig
+    from gym_lagrangian.learning.fit import fit
+    from gym_lagrangian.learning.recording import collect
+    from gym_lagrangian.learning.train import train
+    from gym_lagrangian.learning.transitions import Transitions
 
 __all__ = [
     "FitConfig",
@@ -27,14 +28,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "FitConfig": "gym_lagrangian.fitting",
+    "FitConfig": "gym_lagrangian.learning.config",
     "LagrangianEnv": "gym_lagrangian.envs",
     "LearnedDynamicsEnv": "gym_lagrangian.envs",
-    "TrainingConfig": "gym_lagrangian.training",
-    "Transitions": "gym_lagrangian.transitions",
-    "collect": "gym_lagrangian.collection",
-    "fit": "gym_lagrangian.fitting",
-    "train": "gym_lagrangian.training",
+    "TrainingConfig": "gym_lagrangian.learning.config",
+    "Transitions": "gym_lagrangian.learning.transitions",
+    "collect": "gym_lagrangian.learning.recording",
+    "fit": "gym_lagrangian.learning.fit",
+    "train": "gym_lagrangian.learning.train",
 }
 
 

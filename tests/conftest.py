@@ -7,7 +7,7 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 import jax
 import pytest
 
-from gym_lagrangian import checkpoint
+from gym_lagrangian import checkpoints
 from gym_lagrangian.registration import load_system
 
 
@@ -26,9 +26,9 @@ def make_checkpoint(tmp_path_factory):
         if model == "LNN":
             config = {"quadratic_start": 1.0} | config
         key = jax.random.key(seed)
-        fresh = checkpoint.fresh_model(model, built, built.varying, key=key, **config)
+        fresh = checkpoints.fresh_model(model, built, built.varying, key=key, **config)
         small = jax.tree.map(lambda leaf: 0.2 * leaf, fresh)
-        card = checkpoint.Card(
+        card = checkpoints.Card(
             system=system,
             system_options=built.options,
             parameters=built.fixed_parameters(built.varying),
@@ -37,7 +37,7 @@ def make_checkpoint(tmp_path_factory):
             model_config=fresh.config,
         )
         path = folder / f"{system}{model}-{len(list(folder.iterdir()))}.safetensors"
-        checkpoint.save(path, small, card)
+        checkpoints.save(path, small, card)
         return str(path)
 
     return make

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 from gym_lagrangian.systems.base import System
-from gym_lagrangian.training import TrainingConfig
 
 STATES = 64
 

@@ -49,9 +49,9 @@ def test_missing_stable_baselines3_is_named(monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "stable_baselines3"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
-    monkeypatch.delitem(sys.modules, "gym_lagrangian.sb3", raising=False)
+    monkeypatch.delitem(sys.modules, "gym_lagrangian.envs.sb3", raising=False)
     with pytest.raises(MissingExtra, match=r'pip install "gym-lagrangian\[sb3\]"'):
-        importlib.import_module("gym_lagrangian.sb3")
+        importlib.import_module("gym_lagrangian.envs.sb3")
 
 
 class TestNames:

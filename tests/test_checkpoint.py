@@ -13,8 +13,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from gym_lagrangian import checkpoint
-from gym_lagrangian.checkpoint import Card, check_fits, load, load_for, save
+from gym_lagrangian import checkpoints
+from gym_lagrangian.checkpoints import Card, check_fits, load, load_for, save
 from gym_lagrangian.errors import CheckpointError
 from gym_lagrangian.models import LNN
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
@@ -129,7 +129,7 @@ def test_saving_replaces_an_older_file(saved, pendulum):
 
 
 def test_shipped_checkpoints_load_by_name():
-    for name in checkpoint.shipped():
+    for name in checkpoints.shipped():
         assert load(name).card.system in name
 
 
@@ -235,7 +235,7 @@ def test_missing_file(tmp_path):
 def test_unknown_name_lists_the_shipped_ones():
     with pytest.raises(CheckpointError, match="no checkpoint 'TriplePendulumLNN'") as caught:
         load("TriplePendulumLNN")
-    expected = checkpoint.shipped() or ("(none)",)
+    expected = checkpoints.shipped() or ("(none)",)
     assert all(name in str(caught.value) for name in expected)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gym_lagrangian import checkpoint
+from gym_lagrangian import checkpoints
 from gym_lagrangian.cli import main
 from gym_lagrangian.registration import environments, find
 
@@ -72,7 +72,7 @@ class TestList:
             if row.model is None:
                 assert "exact" in lines[row.id]
             else:
-                found = checkpoint.load(row.kwargs["checkpoint"])
+                found = checkpoints.load(row.kwargs["checkpoint"])
                 assert found.sha256[:16] in lines[row.id]
                 metrics = found.card.metrics
                 loss = metrics.get("acceleration_loss", metrics["one_step_error"])
@@ -153,7 +153,7 @@ TINY += ["--model-option", "width=2", "--model-option", "depth=1", "--steps", "1
 @pytest.fixture
 def cheap_measure(monkeypatch):
     """Measuring takes minutes and has tests of its own."""
-    monkeypatch.setattr("gym_lagrangian.training.measure", lambda model, card: {"loss": 0.25})
+    monkeypatch.setattr("gym_lagrangian.learning.train.measure", lambda model, card: {"loss": 0.25})
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ class TestTrain:
         out = tmp_path / "models" / "tiny.safetensors"
         assert main([*TINY, "--out", str(out)]) == 0
         printed = capsys.readouterr().out
-        found = checkpoint.load(out)
+        found = checkpoints.load(out)
         assert f"written: {out} (SHA-256 {found.sha256[:16]})" in printed
         assert json.loads(printed[printed.index("{") :]) == {"loss": 0.25}
         assert found.card.system == "DoublePendulum"
@@ -197,7 +197,7 @@ class TestTrain:
         unfinished = tmp_path / "parts.resume.safetensors"
         assert main([*TINY, "--out", str(parts)]) == 130
         assert f"saved {unfinished}; go on with --resume" in capsys.readouterr().err
-        assert checkpoint.load(unfinished).card.metrics == {"step": 500}
+        assert checkpoints.load(unfinished).card.metrics == {"step": 500}
         assert not parts.exists()
 
         refused([*TINY, "--out", str(parts)], f"'{unfinished}' exists", "resume")
@@ -208,7 +208,7 @@ class TestTrain:
         assert main([*TINY, "--out", str(parts), "--resume"]) == 0
         assert not unfinished.exists()
         assert main([*TINY, "--out", str(whole)]) == 0
-        assert checkpoint.load(parts).sha256 == checkpoint.load(whole).sha256
+        assert checkpoints.load(parts).sha256 == checkpoints.load(whole).sha256
 
     def test_ctrl_c_while_measuring_loses_nothing(self, tmp_path, capsys, monkeypatch):
         def stop(model, card):
@@ -216,7 +216,7 @@ class TestTrain:
 
         out = tmp_path / "tiny.safetensors"
         with monkeypatch.context() as patch:
-            patch.setattr("gym_lagrangian.training.measure", stop)
+            patch.setattr("gym_lagrangian.learning.train.measure", stop)
             assert main([*TINY, "--out", str(out)]) == 130
         assert "go on with --resume" in capsys.readouterr().err
         assert main([*TINY, "--out", str(out), "--resume"]) == 0
@@ -268,7 +268,7 @@ class TestCollectAndFit:
         fit = ["fit", str(data), "Baseline", "--out", str(out), "--steps", "3", "--batch", "2"]
         assert main([*fit, "--model-option", "width=2", "--model-option", "depth=1"]) == 0
         assert f"written: {out}" in capsys.readouterr().out
-        found = checkpoint.load(out)
+        found = checkpoints.load(out)
         assert found.card.metrics.keys() == {"loss", "held_out_error"}
         assert "40 recorded transitions" in found.card.data
         assert (found.card.training["steps"], found.card.training["batch"]) == (3, 2)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import gym_lagrangian  # noqa: F401
-from gym_lagrangian import LearnedDynamicsEnv, checkpoint
-from gym_lagrangian.functional import dynamics_of
+from gym_lagrangian import LearnedDynamicsEnv, checkpoints
+from gym_lagrangian.envs.functional import dynamics_of
 from gym_lagrangian.planning import CEM, MPPI, Policy
 
 
@@ -74,7 +74,7 @@ def test_other_weights_compile_nothing(make, make_checkpoint):
     first, second = (
         make_checkpoint("DoublePendulum", "LNN", seed=seed, width=4, depth=1) for seed in (0, 1)
     )
-    models = [checkpoint.load(path).model for path in (first, second)]
+    models = [checkpoints.load(path).model for path in (first, second)]
     swapped = dynamics_of(models[1], integrator="dop853", substeps=2)
     use(make(checkpoint=first), 0)
     with compilations() as found:

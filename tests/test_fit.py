@@ -15,12 +15,12 @@ import pytest
 from physics_helpers import SMALL_MODEL
 from test_transitions import WIDE, good, vector
 
-from gym_lagrangian import FitConfig, checkpoint, collect, fit
+from gym_lagrangian import FitConfig, checkpoints, collect, fit
+from gym_lagrangian.envs.functional import make
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
-from gym_lagrangian.functional import make
+from gym_lagrangian.learning.loop import resume_path
+from gym_lagrangian.learning.windows import windows
 from gym_lagrangian.registration import MODELS
-from gym_lagrangian.training import resume_path
-from gym_lagrangian.windows import windows
 
 SMALL = FitConfig(steps=60, batch=16, chunk=25, learning_rate=3e-2, horizon=2, warmup=5, seed=3)
 
@@ -103,7 +103,7 @@ def test_a_wrapped_angle_is_the_same_angle(data):
     part, _ = cut(data, 2)
     whole_turn = jnp.array([2 * jnp.pi, -2 * jnp.pi, 0.0, 0.0])
     turned = eqx.tree_at(lambda w: w.after, part, part.after + whole_turn)
-    model = checkpoint.fresh_model(
+    model = checkpoints.fresh_model(
         "Baseline", data.system, (), key=jax.random.key(0), **SMALL_MODEL
     )
     assert mean_error(turned, model) == pytest.approx(mean_error(part, model), rel=1e-4)
@@ -129,7 +129,7 @@ def finished(data, tmp_path_factory):
 
 def test_an_environment_is_moved_by_what_was_fitted(finished, tmp_path):
     path = tmp_path / "mine.safetensors"
-    checkpoint.save(path, finished.model, finished.card)
+    checkpoints.save(path, finished.model, finished.card)
     env = gymnasium.make("DoublePendulumBaseline-v0", checkpoint=str(path), integrator="rk4")
     env.reset(seed=0)
     assert np.isfinite(env.step(np.ones(2, np.float32))[0]).all()

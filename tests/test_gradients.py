@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import functional
+from gym_lagrangian.envs import functional
 
 STEPS = 4
 

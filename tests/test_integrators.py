@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from gym_lagrangian.dynamics import ContinuousDynamics
+from gym_lagrangian.envs.functional import make
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import make
-from gym_lagrangian.integrators import INTEGRATORS, integrate
+from gym_lagrangian.physics.dynamics import ContinuousDynamics
+from gym_lagrangian.physics.integrators import INTEGRATORS, integrate
 from gym_lagrangian.systems import DoublePendulum
 
 M = np.array([1.0, 1.0, 1.0, 1.0, 9.8])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 
-from gym_lagrangian import LearnedDynamicsEnv, checkpoint
+from gym_lagrangian import LearnedDynamicsEnv, checkpoints
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagrangianError
 
 TRUTH = "DoublePendulum-v0"
@@ -60,7 +60,7 @@ def reward_of(x) -> float:
 class TestWhatChanges:
     @pytest.mark.parametrize("given", ["path", "checkpoint", "model"])
     def test_steps_as_the_environment_made_with_the_checkpoint(self, lnn_checkpoint, given):
-        loaded = checkpoint.load(lnn_checkpoint)
+        loaded = checkpoints.load(lnn_checkpoint)
         model = {"path": lnn_checkpoint, "checkpoint": loaded, "model": loaded.model}[given]
         expected = follow(gymnasium.make(TRUTH, checkpoint=lnn_checkpoint))
         found = follow(LearnedDynamicsEnv(gymnasium.make(TRUTH), model))
@@ -174,7 +174,7 @@ class TestWhatStays:
         np.testing.assert_array_equal(follow(twin), expected)
 
     def test_non_finite_model_ends_the_episode_with_the_last_state(self, lnn_checkpoint):
-        broken = jax.tree.map(lambda leaf: leaf * np.nan, checkpoint.load(lnn_checkpoint).model)
+        broken = jax.tree.map(lambda leaf: leaf * np.nan, checkpoints.load(lnn_checkpoint).model)
         env = LearnedDynamicsEnv(gymnasium.make(TRUTH), broken)
         before, _ = env.reset(seed=0)
         observation, reward, terminated, truncated, info = env.step(np.ones(2, np.float32))
@@ -230,7 +230,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("given", ["path", "checkpoint", "model"])
     def test_model_of_another_system(self, particle_checkpoint, given):
-        loaded = checkpoint.load(particle_checkpoint)
+        loaded = checkpoints.load(particle_checkpoint)
         model = {"path": particle_checkpoint, "checkpoint": loaded, "model": loaded.model}[given]
         with pytest.raises(
             CheckpointError, match="model of RelativisticParticle, this is DoublePendulum"

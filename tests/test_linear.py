@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian.linear import DAMPING, SOLVERS, solve
+from gym_lagrangian.physics.linear import DAMPING, SOLVERS, solve
 
 METHODS = {name: jax.jit(partial(solve, method=name)) for name in SOLVERS}
 

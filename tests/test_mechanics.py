@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from physics_helpers import CASES, batched
 
-from gym_lagrangian.mechanics import Lagrangian, euler_lagrange, euler_lagrange_by_component
+from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange, euler_lagrange_by_component
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 
 

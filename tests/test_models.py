@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 from physics_helpers import batched
 
-from gym_lagrangian.dynamics import ContinuousDynamics
+from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import cast
-from gym_lagrangian.linear import DAMPING
-from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
 from gym_lagrangian.models import HNN, LNN, Baseline
 from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, activate
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.physics.dynamics import ContinuousDynamics
+from gym_lagrangian.physics.linear import DAMPING
+from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
+from gym_lagrangian.systems.sample import Sample
 
 PENDULUM = DoublePendulum()
 PENDULUM_SEES = PENDULUM.embedding()

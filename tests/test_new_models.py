@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 from physics_helpers import CASES, batched
 
-from gym_lagrangian import checkpoint, training
-from gym_lagrangian.checkpoint import Card, fresh_model
-from gym_lagrangian.data import FreshStates, from_arrays
-from gym_lagrangian.dynamics import ContinuousDynamics
+from gym_lagrangian import checkpoints
+from gym_lagrangian.checkpoints import Card, fresh_model
 from gym_lagrangian.envs import LearnedDynamicsEnv
+from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.evaluation import one_step_error
-from gym_lagrangian.functional import cast
-from gym_lagrangian.mechanics import euler_lagrange
+from gym_lagrangian.learning import loop as training
+from gym_lagrangian.learning.config import TrainingConfig
+from gym_lagrangian.learning.sources import FreshStates, from_arrays
+from gym_lagrangian.learning.train import train
 from gym_lagrangian.models import HNN
 from gym_lagrangian.models.base import AccelerationModel, Horizon
+from gym_lagrangian.physics.dynamics import ContinuousDynamics
+from gym_lagrangian.physics.mechanics import euler_lagrange
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
-from gym_lagrangian.training import TrainingConfig, train
 
 NAMES = ("HNN", "NoncanonicalHNN", "DeLaN", "NODE", "MLP")
 CONSERVING = ("HNN", "NoncanonicalHNN", "DeLaN")
@@ -50,7 +52,7 @@ def card_of(model, system):
 
 def saved(name, path, **config):
     model = build(name, **config)
-    checkpoint.save(path, model, card_of(model, DoublePendulum()))
+    checkpoints.save(path, model, card_of(model, DoublePendulum()))
     return str(path)
 
 
@@ -67,8 +69,8 @@ def states(system, count=16, seed=3):
 def test_checkpoint_round_trip(name, system, tmp_path):
     model = build(name, system, seed=4, activation="tanh")
     path = tmp_path / "model.safetensors"
-    checkpoint.save(path, model, card_of(model, system))
-    loaded = checkpoint.load(path).model
+    checkpoints.save(path, model, card_of(model, system))
+    loaded = checkpoints.load(path).model
     assert loaded.config == model.config
     assert jax.tree.structure(loaded) == jax.tree.structure(model)
     for old, new in zip(jax.tree.leaves(model), jax.tree.leaves(loaded), strict=True):

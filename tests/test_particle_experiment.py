@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import gym_lagrangian
-from gym_lagrangian import checkpoint
+from gym_lagrangian import checkpoints
+from gym_lagrangian.envs.functional import dynamics_of
 from gym_lagrangian.errors import CheckpointError
 from gym_lagrangian.evaluation import evaluate, losses, one_step_error, velocity_error
-from gym_lagrangian.functional import dynamics_of
 from gym_lagrangian.registration import environments
 from gym_lagrangian.reproduce import Protocol, particle, table
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
@@ -20,7 +20,7 @@ QUICK = Protocol(loss_states=2000, proof_steps=3000)
 
 
 def load(model: str, system=SYSTEM):
-    return checkpoint.load(f"{system.name}{model}", system)
+    return checkpoints.load(f"{system.name}{model}", system)
 
 
 def loss(model: str) -> float:

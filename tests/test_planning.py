@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import LearnedDynamicsEnv, checkpoint, functional
+from gym_lagrangian import LearnedDynamicsEnv, checkpoints
+from gym_lagrangian.envs import functional
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.planning import CEM, MPPI, Policy, plan_return
 from gym_lagrangian.planning.noise import correlated
@@ -273,9 +274,9 @@ class TestBadInput:
             Policy(PARTICLE, SMALL, checkpoint=lnn_checkpoint)
 
     def test_a_model_that_never_saw_a_force(self, lnn_checkpoint, tmp_path):
-        found = checkpoint.load(lnn_checkpoint)
+        found = checkpoints.load(lnn_checkpoint)
         card = dataclasses.replace(found.card, forced=False)
-        checkpoint.save(tmp_path / "free.safetensors", found.model, card)
+        checkpoints.save(tmp_path / "free.safetensors", found.model, card)
         with pytest.raises(ConfigurationError, match="trained on free motion alone"):
             Policy(PENDULUM, SMALL, checkpoint=tmp_path / "free.safetensors")
 

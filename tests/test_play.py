@@ -8,11 +8,11 @@ import numpy as np
 import pygame
 import pytest
 
-from gym_lagrangian import play as playing
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.play import Game, play, watch
-from gym_lagrangian.rollout import Film
+from gym_lagrangian.viewing import play as playing
+from gym_lagrangian.viewing.play import Game, play, watch
+from gym_lagrangian.viewing.rollout import Film
 
 EXACT = "DoublePendulum-v0"
 ESCAPE = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE)

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import plots
-from gym_lagrangian.checkpoint import Card, Checkpoint
+from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
-from gym_lagrangian.mechanics import Lagrangian
+from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.registration import load_system
-from gym_lagrangian.rollout import Rollout, Trajectory
+from gym_lagrangian.viewing import plots
+from gym_lagrangian.viewing.rollout import Rollout, Trajectory
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIME = np.arange(41) * 0.05

@@ -51,7 +51,8 @@ class TestImport:
 
     def test_what_the_package_offers_is_imported_on_use(self):
         from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
-        from gym_lagrangian.training import TrainingConfig, train
+        from gym_lagrangian.learning.config import TrainingConfig
+        from gym_lagrangian.learning.train import train
 
         assert gym_lagrangian.LagrangianEnv is LagrangianEnv
         assert gym_lagrangian.LearnedDynamicsEnv is LearnedDynamicsEnv

@@ -11,10 +11,10 @@ import pygame
 import pytest
 
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.geometry import Bob, Force, Gauge, Rod, Scene, Torque
 from gym_lagrangian.rendering import Layout, Panels, Renderer, colours
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.panels import CHART_HEIGHT
+from gym_lagrangian.systems.scene import Bob, Force, Gauge, Rod, Scene, Torque
 
 SIZES = (100, 137, 500, 1000)
 ANGLES = np.random.default_rng(0).uniform(-np.pi, np.pi, (12, 2))

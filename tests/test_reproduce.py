@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from gym_lagrangian import checkpoint
+from gym_lagrangian import checkpoints
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.evaluation import evaluate, evaluation_states
+from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.registration import MODELS
 from gym_lagrangian.reproduce import Protocol, experiment, reproduce
 from gym_lagrangian.systems import DoublePendulum
-from gym_lagrangian.training import TrainingConfig
 
 pytest.importorskip("matplotlib", reason="figures need the extra `plots`")
 
@@ -86,7 +86,7 @@ def test_report_names_protocol_configuration_and_paper(made):
 def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path, monkeypatch):
     tiny = TrainingConfig(steps=4, batch=2, chunk=2)
     monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name, system: tiny)
-    monkeypatch.setattr("gym_lagrangian.training.measure", lambda model, card: {})
+    monkeypatch.setattr("gym_lagrangian.learning.train.measure", lambda model, card: {})
     seen: list[tuple[str, int]] = []
 
     def interrupt(name, progress):
@@ -100,7 +100,7 @@ def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path,
         model = experiment._model("DoublePendulum", "Baseline", tmp_path, interrupt)
     assert seen == [("DoublePendulumBaseline", 2), ("DoublePendulumBaseline", 4)]
     path = tmp_path / "DoublePendulumBaseline.safetensors"
-    assert checkpoint.load(path).sha256 == model.sha256
+    assert checkpoints.load(path).sha256 == model.sha256
     other = TrainingConfig(steps=5)
     monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name, system: other)
     with pytest.raises(CheckpointError, match="another configuration"):

@@ -19,9 +19,9 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
+from gym_lagrangian.envs.sb3 import SB3VecEnv
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import environments
-from gym_lagrangian.sb3 import SB3VecEnv
 
 # Where accuracy is beside the point, a method of four stages compiles in a third of the time; and
 # the same time limit everywhere compiles once.

@@ -4,10 +4,10 @@ import jax
 import pytest
 
 import gym_lagrangian  # noqa: F401
-from gym_lagrangian import checkpoint
+from gym_lagrangian import checkpoints
 from gym_lagrangian.evaluation import evaluate
+from gym_lagrangian.learning.config import TrainingConfig, recipe
 from gym_lagrangian.registration import environments, load_model
-from gym_lagrangian.training import TrainingConfig, recipe
 
 KEY = jax.random.key(0)
 LEARNED = [row for row in environments() if row.model is not None]
@@ -46,7 +46,7 @@ def test_both_learned_the_accelerations(lnn, baseline):
 
 
 def test_what_is_recorded_is_what_is_measured(lnn):
-    recorded = checkpoint.load("DoublePendulumLNN").card.metrics
+    recorded = checkpoints.load("DoublePendulumLNN").card.metrics
     # The same seed draws other states in float64 than training's float32 did.
     assert lnn["acceleration_loss"] == pytest.approx(recorded["acceleration_loss"], rel=0.1)
     energy = recorded["energy_discrepancy_100s"]
@@ -57,18 +57,18 @@ def test_what_is_recorded_is_what_is_measured(lnn):
 @pytest.mark.parametrize("row", LEARNED, ids=lambda row: row.id)
 class TestCheckpoint:
     def test_says_where_it_came_from(self, row):
-        path = checkpoint.resolve(row.kwargs["checkpoint"])
+        path = checkpoints.resolve(row.kwargs["checkpoint"])
         assert path.stat().st_size <= 500_000
-        card = checkpoint.load(path).card
+        card = checkpoints.load(path).card
         assert (card.system, card.model) == (row.system, row.model)
         assert card.data
         assert card.package_version
 
     def test_is_what_the_command_makes(self, row):
-        card = checkpoint.load(row.kwargs["checkpoint"]).card
+        card = checkpoints.load(row.kwargs["checkpoint"]).card
         assert TrainingConfig(**card.training) == TrainingConfig.of(row.model, row.system)
         config = recipe(row.model, row.system).config
-        fresh = checkpoint.fresh_model(
+        fresh = checkpoints.fresh_model(
             row.model, card.build_system(), card.conditioned_on, key=KEY, **config
         )
         assert card.model_config == fresh.config
@@ -76,7 +76,7 @@ class TestCheckpoint:
     def test_forces_at_most_double_the_error(self, row):
         if row.id == "RelativisticParticleNoncanonicalHNN-v0":
             pytest.skip("fails by theory: a force enters it as if the mass were one at any speed")
-        metrics = checkpoint.load(row.kwargs["checkpoint"]).card.metrics
+        metrics = checkpoints.load(row.kwargs["checkpoint"]).card.metrics
         learned = load_model(row.model)
         name = "acceleration_loss" if hasattr(learned, "acceleration") else "one_step_error"
         assert 0 < metrics[f"{name}_forced"] <= 2 * metrics[name]

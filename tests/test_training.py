@@ -13,17 +13,20 @@ import numpy as np
 import pytest
 from physics_helpers import SMALL, SMALL_MODEL, batched, cheap_measure
 
-from gym_lagrangian import checkpoint, training
-from gym_lagrangian.data import FreshStates, from_arrays, from_npz
+from gym_lagrangian import checkpoints
 from gym_lagrangian.errors import (
     CheckpointError,
     ConfigurationError,
     DataError,
     TrainingDiverged,
 )
+from gym_lagrangian.learning import loop as training
+from gym_lagrangian.learning.config import TrainingConfig
+from gym_lagrangian.learning.loop import resume_path
+from gym_lagrangian.learning.sources import FreshStates, from_arrays, from_npz
+from gym_lagrangian.learning.train import train
 from gym_lagrangian.models import Baseline
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
-from gym_lagrangian.training import TrainingConfig, resume_path, train
 
 MUON = replace(SMALL, steps=120, optimiser="muon", learning_rate=3e-2)
 
@@ -142,15 +145,15 @@ def test_the_card_tells_where_the_weights_come_from(finished):
     assert card.conditioned_on == ()
     assert card.metrics == cheap_measure(None, None)
     assert "fresh states" in card.data
-    assert card.package_version == checkpoint.package_version()
-    assert checkpoint.load(out).card == card
+    assert card.package_version == checkpoints.package_version()
+    assert checkpoints.load(out).card == card
     assert not resume_path(out).exists()
 
 
 def test_weights_on_file_are_those_that_were_trained(finished):
     """They do better than those that the seed began with."""
     _, out, found, _ = finished
-    assert held_out_loss(checkpoint.load(out).model) < 0.95 * held_out_loss(start_of(found.card))
+    assert held_out_loss(checkpoints.load(out).model) < 0.95 * held_out_loss(start_of(found.card))
 
 
 def test_a_seed_determines_every_bit(finished, tmp_path):
@@ -175,7 +178,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         short(out, name, on_progress=stop_at(40))
     assert not out.exists()
-    saved = checkpoint.load(resume_path(out))
+    saved = checkpoints.load(resume_path(out))
     assert saved.card.metrics["step"] == 40
     reports = []
     resumed = short(out, name, resume=True, on_progress=reports.append)
@@ -188,7 +191,7 @@ def test_a_crash_loses_no_more_than_the_time_between_saves(tmp_path):
     out, whole = tmp_path / "run.safetensors", tmp_path / "whole.safetensors"
     with pytest.raises(RuntimeError, match="power"):
         short(out, save_every=0.0, on_progress=stop_at(80, RuntimeError("power failed")))
-    assert checkpoint.load(resume_path(out)).card.metrics["step"] == 40
+    assert checkpoints.load(resume_path(out)).card.metrics["step"] == 40
     assert_same_run(short(out, resume=True), short(whole))
 
 
@@ -259,7 +262,7 @@ def test_overwrite_replaces_both_and_starts_anew(unfinished):
     reports = []
     short(unfinished, overwrite=True, on_progress=reports.append)
     assert [r.step for r in reports] == CHUNK_ENDS["Baseline"]
-    assert checkpoint.load(unfinished).card.training == asdict(SMALL)
+    assert checkpoints.load(unfinished).card.training == asdict(SMALL)
     assert not resume_path(unfinished).exists()
 
 
@@ -291,7 +294,7 @@ def test_divergence_saves_the_last_good_state(tmp_path, good_data):
         short(out, config=config, data=tmp_path / "data.npz", on_progress=reports.append)
     assert str(resume_path(out)) in str(caught.value)
     assert not out.exists()
-    saved = checkpoint.load(resume_path(out))
+    saved = checkpoints.load(resume_path(out))
     assert saved.card.metrics["step"] == reports[-1].step > 0
     assert f"after step {reports[-1].step} " in str(caught.value)
     assert all(np.isfinite(w).all() for w in weights(saved))
@@ -306,7 +309,7 @@ def test_what_divergence_saves_is_good_where_a_chunk_ended_in_a_bad_update(tmp_p
     out = tmp_path / "run.safetensors"
     with pytest.raises(TrainingDiverged):
         short(out, config=replace(SMALL, learning_rate=1e30, chunk=1))
-    saved = checkpoint.load(resume_path(out))
+    saved = checkpoints.load(resume_path(out))
     assert np.isfinite(held_out_loss(saved.model))
     assert eqx.tree_equal(saved.model, start_of(saved.card))
 
@@ -530,4 +533,4 @@ def test_train_and_measure_without_shortcuts(tmp_path):
         summary = metrics[name]
         assert 0 < summary["median"] <= summary["max"]
         assert summary["median"] < 0.5
-    assert checkpoint.load(tmp_path / "run.safetensors").card.metrics == metrics
+    assert checkpoints.load(tmp_path / "run.safetensors").card.metrics == metrics

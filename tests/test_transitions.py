@@ -8,8 +8,8 @@ from gymnasium.wrappers import RescaleAction
 from physics_helpers import batched
 
 from gym_lagrangian import Transitions, collect
-from gym_lagrangian.dynamics import ContinuousDynamics
 from gym_lagrangian.errors import ConfigurationError, DataError
+from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.systems import DoublePendulum
 
 WIDE = {"low": [-3.0, -3.0, -6.0, -6.0], "high": [3.0, 3.0, 6.0, 6.0]}

@@ -7,11 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import LearnedDynamicsEnv, checkpoint, functional, train
+from gym_lagrangian import LearnedDynamicsEnv, checkpoints, train
+from gym_lagrangian.envs import functional
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.evaluation import evaluate
+from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.models import LNN
-from gym_lagrangian.training import TrainingConfig
 
 TRUTH = "DoublePendulum-v0"
 PUSH = np.array([0.0, 0.5], np.float32)
@@ -22,8 +23,8 @@ QUICK = {"integrator": "rk4", "substeps": 1}
 def unforced(lnn_checkpoint, tmp_path_factory) -> str:
     """The small LNN, its card saying that it never saw a force."""
     path = tmp_path_factory.mktemp("unforced") / "unforced.safetensors"
-    found = checkpoint.load(lnn_checkpoint)
-    checkpoint.save(path, found.model, dataclasses.replace(found.card, forced=False))
+    found = checkpoints.load(lnn_checkpoint)
+    checkpoints.save(path, found.model, dataclasses.replace(found.card, forced=False))
     return str(path)
 
 

@@ -14,8 +14,8 @@ from PIL import Image
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError, GymLagrangianError, MissingExtra
 from gym_lagrangian.rendering import colours
-from gym_lagrangian.rollout import film
-from gym_lagrangian.video import write_video
+from gym_lagrangian.viewing.rollout import film
+from gym_lagrangian.viewing.video import write_video
 
 EXACT = "DoublePendulum-v0"
 SUFFIXES = (".mp4", ".gif")

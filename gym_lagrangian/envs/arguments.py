@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gym_lagrangian.envs.functional import Params
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import Params
 from gym_lagrangian.systems.base import System
 
 

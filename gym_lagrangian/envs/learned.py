@@ -9,11 +9,11 @@ import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 
-from gym_lagrangian import checkpoint
-from gym_lagrangian.checkpoint import Checkpoint, check_fits
+from gym_lagrangian import checkpoints
+from gym_lagrangian.checkpoints import Checkpoint, check_fits
+from gym_lagrangian.envs.functional import check_dt, dynamics_of
 from gym_lagrangian.envs.scalar import LagrangianEnv
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
-from gym_lagrangian.functional import check_dt, dynamics_of
 from gym_lagrangian.models.base import Model
 
 
@@ -69,7 +69,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         base = self._base
         system, m_bounds = base.system, np.asarray(base.functional[1].m_bounds)
         if isinstance(model, str | os.PathLike):
-            model = checkpoint.load(model, system)
+            model = checkpoints.load(model, system)
         if isinstance(model, Checkpoint):
             check_fits(model.card, system, m_bounds, what="the checkpoint")
         elif not isinstance(model, Model):

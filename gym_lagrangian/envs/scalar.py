@@ -13,11 +13,11 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
 from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
+from gym_lagrangian.envs.functional import Params, State, dynamics_of
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import Params, State, dynamics_of
-from gym_lagrangian.geometry import Scene
+from gym_lagrangian.systems.scene import Scene
 
 
 class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):

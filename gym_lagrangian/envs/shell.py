@@ -8,12 +8,12 @@ from typing import Any
 
 import jax
 
-from gym_lagrangian import functional
-from gym_lagrangian.checkpoint import Checkpoint, load
-from gym_lagrangian.dynamics import Dynamics
+from gym_lagrangian.checkpoints import Checkpoint, load
+from gym_lagrangian.envs import functional
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
 from gym_lagrangian.envs.scope import scope
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import FunctionalEnv, Params, cast
+from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.systems.base import System
 
 

@@ -16,15 +16,15 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from gym_lagrangian.autoreset import Episode, advance, begin, select
 from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds, starting_state
+from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
+from gym_lagrangian.envs.functional import Info, Params, State, Timestep
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import Info, Params, State, Timestep
-from gym_lagrangian.geometry import Scene
 from gym_lagrangian.registration import load_system
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.scene import Scene
 
 OUTPUTS = ("numpy", "jax")
 

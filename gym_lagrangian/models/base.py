@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number, whole_number
-from gym_lagrangian.dynamics import ContinuousDynamics, Dynamics
-from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.preset import Preset
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics
+from gym_lagrangian.systems.preset import Preset
+from gym_lagrangian.systems.sample import Sample
 
 
 @dataclass(frozen=True)

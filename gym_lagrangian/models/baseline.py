@@ -16,10 +16,10 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Network
-from gym_lagrangian.preset import Preset
+from gym_lagrangian.systems.preset import Preset
 
 
 class Baseline(AccelerationModel):

@@ -27,10 +27,10 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.mechanics import Lagrangian
 from gym_lagrangian.models.base import AccelerationModel
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Network
+from gym_lagrangian.physics.mechanics import Lagrangian
 
 # ε: the smallest eigenvalue that M can have, in kg or kg·m².
 SMALLEST_MASS = 1e-3

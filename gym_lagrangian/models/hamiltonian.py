@@ -26,11 +26,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.dynamics import Dynamics, PhaseSpaceDynamics
-from gym_lagrangian.linear import solve
 from gym_lagrangian.models.base import AccelerationModel
 from gym_lagrangian.models.network import Network
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.physics.dynamics import Dynamics, PhaseSpaceDynamics
+from gym_lagrangian.physics.linear import solve
+from gym_lagrangian.systems.sample import Sample
 
 
 class HamiltonianModel(AccelerationModel):

@@ -30,11 +30,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import finite_number, one_of, positive_number
-from gym_lagrangian.embedding import GROWTH, Embedding, rapidity
-from gym_lagrangian.mechanics import Lagrangian
+from gym_lagrangian.models.embedding import GROWTH, Embedding, rapidity
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
 from gym_lagrangian.models.network import Network
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.physics.mechanics import Lagrangian
+from gym_lagrangian.systems.sample import Sample
 
 LEARNS = ("momenta", "accelerations")
 

@@ -4,7 +4,7 @@ A network N of the embedded state is the Lagrangian,
 
     L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |u|²,    u = q̇, stretched where there is a limit,
 
-and everything else follows from `gym_lagrangian.mechanics`: no canonical coordinates, no
+and everything else follows from `gym_lagrangian.physics.mechanics`: no canonical coordinates, no
 assumed form of the kinetic energy. The scale h in joules lets N work with numbers of order
 one. The fixed last term makes the mass matrix positive definite where training starts; without
 it the first solves divide by a nearly singular matrix. It costs no generality, since N can
@@ -35,13 +35,13 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import finite_number, one_of, positive_number
-from gym_lagrangian.embedding import Embedding
-from gym_lagrangian.linear import solve
-from gym_lagrangian.mechanics import Lagrangian, euler_lagrange
 from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Network
-from gym_lagrangian.preset import Preset
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.physics.linear import solve
+from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange
+from gym_lagrangian.systems.preset import Preset
+from gym_lagrangian.systems.sample import Sample
 
 GRADIENTS = ("exact", "force")
 

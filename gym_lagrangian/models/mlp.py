@@ -19,12 +19,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.dynamics import DiscreteDynamics, Dynamics
-from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.models.base import Horizon, Model
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Network
-from gym_lagrangian.preset import Preset
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.physics.dynamics import DiscreteDynamics, Dynamics
+from gym_lagrangian.systems.preset import Preset
+from gym_lagrangian.systems.sample import Sample
 
 
 class MLP(Model):

@@ -18,7 +18,7 @@ import equinox as eqx
 from jax import Array
 
 from gym_lagrangian.checks import finite_number, positive_number
-from gym_lagrangian.embedding import Embedding
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
 from gym_lagrangian.models.network import Network
 

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import whole_number
-from gym_lagrangian.functional import FunctionalEnv, Params
+from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.planning.planner import Planner
 
 

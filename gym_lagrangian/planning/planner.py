@@ -11,8 +11,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import finite_number, positive_number, whole_number
+from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import FunctionalEnv, Params
 from gym_lagrangian.planning.noise import correlated
 from gym_lagrangian.planning.returns import plan_return
 

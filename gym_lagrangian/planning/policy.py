@@ -22,12 +22,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian import functional
 from gym_lagrangian.checks import one_of, positive_number, seed_number, whole_number
+from gym_lagrangian.envs import functional
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast, check_dt
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import FunctionalEnv, Params, cast, check_dt
-from gym_lagrangian.integrators import INTEGRATORS
+from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.planning.planner import Planner
 from gym_lagrangian.registration import find
 
@@ -67,7 +67,7 @@ class Policy:
 
         Arguments:
             where: an id of this package, an environment of it (scalar or vector, wrapped or not),
-                or the (env, params) of `gym_lagrangian.functional`.
+                or the (env, params) of `gym_lagrangian.envs.functional`.
             planner: `MPPI`, `CEM` or a `Planner` of your own.
             dt: seconds for which a planned action holds, the environment's step or longer; None
                 for the environment's step.
@@ -217,7 +217,7 @@ def _task(where: Any, checkpoint: Any) -> Task:
             return env, params
     raise ConfigurationError(
         f"{where!r}: expected an id, an environment of gym_lagrangian, or the (env, params) of "
-        "gym_lagrangian.functional"
+        "gym_lagrangian.envs.functional"
     )
 
 

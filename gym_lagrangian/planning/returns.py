@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.functional import FunctionalEnv, Params
+from gym_lagrangian.envs.functional import FunctionalEnv, Params
 
 
 def plan_return(

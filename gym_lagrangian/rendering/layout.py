@@ -16,7 +16,7 @@ from functools import cached_property
 import pygame
 from pygame import Vector2
 
-from gym_lagrangian.geometry import Point
+from gym_lagrangian.systems.scene import Point
 
 CAPTION_ROWS = 3
 

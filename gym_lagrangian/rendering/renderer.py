@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.geometry import Gauge, Scene
 from gym_lagrangian.rendering.canvas import Canvas, to_array
 from gym_lagrangian.rendering.chart import Chart
 from gym_lagrangian.rendering.colours import BOB, FAINT, INK, TRUTH
@@ -16,6 +15,7 @@ from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.layout import CAPTION_ROWS, Layout
 from gym_lagrangian.rendering.window import Window
 from gym_lagrangian.rendering.world import draw_world
+from gym_lagrangian.systems.scene import Gauge, Scene
 
 MODES = ("rgb_array", "human")
 LEAST_SIZE = 100  # pixels; below, text and world no longer fit one above the other

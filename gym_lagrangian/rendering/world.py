@@ -7,7 +7,6 @@ import math
 import numpy as np
 from pygame import Vector2
 
-from gym_lagrangian.geometry import Force, Scene, Torque
 from gym_lagrangian.rendering.canvas import Canvas, round_number
 from gym_lagrangian.rendering.colours import (
     BOB,
@@ -25,6 +24,7 @@ from gym_lagrangian.rendering.colours import (
 )
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.layout import Layout
+from gym_lagrangian.systems.scene import Force, Scene, Torque
 
 TRACE_SHADES = 40
 TRACE_PIECES = 4  # straight lines between two points of a trace

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian import evaluation
-from gym_lagrangian.checkpoint import Checkpoint
+from gym_lagrangian.checkpoints import Checkpoint
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast, dynamics_of, make
 from gym_lagrangian.evaluation import FreeMotion
-from gym_lagrangian.functional import FunctionalEnv, Params, cast, dynamics_of, make
 from gym_lagrangian.reproduce.protocol import Protocol
 
 SYSTEM = "DoublePendulum"

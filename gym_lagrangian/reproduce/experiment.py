@@ -12,16 +12,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gym_lagrangian import checkpoint
-from gym_lagrangian.checkpoint import Checkpoint
+from gym_lagrangian import checkpoints
+from gym_lagrangian.checkpoints import Checkpoint
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.files import replacing
-from gym_lagrangian.plots import new_figure
+from gym_lagrangian.learning.config import TrainingConfig
+from gym_lagrangian.learning.loop import Progress, resume_path
+from gym_lagrangian.learning.train import train
 from gym_lagrangian.registration import MODELS, load_system
 from gym_lagrangian.reproduce import double_pendulum, figures, particle, report, table
 from gym_lagrangian.reproduce.protocol import Protocol
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
-from gym_lagrangian.training import Progress, TrainingConfig, resume_path, train
+from gym_lagrangian.viewing.plots import new_figure
 
 
 def reproduce(
@@ -173,9 +175,9 @@ def _model(
         options: the variant of the system.
     """
     if folder is None:
-        return checkpoint.load(f"{system}{name}", load_system(system)(**options))
+        return checkpoints.load(f"{system}{name}", load_system(system)(**options))
     label = "-".join((f"{system}{name}", *options.values()))
-    path = folder / f"{label}{checkpoint.SUFFIX}"
+    path = folder / f"{label}{checkpoints.SUFFIX}"
     config = config or TrainingConfig.of(name, system)
     return _finished(path, config) or train(
         system,
@@ -192,7 +194,7 @@ def _finished(path: Path, config: TrainingConfig) -> Checkpoint | None:
     """The finished training at `path`, if it is there and is what would be trained."""
     if not path.exists():
         return None
-    found = checkpoint.load(path)
+    found = checkpoints.load(path)
     if found.card.training != asdict(config):
         raise CheckpointError(
             f"{str(path)!r} was trained with another configuration: move it, or choose another "

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gym_lagrangian.plots import COLOURS, TRUTH, label, new_figure, wrapped
 from gym_lagrangian.reproduce import particle
 from gym_lagrangian.reproduce.double_pendulum import EARLY, LATE, Motions, Traces
 from gym_lagrangian.systems.double_pendulum import DoublePendulum
+from gym_lagrangian.viewing.plots import COLOURS, TRUTH, label, new_figure, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

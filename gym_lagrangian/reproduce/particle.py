@@ -22,12 +22,13 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian import evaluation
-from gym_lagrangian.checkpoint import Checkpoint
+from gym_lagrangian.checkpoints import Checkpoint
+from gym_lagrangian.learning.config import TrainingConfig
+from gym_lagrangian.learning.train import train
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.reproduce.protocol import Protocol
-from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.relativistic_particle import RelativisticParticle
-from gym_lagrangian.training import TrainingConfig, train
+from gym_lagrangian.systems.sample import Sample
 
 SYSTEM = "RelativisticParticle"
 

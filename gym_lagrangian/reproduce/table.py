@@ -27,7 +27,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian import evaluation
-from gym_lagrangian.dynamics import Dynamics
+from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.reproduce.protocol import Protocol
 from gym_lagrangian.systems.base import REFERENCE_DT, System
 

@@ -16,17 +16,17 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import finite_number, positive_number
-from gym_lagrangian.embedding import Embedding
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.geometry import Scene
-from gym_lagrangian.linear import solve
-from gym_lagrangian.mechanics import (
+from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.physics.linear import solve
+from gym_lagrangian.physics.mechanics import (
     Lagrangian,
     components_of_motion,
     euler_lagrange_by_component,
 )
-from gym_lagrangian.preset import Preset
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.systems.preset import Preset
+from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.scene import Scene
 
 # The step in seconds for which systems recommend a number of substeps.
 REFERENCE_DT = 0.05
@@ -164,7 +164,7 @@ class System(Lagrangian):
     @property
     def speed_limit(self) -> tuple[tuple[str, str] | None, ...]:
         """For each velocity, the parameter that it cannot exceed and how networks see what is
-        below it (see `gym_lagrangian.embedding`), or None.
+        below it (see `gym_lagrangian.models.embedding`), or None.
         """
         return (None,) * self.n
 

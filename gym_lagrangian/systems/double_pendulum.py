@@ -25,9 +25,9 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
-from gym_lagrangian.geometry import Bob, Rod, Scene, Torque
-from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.base import Parameter, System
+from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.scene import Bob, Rod, Scene, Torque
 
 ACTUATED = ("both", "shoulder", "elbow")
 

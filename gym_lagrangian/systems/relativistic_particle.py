@@ -31,10 +31,10 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
-from gym_lagrangian.geometry import Bob, Force, Gauge, Scene
-from gym_lagrangian.preset import Preset
-from gym_lagrangian.sample import Sample
 from gym_lagrangian.systems.base import Parameter, System
+from gym_lagrangian.systems.preset import Preset
+from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.scene import Bob, Force, Gauge, Scene
 
 LAGRANGIANS = ("paper", "special_relativity")
 

@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.linear import solve
+from gym_lagrangian.physics.linear import solve
 
 # L(q, q̇, m); q and q̇ are arrays, or tuples of scalars in `components_of_motion`.
 LagrangianFunction = Callable[[Any, Any, Array], Array]
@@ -93,7 +93,7 @@ class Lagrangian(eqx.Module):
     """Anything with a Lagrangian: a physical system or a network that learned one.
 
     Subclasses state `lagrangian`; the mechanics follow. `mass_matrix_solver` names how
-    M q̈ = τ + f is solved, see `gym_lagrangian.linear`.
+    M q̈ = τ + f is solved, see `gym_lagrangian.physics.linear`.
     """
 
     mass_matrix_solver: ClassVar[str]

@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from gym_lagrangian.checks import known_arguments
-from gym_lagrangian.data import check_values, digest, read_npz
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.files import replacing
+from gym_lagrangian.learning.sources import check_values, digest, read_npz
 from gym_lagrangian.registration import load_system
 from gym_lagrangian.systems.base import System
 

@@ -20,10 +20,10 @@ from gymnasium.vector import VectorEnv
 
 from gym_lagrangian.checks import finite_number, positive_number, seed_number, whole_number
 from gym_lagrangian.envs import LagrangianEnv
+from gym_lagrangian.envs.functional import State
 from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.functional import State
-from gym_lagrangian.transitions import Transitions
+from gym_lagrangian.learning.transitions import Transitions
 
 Policy = Callable[[Any], Any]
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, whole_number
-from gym_lagrangian.integrators import INTEGRATORS, integrate
+from gym_lagrangian.physics.integrators import INTEGRATORS, integrate
 
 
 class Dynamics(eqx.Module):
@@ -61,7 +61,7 @@ class Dynamics(eqx.Module):
         """The same motion followed in another way; no change where there is nothing to integrate.
 
         Arguments:
-            integrator: a name in `gym_lagrangian.integrators.INTEGRATORS`.
+            integrator: a name in `gym_lagrangian.physics.integrators.INTEGRATORS`.
             substeps: equal integrator steps in one `step`.
         """
         return self
@@ -115,7 +115,7 @@ class ContinuousDynamics(Dynamics):
 
     Attributes:
         field: a system or a model; its `energy`, where it has one, is the conserved energy.
-        integrator: a name in `gym_lagrangian.integrators.INTEGRATORS`.
+        integrator: a name in `gym_lagrangian.physics.integrators.INTEGRATORS`.
         substeps: equal integrator steps in one `step`.
         roll: whether the integrator's stages are a loop, see `integrators.integrate`.
     """

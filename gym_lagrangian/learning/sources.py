@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.dynamics import ContinuousDynamics
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.models.base import Horizon, Model
-from gym_lagrangian.sample import Sample
+from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.sample import Sample
 
 
 class Source(eqx.Module):

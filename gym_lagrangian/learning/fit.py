@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,83 +19,18 @@ from typing import Any
 import equinox as eqx
 import jax
 import numpy as np
-import optax
 
-from gym_lagrangian import checkpoint
-from gym_lagrangian.checkpoint import Card, Checkpoint
-from gym_lagrangian.checks import finite_number, one_of, positive_number, whole_number
-from gym_lagrangian.errors import ConfigurationError, DataError
-from gym_lagrangian.functional import check_dt
-from gym_lagrangian.integrators import INTEGRATORS
+from gym_lagrangian import checkpoints
+from gym_lagrangian.checkpoints import Card, Checkpoint
+from gym_lagrangian.envs.functional import check_dt
+from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.config import FitConfig, recipe
+from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
+from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.base import REFERENCE_DT
-from gym_lagrangian.training import Progress, TrainingConfig, learn, recipe, refuse_existing, trial
-from gym_lagrangian.transitions import Transitions
-from gym_lagrangian.windows import Windows, windows
-
-
-@dataclass(frozen=True)
-class FitConfig(TrainingConfig):
-    """How to fit; as `TrainingConfig`, with other defaults, and
-
-    Attributes:
-        horizon: transitions that are predicted in a row.
-        held_out: share of the transitions that are not learned from, to judge by.
-        weight_decay: how fast the matrices of the networks shrink, as a share of the learning
-            rate: a little data fits many networks, and the smoothest is the best guess. Biases
-            do not.
-        starts: models of different random weights that are fitted for `trial` steps each; the
-            one that predicts best what was held out goes on, with the weights it has by then. For
-            models that do not always find a way out of where they began.
-        trial: steps of such an attempt.
-        integrator, substeps: how the model is followed over a transition; default for substeps:
-            one for every 0.05 s.
-    """
-
-    steps: int = 8_000
-    batch: int = 64
-    learning_rate: float = 2e-2
-    warmup: int = 500
-    chunk: int = 250
-    horizon: int = 2
-    held_out: float = 0.1
-    weight_decay: float = 0.0
-    starts: int = 1
-    trial: int = 1_000
-    integrator: str = "rk4"
-    substeps: int | None = None
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("horizon", "starts", "trial"):
-            whole_number(name, getattr(self, name))
-        if positive_number("held_out", self.held_out) >= 1.0:
-            raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
-        if finite_number("weight_decay", self.weight_decay, "share") < 0:
-            raise ConfigurationError(f"weight_decay = {self.weight_decay}: expected at least 0")
-        one_of("integrator", self.integrator, INTEGRATORS)
-        if self.substeps is not None:
-            whole_number("substeps", self.substeps)
-        if self.fixed_states is not None:
-            raise ConfigurationError("fixed_states: a fit draws no states, it learns from data")
-
-    @classmethod
-    def of(
-        cls, model: str, system: str | None = None, *, preset: str = "package", **settings: Any
-    ) -> FitConfig:
-        """How a registered model is fitted, with the settings given in its place. There are no
-        presets of that, and every system is alike.
-
-        Raises:
-            ConfigurationError: an unknown model.
-        """
-        return cls(**{**load_model(model).fitting.training, **settings})
-
-    def _update(self, schedule: optax.Schedule) -> optax.GradientTransformation:
-        if self.optimiser == "muon":
-            return optax.contrib.muon(schedule, weight_decay=self.weight_decay)
-        return optax.adamw(schedule, weight_decay=self.weight_decay, mask=_matrices)
 
 
 def fit(
@@ -137,7 +72,7 @@ def fit(
             take; before anything is computed.
         CheckpointError, ConfigurationError, TrainingDiverged: as `training.train`.
     """
-    out = checkpoint.writable(out)
+    out = checkpoints.writable(out)
     config = config or FitConfig.of(model)
     data = _transitions(data, system, system_options)
     conditions = _conditions(data, conditioned_on)
@@ -167,7 +102,7 @@ def fit(
         training=asdict(config),
         data=f"{data.description()}, {source.description()}",
         forced=data.forced,
-        package_version=checkpoint.package_version(),
+        package_version=checkpoints.package_version(),
     )
     return learn(
         fresh,
@@ -197,10 +132,6 @@ def _best_start(
     tried = [trial(build(key=key), source, brief, key) for key in keys]
     errors = [float(error(model)) for model in tried]
     return tried[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
-
-
-def _matrices(params: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def _transitions(
@@ -255,6 +186,6 @@ def _fresh(
     own_step = {"dt": data.dt} if "dt" in inspect.signature(model_class).parameters else {}
     usual = recipe(model, data.system.name).but(model_class.fitting).config
     config = {**usual, **own_step, **config}
-    fresh = checkpoint.fresh_model(model, data.system, conditions, key=key, **config)
+    fresh = checkpoints.fresh_model(model, data.system, conditions, key=key, **config)
     check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
     return fresh

@@ -10,7 +10,7 @@ class Preset(NamedTuple):
 
     Attributes:
         config: its constructor's arguments.
-        training: settings of `gym_lagrangian.training.TrainingConfig`.
+        training: settings of `gym_lagrangian.learning.train.TrainingConfig`.
     """
 
     config: dict[str, Any]

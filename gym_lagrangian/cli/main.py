@@ -212,14 +212,14 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 
 def _list(_: argparse.Namespace) -> None:
-    from gym_lagrangian import checkpoint
+    from gym_lagrangian import checkpoints
 
     print(f"{'id':36} {'model':16} {'loss':>9} {'energy':>10} {'velocity':>9}  SHA-256")
     for row in environments():
         if row.model is None:
             print(f"{row.id:36} {'exact':16}")
             continue
-        found = checkpoint.load(row.kwargs["checkpoint"])
+        found = checkpoints.load(row.kwargs["checkpoint"])
         metrics = found.card.metrics
         loss = metrics.get("acceleration_loss", metrics["one_step_error"])
         energy = f"{100 * metrics['energy_discrepancy_100s']['mean']:.2g} %"
@@ -248,15 +248,15 @@ def _rollout(options: argparse.Namespace) -> None:
 def _film(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from gym_lagrangian.rollout import film
-    from gym_lagrangian.video import write_video, writer_for
+    from gym_lagrangian.viewing.rollout import film
+    from gym_lagrangian.viewing.video import write_video, writer_for
 
     if not options.human:
         writer_for(options.video)  # before anything is compiled
     names = ("compare", "steps", "seed", "start", "actions", "size")
     pictures = film(options.id, **{name: getattr(options, name) for name in names})
     if options.human:
-        from gym_lagrangian.play import watch
+        from gym_lagrangian.viewing.play import watch
 
         watch(pictures, options.id)
         return
@@ -266,13 +266,13 @@ def _film(options: argparse.Namespace) -> None:
 
 
 def _play(options: argparse.Namespace) -> None:
-    from gym_lagrangian.play import play
+    from gym_lagrangian.viewing.play import play
 
     play(options.id, seed=options.seed, start=options.start, size=options.size)
 
 
 def _plot(options: argparse.Namespace) -> None:
-    from gym_lagrangian.plots import figures
+    from gym_lagrangian.viewing.plots import figures
 
     made = figures(options.id, steps=options.steps, seed=options.seed, start=options.start)
     for name, figure in made.items():
@@ -285,7 +285,7 @@ def _plot(options: argparse.Namespace) -> None:
 def _rollout_figure(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from gym_lagrangian.rollout import rollout
+    from gym_lagrangian.viewing.rollout import rollout
 
     with tqdm(unit="step", leave=False) as bar:
         result = rollout(
@@ -309,7 +309,7 @@ def _rollout_figure(options: argparse.Namespace) -> None:
         parting = result.parting_time
         print("they part", "never" if parting is None else f"after {parting:.2f} s")
     try:
-        from gym_lagrangian.plots import rollout_figure
+        from gym_lagrangian.viewing.plots import rollout_figure
 
         figure = rollout_figure(result)
     except MissingExtra as error:
@@ -339,8 +339,8 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _reproduce(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from gym_lagrangian.learning.loop import Progress
     from gym_lagrangian.reproduce import reproduce
-    from gym_lagrangian.training import Progress
 
     with tqdm(unit="step", leave=False) as bar:
 
@@ -360,7 +360,8 @@ def _reproduce(options: argparse.Namespace) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from gym_lagrangian.training import TrainingConfig, train
+    from gym_lagrangian.learning.config import TrainingConfig
+    from gym_lagrangian.learning.train import train
 
     config = TrainingConfig.of(
         options.model, options.system, preset=options.preset, **_settings(options)
@@ -382,7 +383,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from gym_lagrangian.fitting import FitConfig, fit
+    from gym_lagrangian.learning.config import FitConfig
+    from gym_lagrangian.learning.fit import fit
 
     config = FitConfig.of(options.model, **_settings(options))
     _learn(
@@ -395,7 +397,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """What was given of the fields of a training's configuration."""
-    from gym_lagrangian.fitting import FitConfig
+    from gym_lagrangian.learning.fit import FitConfig
 
     given = {field.name: getattr(options, field.name, None) for field in fields(FitConfig)}
     return {name: value for name, value in given.items() if value is not None}
@@ -405,7 +407,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
     """Train or fit with a bar, and say what came of it."""
     from tqdm import tqdm
 
-    from gym_lagrangian.training import Progress, resume_path
+    from gym_lagrangian.learning.loop import Progress, resume_path
 
     with tqdm(total=config.steps, unit="step") as bar:
 
@@ -434,9 +436,9 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
 def _collect(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from gym_lagrangian.collection import collect
+    from gym_lagrangian.learning.recording import collect
+    from gym_lagrangian.learning.transitions import writable
     from gym_lagrangian.registration import find
-    from gym_lagrangian.transitions import writable
 
     writable(options.out)
     bounds = {name: getattr(options, name) for name in ("low", "high")}

@@ -20,11 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.data import Source
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.sources import Source
+from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.sample import Sample
-from gym_lagrangian.transitions import Transitions
+from gym_lagrangian.systems.sample import Sample
 
 # Stretches of consecutive rows that are held out together, at most as a share of all that is.
 _STRETCHES = 5

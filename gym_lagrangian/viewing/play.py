@@ -13,7 +13,7 @@ from gym_lagrangian.checks import seed_number
 from gym_lagrangian.registration import find
 from gym_lagrangian.rendering import Window
 from gym_lagrangian.rendering.canvas import from_array
-from gym_lagrangian.rollout import Film
+from gym_lagrangian.viewing.rollout import Film
 
 KEYS = "arrows: force   R: reset   space: pause   N: one step   Esc: close"
 

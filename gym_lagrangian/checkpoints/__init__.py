@@ -1,0 +1,36 @@
+"""Checkpoints: a trained model and where it came from, in one safetensors file.
+
+The shipped ones lie in this folder.
+"""
+
+from gym_lagrangian.checkpoints.file import (
+    FORMAT,
+    SUFFIX,
+    Card,
+    Checkpoint,
+    check_fits,
+    fresh_model,
+    load,
+    load_for,
+    package_version,
+    resolve,
+    save,
+    shipped,
+    writable,
+)
+
+__all__ = [
+    "FORMAT",
+    "SUFFIX",
+    "Card",
+    "Checkpoint",
+    "check_fits",
+    "fresh_model",
+    "load",
+    "load_for",
+    "package_version",
+    "resolve",
+    "save",
+    "shipped",
+    "writable",
+]

@@ -1,0 +1,320 @@
+r"""Checkpoints: a model's weights and where they came from, in one safetensors file.
+
+The file holds the arrays under their paths in the model (``network.weights.0`` …) and, in the
+header, one JSON document: format version, package version, system (name, options, parameters
+trained at, parameters conditioned on), model (name, configuration), training configuration
+with its seed, description of the data, metrics, and a SHA-256 over all of it. Nothing is ever
+unpickled, and a file that was truncated or edited by hand is refused.
+
+A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
+a system in a variant other than its default the same name stands for the checkpoint of that
+variant, where one is shipped: ``RelativisticParticleLNN`` with ``lagrangian="special_relativity"``
+is the file ``RelativisticParticleLNN-special_relativity``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError, safe_open
+
+from gym_lagrangian.checks import known_arguments
+from gym_lagrangian.errors import CheckpointError, GymLagrangianError
+from gym_lagrangian.files import replacing
+from gym_lagrangian.models.base import Model
+from gym_lagrangian.registration import load_model, load_system
+from gym_lagrangian.systems.base import System
+
+FORMAT = 1
+SUFFIX = ".safetensors"
+_KEY = "gym_lagrangian"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        system, system_options: the system's registered name and constructor arguments.
+        parameters: name → value at which it was trained, for parameters it is not
+            conditioned on.
+        conditioned_on: names of the parameters that the model takes as inputs.
+        model, model_config: the model's registered name and constructor arguments.
+        training: the training configuration, seed included.
+        data: a sentence about the states it learned from.
+        forced: whether forces acted on any of them.
+        metrics: name → measured number.
+        package_version: the version of gym_lagrangian that wrote it.
+    """
+
+    system: str
+    system_options: dict[str, Any]
+    parameters: dict[str, float]
+    conditioned_on: tuple[str, ...]
+    model: str
+    model_config: dict[str, Any]
+    training: dict[str, Any] = field(default_factory=dict)
+    data: str = ""
+    forced: bool = True
+    metrics: dict[str, Any] = field(default_factory=dict)
+    package_version: str = ""
+
+    def build_system(self) -> System:
+        """The system that the model was trained on."""
+        return load_system(self.system)(**self.system_options)
+
+    def build_model(self, *, key: jax.Array) -> Model:
+        """A model of the recorded structure with fresh weights."""
+        system = self.build_system()
+        return fresh_model(
+            self.model, system, tuple(self.conditioned_on), key=key, **self.model_config
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model, its card, the SHA-256 of both, and further arrays saved beside it."""
+
+    model: Model
+    card: Card
+    sha256: str
+    extra: dict[str, np.ndarray]
+
+
+def fresh_model(
+    name: str, system: System, conditioned_on: tuple[str, ...], *, key: jax.Array, **config: Any
+) -> Model:
+    """A registered model of `system` with fresh weights; `config` as the model's constructor."""
+    model_class = load_model(name)
+    known_arguments(name, model_class, config)
+    if model_class.canonical:
+        config["legendre"] = system
+    return model_class(system.embedding(conditioned_on), key=key, **config)
+
+
+def package_version() -> str:
+    """The installed version of gym-lagrangian."""
+    try:
+        return version("gym-lagrangian")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def shipped() -> tuple[str, ...]:
+    """Names of the checkpoints inside the package."""
+    folder = resources.files("gym_lagrangian") / "checkpoints"
+    names = (entry.name for entry in folder.iterdir()) if folder.is_dir() else ()
+    return tuple(sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)))
+
+
+def resolve(name_or_path: str | os.PathLike[str], system: System | None = None) -> Path:
+    """The file of a path or of a shipped name, which stands for the variant that `system` is.
+
+    Raises:
+        CheckpointError: there is no such file; the message lists the shipped names.
+    """
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise CheckpointError(
+            f"checkpoint = {name_or_path!r}: expected a path, or one of the shipped names "
+            f"{', '.join(shipped()) or '(none)'}"
+        )
+    text = os.fspath(name_or_path)
+    is_name = os.sep not in text and "/" not in text and not text.endswith(SUFFIX)
+    path = Path(text)
+    if is_name:
+        options = () if system is None else (system.options[o] for o in system.physical_options)
+        variant = "-".join(map(str, (text, *options)))
+        name = variant if variant in shipped() else text
+        path = Path(str(resources.files("gym_lagrangian") / "checkpoints" / f"{name}{SUFFIX}"))
+    if not path.is_file():
+        raise CheckpointError(
+            f"no checkpoint {text!r}: expected the path of a {SUFFIX} file, or one of the "
+            f"shipped names {', '.join(shipped()) or '(none)'}"
+        )
+    return path
+
+
+def writable(path: str | os.PathLike[str]) -> Path:
+    """The path of a checkpoint to write.
+
+    Raises:
+        CheckpointError: it does not end in ``.safetensors``, or its folder is none to write to.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise CheckpointError(f"{str(path)!r}: a checkpoint's name must end in {SUFFIX}")
+    nearest = next(parent for parent in path.absolute().parents if parent.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise CheckpointError(
+            f"cannot write the checkpoint {str(path)!r}: {str(nearest)!r} is not a folder to "
+            "write to"
+        )
+    return path
+
+
+def save(
+    path: str | os.PathLike[str],
+    model: Model,
+    card: Card,
+    *,
+    extra: dict[str, np.ndarray] | None = None,
+) -> str:
+    """Write a checkpoint and return its SHA-256; `path` holds the old file or the whole new one.
+
+    Arguments:
+        extra: further arrays (an optimiser's state), stored under their own names.
+
+    Raises:
+        CheckpointError: the path does not end in ``.safetensors`` or cannot be written.
+    """
+    path = writable(path)
+    tensors = {f"model.{name}": array for name, array in _arrays(model).items()}
+    tensors |= {f"extra.{name}": np.asarray(array) for name, array in (extra or {}).items()}
+    document = {"format": FORMAT, "card": asdict(card)}
+    digest = _digest(document, tensors)
+    metadata = {_KEY: json.dumps(document | {"sha256": digest}, sort_keys=True)}
+    with replacing(path, failure=CheckpointError) as part:
+        part.write_bytes(safetensors.numpy.save(tensors, metadata=metadata))
+    return digest
+
+
+def load(name_or_path: str | os.PathLike[str], system: System | None = None) -> Checkpoint:
+    """Read a checkpoint, checking every claim that it makes.
+
+    Arguments:
+        system: the variant that a shipped name stands for; default the system's default.
+
+    Raises:
+        CheckpointError: missing, truncated, edited, of a newer format, or not of this package.
+    """
+    path = resolve(name_or_path, system)
+    document, tensors = _read(path)
+    claimed = document.pop("sha256", None)
+    if claimed != _digest(document, tensors):
+        raise CheckpointError(
+            f"{str(path)!r} does not match the SHA-256 in its header: it was edited or damaged; "
+            "retrain it or fetch it again"
+        )
+    card = _card(path, document["card"])
+    try:
+        skeleton = eqx.filter_eval_shape(card.build_model, key=jax.random.key(0))
+    except (GymLagrangianError, TypeError) as error:
+        raise CheckpointError(f"{str(path)!r} cannot be rebuilt: {error}") from error
+    arrays = _with_prefix("model.", tensors)
+    model = _fill(path, skeleton, arrays)
+    return Checkpoint(model, card, claimed, _with_prefix("extra.", tensors))
+
+
+def load_for(
+    name_or_path: str | os.PathLike[str], system: System, m_bounds: np.ndarray
+) -> Checkpoint:
+    """Read a checkpoint for use in place of `system` with parameters within `m_bounds` (2, k).
+
+    Raises:
+        CheckpointError: as `load`, or the model was trained for another system, for another
+            variant of it, or at other parameters; the message names both.
+    """
+    found = load(name_or_path, system)
+    check_fits(found.card, system, m_bounds, what=f"checkpoint {os.fspath(name_or_path)!r}")
+    return found
+
+
+def check_fits(card: Card, system: System, m_bounds: np.ndarray, *, what: str) -> None:
+    """Refuse a model that did not learn this system at these parameters.
+
+    Raises:
+        CheckpointError: naming what the model was trained for and what was asked for.
+    """
+    if card.system != system.name:
+        raise CheckpointError(f"{what} is a model of {card.system}, this is {system.name}")
+    for name in system.physical_options:
+        trained, asked = card.system_options[name], system.options[name]
+        if trained != asked:
+            raise CheckpointError(f"{what} was trained for {name}={trained!r}, not {asked!r}")
+    for name, low, high in zip(system.parameters, *m_bounds, strict=True):
+        trained = card.parameters.get(name)
+        if trained is not None and not (low == high == trained):
+            asked = float(low) if low == high else (float(low), float(high))
+            raise CheckpointError(
+                f"{what} was trained at {name} = {trained}, not {asked}; leave {name} out, or "
+                f"train a model conditioned on {name}"
+            )
+
+
+def _with_prefix(prefix: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is not a readable safetensors file (truncated?): {error}"
+        ) from error
+    try:
+        document = json.loads(metadata[_KEY])
+        format_version = document["format"]
+        document["card"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is a safetensors file without a gym_lagrangian header; "
+            "expected one written by gym_lagrangian.checkpoints.file.save"
+        ) from error
+    if format_version != FORMAT:
+        raise CheckpointError(
+            f"{str(path)!r} has checkpoint format {format_version}, this package reads "
+            f"{FORMAT}; upgrade gym-lagrangian"
+        )
+    return document, tensors
+
+
+def _card(path: Path, fields: dict[str, Any]) -> Card:
+    try:
+        return Card(**{**fields, "conditioned_on": tuple(fields["conditioned_on"])})
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
+
+
+def _named_leaves(model: Model) -> tuple[list[tuple[str, Any]], Any]:
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(model)
+    named = [(jax.tree_util.keystr(p, simple=True, separator="."), leaf) for p, leaf in leaves]
+    return named, treedef
+
+
+def _arrays(model: Model) -> dict[str, np.ndarray]:
+    return {name: np.asarray(leaf) for name, leaf in _named_leaves(model)[0]}
+
+
+def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
+    named, treedef = _named_leaves(skeleton)
+    expected = {name: leaf.shape for name, leaf in named}
+    found = {name: array.shape for name, array in arrays.items()}
+    if expected != found:
+        raise CheckpointError(
+            f"{str(path)!r} holds arrays {found}, but its configuration describes {expected}"
+        )
+    return jax.tree_util.tree_unflatten(treedef, [jnp.asarray(arrays[name]) for name, _ in named])
+
+
+def _digest(document: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
+    for name in sorted(tensors):
+        array = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name}{array.dtype}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

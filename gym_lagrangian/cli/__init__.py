@@ -1,0 +1,5 @@
+"""The command ``gym-lagrangian``."""
+
+from gym_lagrangian.cli.main import main
+
+__all__ = ["main"]

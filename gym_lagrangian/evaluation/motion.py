@@ -1,0 +1,193 @@
+r"""Errors that grow with time: energy and velocity along free motion.
+
+Energy discrepancy, by which the paper judges the double pendulum, is
+|E(x_pred(t)) − E(x_true(t))| divided by the system's energy scale (29.4 J for the paper's
+double pendulum, "the max potential energy"), both energies with the true energy function.
+Velocity error is max_t max_i |q̇_pred − q̇_true| over the first second of such a motion, as the
+paper's Figure 3 shows the particle.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast, dynamics_of, make
+from gym_lagrangian.models.base import Model
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.sample import Sample
+
+ENERGY_TIMES = (10.0, 100.0)
+
+# How the velocity error is measured: over so many seconds, seen so often, from so many starts.
+VELOCITY_SECONDS, VELOCITY_POINTS, VELOCITY_STATES = 1.0, 50, 200
+
+
+@dataclass(frozen=True)
+class EnergyDiscrepancy:
+    """Energy discrepancies at one time, as shares of the energy scale.
+
+    Attributes:
+        time: seconds since the start.
+        values: one a starting state.
+        diverged: how many left the valid range before that time; they are judged at their
+            last valid state.
+    """
+
+    time: float
+    values: tuple[float, ...]
+    diverged: int
+
+    def summary(self) -> dict[str, Any]:
+        """Mean, median, geometric mean, 95th percentile and maximum, JSON-able."""
+        values = np.array(self.values)
+        floor = np.finfo(np.float64).tiny
+        return {
+            "time": self.time,
+            "mean": float(values.mean()),
+            "median": float(np.median(values)),
+            "geometric_mean": float(np.exp(np.log(np.maximum(values, floor)).mean())),
+            "percentile_95": float(np.percentile(values, 95)),
+            "max": float(values.max()),
+            "diverged": self.diverged,
+            "values": list(self.values),
+        }
+
+
+class FreeMotion(NamedTuple):
+    """N free motions, from the evaluation states drawn with one seed.
+
+    Attributes:
+        time: seconds since the start (T,), after every step.
+        states: q then q̇ (T, N, 2n).
+        energy: the true one, in joules (T, N).
+        diverged: whether a motion has left the valid range (T, N); its state is then its last
+            valid one.
+        scale: the system's energy scale (N,), by which errors are divided.
+    """
+
+    time: np.ndarray
+    states: np.ndarray
+    energy: np.ndarray
+    diverged: np.ndarray
+    scale: np.ndarray
+
+    def error(self, truth: FreeMotion) -> np.ndarray:
+        """The energy discrepancy (T, N), as a share of the scale."""
+        return np.abs(self.energy - truth.energy) / self.scale
+
+    def velocity_error(self, truth: FreeMotion) -> np.ndarray:
+        """The largest |q̇_i − q̇_i^true| on the way (N,)."""
+        n = self.states.shape[-1] // 2
+        return np.abs(self.states - truth.states)[..., n:].max(axis=(0, 2))
+
+
+def free_motion(
+    env: FunctionalEnv, params: Params, *, states: int, seed: int, seconds: float
+) -> FreeMotion:
+    """Free motion (zero action) from the evaluation states drawn with `seed`.
+
+    The first 40 of 400 states are the 40 that the same seed draws.
+
+    Arguments:
+        env, params: the environment; `params` must hold arrays of the precision wanted
+            (float64 inside `jax.enable_x64`).
+    """
+    samples = evaluation_states(env.system, states, seed)
+    x, m = starts(samples, params)
+    dt = float(params.dt)
+    parts = _run(env, params, x, m, round(seconds / dt))
+    visited, energy, diverged = (np.asarray(part) for part in parts)
+    scale = np.asarray(jax.vmap(env.system.energy_scale)(m))
+    time = dt * np.arange(1, len(energy) + 1)
+    return FreeMotion(time, visited, energy, np.cumsum(diverged, axis=0) > 0, scale)
+
+
+def evaluation_states(system: System, states: int, seed: int) -> Sample:
+    """The paper's starting states, `states` rows."""
+    keys = jax.random.split(jax.random.key(seed), states)
+    return jax.vmap(system.evaluation_sample)(keys)
+
+
+def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
+    """Starting states x (N, 2n) and parameters m (N, k) in the precision of `params`; what is
+    fixed there is taken from there.
+    """
+    dtype = params.dt.dtype
+    x = jnp.concatenate([samples.q, samples.qd], axis=1).astype(dtype)
+    low, high = params.m_bounds
+    return x, jnp.where(low == high, low, samples.m.astype(dtype))
+
+
+@eqx.filter_jit
+def _run(env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int) -> tuple[Array, ...]:
+    """States, energies and divergence flags (steps, N, …) of steps with zero action."""
+    action = jnp.zeros(env.system.action_size, x.dtype)
+
+    def one(x, m):
+        def step(state, _):
+            state, timestep = env.step(None, state, action, params)
+            return state, (state.x, timestep.info.energy, timestep.info.diverged)
+
+        return jax.lax.scan(step, env.start(x, m, params)[0], None, length=steps)[1]
+
+    return jax.vmap(one, out_axes=1)(x, m)
+
+
+def energy_discrepancy(
+    motion: FreeMotion, truth: FreeMotion, *, times: tuple[float, ...] = ENERGY_TIMES
+) -> list[EnergyDiscrepancy]:
+    """The discrepancies of free motion against the exact one at the times named."""
+    error = motion.error(truth)
+    rows = [int(np.argmin(np.abs(motion.time - t))) for t in times]
+    return [
+        EnergyDiscrepancy(t, tuple(error[row].tolist()), int(motion.diverged[row].sum()))
+        for t, row in zip(times, rows, strict=True)
+    ]
+
+
+def free_motions(
+    model: Model, system: System, *, dt: float, states: int, seconds: float, seed: int = 0
+) -> tuple[FreeMotion, FreeMotion]:
+    """A model's free motion and the exact one, in float64, as `free_motion`."""
+    with jax.enable_x64(True):
+        options: dict[str, Any] = dict(system.options)
+        env, truth = make(system.name, dt=dt, dtype="float64", **options)
+        dynamics = dynamics_of(
+            model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
+        )
+        params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
+        how: Any = {"states": states, "seed": seed, "seconds": seconds}
+        return free_motion(env, params, **how), free_motion(env, truth, **how)
+
+
+def velocity_error(
+    model: Model, system: System, *, states: int = VELOCITY_STATES, seed: int = 0
+) -> dict[str, Any]:
+    """The velocity error from `states` starts: its median, 95th percentile and maximum, and how
+    many motions left the valid range; JSON-able.
+    """
+    dt = step_of(model, VELOCITY_SECONDS / VELOCITY_POINTS)
+    how: Any = {"states": states, "seed": seed, "seconds": VELOCITY_SECONDS}
+    motion, truth = free_motions(model, system, dt=dt, **how)
+    error = motion.velocity_error(truth)
+    return {
+        "median": float(np.median(error)),
+        "percentile_95": float(np.percentile(error, 95)),
+        "max": float(error.max()),
+        "diverged": int(motion.diverged[-1].sum()),
+        "states": states,
+    }
+
+
+def step_of(model: Model, dt: float) -> float:
+    """`dt`, or the only step that the model can take."""
+    fixed = dynamics_of(model, integrator="dop853", substeps=1).fixed_dt
+    return dt if fixed is None else fixed

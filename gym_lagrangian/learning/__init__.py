@@ -1,0 +1,1 @@
+"""Where training states come from, and how models learn from them."""

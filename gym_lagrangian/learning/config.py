@@ -1,0 +1,199 @@
+"""How to train and how to fit: every setting, and where its default comes from.
+
+A default of an optimiser stands here. What suits one model better stands in that model's
+`presets`, what suits a model on one system in that system's `recipes`; `recipe` puts the three
+together, the more particular one counting.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import jax
+import optax
+
+from gym_lagrangian.checks import (
+    finite_number,
+    one_of,
+    positive_number,
+    seed_number,
+    whole_number,
+)
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.integrators import INTEGRATORS
+from gym_lagrangian.registration import load_model, load_system
+from gym_lagrangian.systems.preset import Preset
+
+OPTIMISERS = ("muon", "adam")
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """How weights are optimised; recorded in the checkpoint.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: samples a step.
+        optimiser: ``"muon"`` (orthogonalised momentum for the matrices, Adam for the rest;
+            Jordan et al., 2024) or ``"adam"``.
+        learning_rate: peak, reached after `warmup` steps and followed by a cosine decay.
+        final_learning_rate: where the decay ends, as a share of the peak.
+        warmup: steps of linear warm-up.
+        clip: largest norm of a gradient; None for any.
+        seed: of the initial weights and of every batch.
+        chunk: steps in one jitted call.
+    """
+
+    steps: int
+    batch: int
+    optimiser: str = "muon"
+    learning_rate: float = 1e-2
+    final_learning_rate: float = 1e-4
+    warmup: int = 500
+    clip: float | None = 1.0
+    seed: int = 0
+    chunk: int = 500
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "chunk"):
+            whole_number(name, getattr(self, name))
+        whole_number("warmup", self.warmup, least=0)
+        seed_number(self.seed)
+        for name in ("learning_rate", "final_learning_rate"):
+            positive_number(name, getattr(self, name))
+        if self.clip is not None:
+            positive_number("clip", self.clip)
+        one_of("optimiser", self.optimiser, OPTIMISERS)
+
+    @property
+    def decay(self) -> float:
+        """The weight decay; none unless a subclass has one."""
+        return 0.0
+
+    def build(self) -> optax.GradientTransformation:
+        """The optimiser with its schedule."""
+        warmup = min(self.warmup, self.steps // 10)
+        schedule = optax.warmup_cosine_decay_schedule(
+            init_value=0.0,
+            peak_value=self.learning_rate,
+            warmup_steps=warmup,
+            decay_steps=self.steps,
+            end_value=self.learning_rate * self.final_learning_rate,
+        )
+        if self.optimiser == "muon":
+            update = optax.contrib.muon(schedule, weight_decay=self.decay)
+        elif self.decay:
+            update = optax.adamw(schedule, weight_decay=self.decay, mask=_matrices)
+        else:
+            update = optax.adam(schedule)
+        if self.clip is None:
+            return update
+        return optax.chain(optax.clip_by_global_norm(self.clip), update)
+
+
+@dataclass(frozen=True)
+class TrainingConfig(OptimiserConfig):
+    """How to train on a system; as `OptimiserConfig`, and
+
+    Attributes:
+        fixed_states: draw so many unforced states once, and learn from those alone, as the paper
+            does; None for fresh states at every step.
+    """
+
+    steps: int = 1_200_000
+    batch: int = 128
+    fixed_states: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.fixed_states is not None:
+            whole_number("fixed_states", self.fixed_states)
+
+    @classmethod
+    def of(
+        cls, model: str, system: Any = None, *, preset: str = "package", **settings: Any
+    ) -> Self:
+        """The training of a `recipe`, with the settings given in its place.
+
+        Raises:
+            ConfigurationError: an unknown model or system, or a model without such a preset.
+        """
+        return cls(**{**recipe(model, system, preset).training, **settings})
+
+
+@dataclass(frozen=True)
+class FitConfig(OptimiserConfig):
+    """How to fit to recorded transitions; as `OptimiserConfig`, and
+
+    Attributes:
+        horizon: transitions that are predicted in a row.
+        held_out: share of the transitions that are not learned from, to judge by.
+        weight_decay: how fast the matrices of the networks shrink, as a share of the learning
+            rate: a little data fits many networks, and the smoothest is the best guess. Biases
+            do not.
+        starts: models of different random weights that are fitted for `trial` steps each; the
+            one that predicts best what was held out goes on, with the weights it has by then. For
+            models that do not always find a way out of where they began.
+        trial: steps of such an attempt.
+        integrator, substeps: how the model is followed over a transition; default for substeps:
+            one for every 0.05 s.
+    """
+
+    steps: int = 8_000
+    batch: int = 64
+    learning_rate: float = 2e-2
+    chunk: int = 250
+    horizon: int = 2
+    held_out: float = 0.1
+    weight_decay: float = 0.0
+    starts: int = 1
+    trial: int = 1_000
+    integrator: str = "rk4"
+    substeps: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("horizon", "starts", "trial"):
+            whole_number(name, getattr(self, name))
+        if positive_number("held_out", self.held_out) >= 1.0:
+            raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
+        if finite_number("weight_decay", self.weight_decay, "share") < 0:
+            raise ConfigurationError(f"weight_decay = {self.weight_decay}: expected at least 0")
+        one_of("integrator", self.integrator, INTEGRATORS)
+        if self.substeps is not None:
+            whole_number("substeps", self.substeps)
+
+    @classmethod
+    def of(cls, model: str, **settings: Any) -> Self:
+        """How a registered model is fitted, with the settings given in its place.
+
+        Raises:
+            ConfigurationError: an unknown model.
+        """
+        return cls(**{**load_model(model).fitting.training, **settings})
+
+    @property
+    def decay(self) -> float:
+        """`weight_decay`."""
+        return self.weight_decay
+
+
+def recipe(model: str, system: Any = None, preset: str = "package") -> Preset:
+    """How a registered model is trained: by one of its presets and, where that is the package's
+    own, by what the system asks for otherwise.
+
+    Arguments:
+        system: whatever `registration.load_system` takes; None for no system in particular.
+
+    Raises:
+        ConfigurationError: an unknown model or system, or a model without such a preset.
+    """
+    found = load_model(model).preset(preset)
+    if system is None or preset != "package":
+        return found
+    return found.but(load_system(system).recipes.get(model, Preset({}, {})))
+
+
+def _matrices(params: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

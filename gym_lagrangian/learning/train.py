@@ -1,0 +1,107 @@
+"""Training on a system whose equations are known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from gym_lagrangian import checkpoints
+from gym_lagrangian.checkpoints import Card, Checkpoint
+from gym_lagrangian.checks import known_arguments
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.config import TrainingConfig, recipe
+from gym_lagrangian.learning.loop import Progress, learn
+from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
+from gym_lagrangian.registration import load_system
+
+
+def train(
+    system: str,
+    model: str,
+    *,
+    out: str | Path,
+    config: TrainingConfig | None = None,
+    preset: str = "package",
+    system_options: dict[str, Any] | None = None,
+    model_config: dict[str, Any] | None = None,
+    conditioned_on: tuple[str, ...] | None = None,
+    data: str | Path | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    save_every: float = 30.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Checkpoint:
+    """Train a registered model on a registered system and write its checkpoint to `out`.
+
+    While it runs, its whole state is saved every `save_every` seconds to a file beside `out`
+    (see `resume_path`), also on Ctrl-C and when the loss stops being finite; `resume=True`
+    continues from there. The file is removed once `out` is written.
+
+    Arguments:
+        system, model: names in `registration.SYSTEMS` and `MODELS`.
+        config: how to train; default: as the preset has it.
+        preset: ``"package"``, or ``"paper"`` for the paper's own network and training.
+        system_options, model_config: constructor arguments; what `model_config` leaves out is
+            as in the preset.
+        conditioned_on: names of the parameters that the model takes as inputs; default
+            those that the system draws at reset.
+        data: an npz file of fixed states (see `data.from_npz`); default fresh states.
+        overwrite: allow replacing an existing `out` and dropping an unfinished run.
+        on_progress: called after every chunk.
+
+    Raises:
+        CheckpointError: `out` or an unfinished run exists and neither `resume` nor
+            `overwrite` was given, there is nothing to resume, or what there is was started
+            with another configuration.
+        TrainingDiverged: the loss became non-finite.
+        ConfigurationError, DataError: bad arguments, before anything is computed.
+    """
+    out = checkpoints.writable(out)
+    known_arguments(system, load_system(system), system_options or {})
+    built_system = load_system(system)(**(system_options or {}))
+    conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
+    config = config or TrainingConfig.of(model, system, preset=preset)
+    model_config = {**recipe(model, system, preset).config, **(model_config or {})}
+    key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
+    fresh = checkpoints.fresh_model(model, built_system, conditions, key=key_model, **model_config)
+    source: Source
+    if data is not None:
+        source = from_npz(data, built_system, fresh.horizon)
+    elif config.fixed_states is not None:
+        count = config.fixed_states
+        source = protocol_states(built_system, count, fresh.horizon, key=key_states)
+    else:
+        source = FreshStates(built_system, fresh.horizon)
+    if fresh.needs_forces and not source.forced:
+        raise ConfigurationError(
+            f"{model} as configured learns from forces, and none act in this data: give states "
+            'under forces (an array tau), or the model option gradient="exact"'
+        )
+    card = Card(
+        system=system,
+        system_options=built_system.options,
+        parameters=built_system.fixed_parameters(conditions),
+        conditioned_on=conditions,
+        model=model,
+        model_config=fresh.config,
+        training=asdict(config),
+        data=source.description(),
+        forced=source.forced,
+        package_version=checkpoints.package_version(),
+    )
+    return learn(
+        fresh,
+        source,
+        card,
+        config,
+        key=key_batches,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        save_every=save_every,
+        on_progress=on_progress,
+    )

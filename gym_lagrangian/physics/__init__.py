@@ -1,0 +1,1 @@
+"""Mechanics from a Lagrangian, and what follows motion in time."""

@@ -1,0 +1,1 @@
+"""What people look at: roll-outs, films, figures, a window to play in."""

@@ -1,0 +1,351 @@
+"""Figures, drawn with matplotlib (the extra ``plots``), which is imported only when used.
+
+Each function returns one `matplotlib.figure.Figure`, which needs no display; `figures` makes all
+that apply to an id.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gym_lagrangian.errors import ConfigurationError, MissingExtra
+from gym_lagrangian.registration import find
+from gym_lagrangian.viewing.rollout import Rollout, Trajectory, rollout
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from gym_lagrangian.checkpoints import Checkpoint
+    from gym_lagrangian.physics.mechanics import Lagrangian
+    from gym_lagrangian.systems.base import System
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+TRUTH, MODEL = "#000000", "#0072B2"
+COLOURS = (MODEL, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def figures(
+    env_id: str,
+    *,
+    steps: int = 500,
+    seed: int = 0,
+    start: Sequence[float] | None = None,
+) -> dict[str, Figure]:
+    """Every figure that applies to an id, by name, of free motion beside its exact twin.
+
+    Arguments:
+        steps: steps at most.
+        seed: of the starting state, drawn as the paper draws those that it judges.
+        start: the exact starting state (q, q̇) instead.
+
+    Raises:
+        ConfigurationError: as `gym_lagrangian.viewing.rollout.rollout`.
+        MissingExtra: matplotlib is not installed.
+    """
+    import jax
+
+    from gym_lagrangian import checkpoints
+    from gym_lagrangian.checks import seed_number
+    from gym_lagrangian.physics.mechanics import Lagrangian
+    from gym_lagrangian.registration import load_system
+
+    new_figure(1, 1)  # is matplotlib there? before minutes of simulation
+    row = find(env_id)
+    system = load_system(row.system)()
+    if start is None:
+        sample = system.evaluation_sample(jax.random.key(seed_number(seed)))
+        start = np.concatenate([sample.q, sample.qd]).tolist()
+    free = rollout(env_id, steps=steps, seed=seed, start=start, actions="zero")
+    made = {
+        "rollout": rollout_figure(free),
+        "energy": energy_figure([free]),
+        "phase-portrait": phase_portrait_figure(free),
+    }
+    if row.model is not None:
+        made["error-growth"] = error_growth_figure([free])
+        found = checkpoints.load(row.kwargs["checkpoint"])
+        if found.extra.get("history", np.empty(0)).size:
+            made["training-curve"] = training_curve_figure(found)
+        if isinstance(found.model, Lagrangian):
+            made["learned-physics"] = learned_physics_figure(found.model, system)
+    return made
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure in inches that needs no display.
+
+    Raises:
+        MissingExtra: matplotlib is not installed; the message says how to install it.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra(
+            'figures need matplotlib: pip install "gym-lagrangian[plots]"'
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def rollout_figure(rollout: Rollout) -> Figure:
+    """The last picture of each trajectory; coordinates, true energy and its drift over time.
+
+    A dotted line marks where the two part. Drift is energy beyond what the actions put in.
+    """
+    pair = [rollout.trajectory] if rollout.truth is None else [rollout.truth, rollout.trajectory]
+    colours = [MODEL] if rollout.truth is None else [TRUTH, MODEL]
+    figure = new_figure(11, 6)
+    grid = figure.add_gridspec(1, 2, width_ratios=[1, 2.2])
+    pictures, curves = (figure.add_subfigure(grid[i]) for i in range(2))
+    frames = pictures.subplots(len(pair), 1, squeeze=False)[:, 0]
+    for axes, trajectory in zip(frames, pair, strict=True):
+        axes.imshow(trajectory.last_frame)
+        axes.set_title(trajectory.label, fontsize=9)
+        axes.axis("off")
+    rows = curves.subplots(len(rollout.coordinates) + 2, 1, sharex=True)
+    for trajectory, colour in zip(pair, colours, strict=True):
+        style: dict[str, Any] = {"color": colour, "linewidth": 1.2}
+        for index, axes in enumerate(rows[:-2]):
+            axes.plot(trajectory.time, trajectory.states[:, index], **style)
+        rows[-2].plot(trajectory.time, trajectory.energy, **style)
+        rows[-1].plot(
+            trajectory.time, 100 * trajectory.energy_drift, label=trajectory.label, **style
+        )
+    names = (*rollout.coordinates, "energy (J)", "energy drift\n(% of scale)")
+    for axes, name in zip(rows, names, strict=True):
+        axes.set_ylabel(name)
+        if rollout.parting_time is not None:
+            axes.axvline(rollout.parting_time, color="0.7", linestyle=":", zorder=0)
+    rows[-1].set_xlabel("time (s)")
+    curves.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def energy_figure(rollouts: Iterable[Rollout]) -> Figure:
+    """True energy along each trajectory and its drift, in percent of the system's scale.
+
+    Drift is energy beyond what the actions put in: zero for exact physics, whatever is done. The
+    twin of the first rollout is drawn in black.
+    """
+    figure = new_figure(8, 5)
+    energy, drift = figure.subplots(2, 1, sharex=True)
+    for trajectory, style in _styled(rollouts):
+        energy.plot(trajectory.time, trajectory.energy, **style)
+        drift.plot(trajectory.time, 100 * trajectory.energy_drift, **style)
+    label(energy, "", "energy (J)", legend=True)
+    label(drift, "time (s)", "energy drift (% of scale)")
+    return figure
+
+
+def phase_portrait_figure(rollout: Rollout) -> Figure:
+    """Velocity against coordinate, for every coordinate, from the dot; angles are wrapped to ±π."""
+    n = len(rollout.coordinates)
+    figure = new_figure(4.5 * n, 4.5)
+    panels = figure.subplots(1, n, squeeze=False)[0]
+    for trajectory, style in _styled([rollout]):
+        for i, (axes, name) in enumerate(zip(panels, rollout.coordinates, strict=True)):
+            q, qd = trajectory.states[:, i], trajectory.states[:, n + i]
+            if "(rad)" in name:
+                q, qd = wrapped(q, qd)
+            axes.plot(q, qd, **style)
+            axes.plot(q[:1], qd[:1], "o", color=style["color"])
+            unit = name.replace(")", "/s)")
+            label(axes, name, f"velocity of {unit}", legend=i == 0)
+    return figure
+
+
+def error_growth_figure(rollouts: Iterable[Rollout]) -> Figure:
+    """Largest error of a coordinate against the exact twin over time, on a logarithmic axis.
+
+    A straight line is exponential growth: a chaotic system magnifies any error so, and only
+    where the line starts tells of the model.
+
+    Raises:
+        ConfigurationError: a rollout of an exact id, which has no twin.
+    """
+    figure = new_figure(8, 4.5)
+    axes = figure.subplots()
+    units: set[str] = set()
+    for one, colour in zip(rollouts, _cycle(), strict=False):
+        name = one.trajectory.label
+        if one.truth is None:
+            raise ConfigurationError(f"{name} is exact: it has no error")
+        time = one.truth.time[: len(one.error)]
+        axes.semilogy(time[1:], one.error[1:], color=colour, label=name, lw=1.2)
+        units |= {"rad" if "(rad)" in axis else "m" for axis in one.coordinates}
+    label(axes, "time (s)", f"largest error ({' or '.join(sorted(units))})", legend=True)
+    return figure
+
+
+def training_curve_figure(checkpoint: Checkpoint) -> Figure:
+    """Mean training loss by step, as the checkpoint recorded it.
+
+    Raises:
+        ConfigurationError: the checkpoint has no history.
+    """
+    history = np.asarray(checkpoint.extra.get("history", ()), np.float64).reshape(-1, 2)
+    if not len(history):
+        raise ConfigurationError("this checkpoint has no training history: extra['history']")
+    figure = new_figure(8, 4.5)
+    axes = figure.subplots()
+    axes.semilogy(history[:, 0], history[:, 1], color=MODEL, lw=1.2)
+    label(axes, "step", "mean training loss")
+    axes.set_title(f"{checkpoint.card.model} of {checkpoint.card.system}")
+    return figure
+
+
+def learned_physics_figure(
+    model: Lagrangian, system: System, m: Sequence[float] | None = None
+) -> Figure:
+    """Learned against true mass matrix and potential, along each coordinate through the origin.
+
+    A Lagrangian is only defined up to a factor and a constant (a L + b moves alike), so the
+    factor and the constant of the potential that fit best, by least squares, are applied to
+    what was learned, and stated in the title. The mass matrix is that of a system at rest, the
+    potential its energy V(q) = −L(q, 0).
+
+    Arguments:
+        model: a learned Lagrangian: an `LNN` or a `DeLaN`.
+        system: what it learned.
+        m: the parameters; default: the system's own, the middle of those that are drawn.
+    """
+    parameters = system.parameter_bounds().mean(axis=0) if m is None else np.asarray(m)
+    sweeps = [_sweep(system, i) for i in range(system.n)]
+    true, learned = (
+        [_physics(field, grid, parameters) for grid in sweeps] for field in (system, model)
+    )
+    factor, constant = _gauge(true, learned)
+    figure = new_figure(4.5 * system.n, 6)
+    rows = figure.subplots(2, system.n, squeeze=False, sharex="col", sharey="row")
+    pairs = [(i, j) for i in range(system.n) for j in range(i, system.n)]
+    for i, grid in enumerate(sweeps):
+        for (row, column), colour in zip(pairs, _cycle(), strict=False):
+            entry = f"$M_{{{row + 1}{column + 1}}}$"
+            rows[0, i].plot(
+                grid[:, i], factor * learned[i][0][:, row, column], c=colour, label=entry
+            )
+            rows[0, i].plot(grid[:, i], true[i][0][:, row, column], **_EXACT)
+        rows[1, i].plot(grid[:, i], factor * learned[i][1] + constant, c=MODEL, label="learned")
+        rows[1, i].plot(grid[:, i], true[i][1], label="exact", **_EXACT)
+        unit = "rad" if system.angular[i] else "m"
+        label(rows[0, i], "", "mass matrix" if i == 0 else "", legend=i == 0)
+        name = f"{system.coordinates[i]} ({unit}), others 0"
+        label(rows[1, i], name, "potential (J)" if i == 0 else "", legend=i == 0)
+    figure.suptitle(
+        f"{type(model).__name__} of {system.name}, up to gauge: learned × {factor:.4g}, "
+        f"potential {constant:+.4g} J; dotted: exact",
+        fontsize=10,
+    )
+    return figure
+
+
+_EXACT: dict[str, Any] = {"color": TRUTH, "linestyle": ":", "linewidth": 1.6}
+
+
+def spread_figure(
+    rows: Sequence[dict[str, Any]], x: str, panels: dict[str, str], *, shares: Sequence[str] = ()
+) -> Figure:
+    """Results of repeated experiments, one panel a quantity, one line a model, over log x.
+
+    A point is the mean over all rows of one model and one x, the geometric one on a logarithmic
+    axis; the band is their range.
+
+    Arguments:
+        rows: what was found: ``"model"``, `x` and the quantities by name.
+        panels: name of a quantity → its label.
+        shares: those quantities that are shares, on an axis from 0 to 1.
+    """
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    figure = new_figure(3.6 * len(panels), 3.4)
+    for axes, (name, title) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        share = name in shares
+        for model, colour in zip(models, _cycle(), strict=False):
+            found: dict[float, list[float]] = {}
+            for row in rows:
+                if row["model"] == model:
+                    found.setdefault(row[x], []).append(row[name])
+            at, values = zip(*sorted(found.items()), strict=True)
+            mean = [np.mean(v) if share else np.exp(np.mean(np.log(v))) for v in values]
+            axes.plot(at, mean, "o-", ms=3, color=colour, label=model)
+            low, high = ([end(v) for v in values] for end in (min, max))
+            axes.fill_between(at, low, high, color=colour, alpha=0.15, lw=0)
+        axes.set(xscale="log", yscale="linear" if share else "log", title=title)
+        if share:
+            axes.set_ylim(-0.03, 1.03)
+        label(axes, x, "", legend=axes is figure.axes[0])
+    return figure
+
+
+def _styled(rollouts: Iterable[Rollout]) -> list[tuple[Trajectory, dict[str, Any]]]:
+    """Every trajectory and how to draw it: the first twin below all, in black."""
+    rollouts = list(rollouts)
+    styled: list[tuple[Trajectory, dict[str, Any]]] = []
+    truth = rollouts[0].truth
+    if truth is not None:
+        styled.append((truth, {"color": TRUTH, "lw": 1.6, "label": truth.label}))
+    for (one, *_), colour in zip(rollouts, _cycle(), strict=False):
+        styled.append((one, {"color": colour, "lw": 1.1, "label": one.label}))
+    return styled
+
+
+def _cycle() -> Iterable[str]:
+    return itertools.cycle(COLOURS)
+
+
+def label(axes: Axes, x: str, y: str, *, legend: bool = False) -> None:
+    """The look that all axes share, and what stands along them."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if legend:
+        axes.legend(loc="best", fontsize=8)
+
+
+def wrapped(angle: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An angle within ±π; a NaN breaks the line where it jumps from one to the other."""
+    angle = (angle + np.pi) % (2 * np.pi) - np.pi
+    jumps = np.flatnonzero(np.abs(np.diff(angle)) > np.pi) + 1
+    return np.insert(angle, jumps, np.nan), np.insert(other, jumps, np.nan)
+
+
+def _sweep(system: System, index: int) -> np.ndarray:
+    """States of rest (101, n) along one coordinate, the others zero."""
+    reach = np.pi if system.angular[index] else 2 * system.q_scale[index]
+    grid = np.zeros((101, system.n))
+    grid[:, index] = np.linspace(-reach, reach, len(grid))
+    return grid
+
+
+def _physics(field: Lagrangian, grid: np.ndarray, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mass matrices (T, n, n) and energies (T,) at rest."""
+    import jax
+    import jax.numpy as jnp
+
+    def at_rest(q):
+        rest = jnp.zeros_like(q)
+        parameters = jnp.asarray(m, q.dtype)
+        return field.mass_matrix(q, rest, parameters), field.energy(q, rest, parameters)
+
+    mass_matrix, energy = jax.jit(jax.vmap(at_rest))(jnp.asarray(grid, jnp.float32))
+    return np.asarray(mass_matrix), np.asarray(energy)
+
+
+def _gauge(true: list, learned: list) -> tuple[float, float]:
+    """The factor and the constant of the potential that bring what was learned closest."""
+
+    def stack(sweeps):
+        masses = np.concatenate([mass_matrix.ravel() for mass_matrix, _ in sweeps])
+        potentials = np.concatenate([potential for _, potential in sweeps])
+        return masses, potentials
+
+    (masses, potentials), (true_masses, true_potentials) = stack(learned), stack(true)
+    constant = np.concatenate([np.zeros_like(masses), np.ones_like(potentials)])
+    columns = np.stack([np.concatenate([masses, potentials]), constant], axis=1)
+    target = np.concatenate([true_masses, true_potentials])
+    (factor, offset), *_ = np.linalg.lstsq(columns.astype(np.float64), target, rcond=None)
+    return float(factor), float(offset)
