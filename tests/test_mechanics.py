@@ -5,16 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from physics_helpers import CASES, batched
 
-from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange, euler_lagrange_by_component
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.components import Components
+from gym_lagrangian.physics.linear import as_matrix, as_vector
+from gym_lagrangian.physics.mechanics import (
+    Lagrangian,
+    components_of_motion,
+    euler_lagrange,
+    motion_terms,
+)
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 
 
@@ -178,11 +186,17 @@ def test_inverse_dynamics_undoes_acceleration(case):
     np.testing.assert_allclose(accelerations, case.tau, rtol=1e-9, atol=1e-9)
 
 
+def by_component(lagrangian, q, qd, m):
+    """As `euler_lagrange`, from scalars."""
+    rows, force = components_of_motion(lagrangian, q, qd, m)
+    return as_matrix(rows), as_vector(force)
+
+
 def test_the_two_euler_lagrange_passes_agree(case):
     lagrangian = case.system.lagrangian
     arrays = (case.q, case.qd, case.m)
     whole = batched(lambda *x: euler_lagrange(lagrangian, *x), *arrays)
-    parts = batched(lambda *x: euler_lagrange_by_component(lagrangian, *x), *arrays)
+    parts = batched(lambda *x: by_component(lagrangian, *x), *arrays)
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
 
@@ -197,7 +211,7 @@ def test_mixed_derivatives_are_indexed_as_stated():
     q, qd, m = np.array([[1.5, -0.7]]), np.array([[0.3, 2.0]]), np.array([[0.9]])
     (x, y), (v1, v2), b = q[0], qd[0], 0.9
     expected_force = [2 * b * x * y * v2, -2 * b * x * y * v1]
-    for function in (euler_lagrange, euler_lagrange_by_component):
+    for function in (euler_lagrange, by_component):
         matrix, force = batched(lambda *a, f=function: f(lagrangian, *a), q, qd, m)
         np.testing.assert_allclose(matrix[0], np.diag([1.0, 2.0]), atol=1e-14)
         np.testing.assert_allclose(force[0], expected_force, rtol=1e-13)
@@ -206,18 +220,22 @@ def test_mixed_derivatives_are_indexed_as_stated():
 # -- equivalent Lagrangians -----------------------------------------------------------------
 
 
+@dataclass(frozen=True)
 class Transformed(Lagrangian):
     """A L + b + d/dt F(q): the same free motion, by the generic equation of motion."""
 
     mass_matrix_solver: ClassVar[str] = "direct"
     base: Lagrangian
-    scale: float = eqx.field(static=True)
-    shift: float = eqx.field(static=True)
-    gauge: Callable = eqx.field(static=True)
+    scale: float
+    shift: float
+    gauge: Callable
 
     def lagrangian(self, q, qd, m):
         total_derivative = jax.jvp(self.gauge, (q,), (qd,))[1]
         return self.scale * self.base.lagrangian(q, qd, m) + self.shift + total_derivative
+
+    def terms_of_motion(self, q, qd, m):
+        return motion_terms(self.lagrangian, q, qd, m)
 
 
 def test_scale_constant_and_total_derivative_leave_the_motion_alone(case):
@@ -232,6 +250,227 @@ def test_scale_constant_and_total_derivative_leave_the_motion_alone(case):
     energy = batched(case.system.energy, case.q, case.qd, case.m)
     shifted = batched(other.energy, case.q, case.qd, case.m)
     np.testing.assert_allclose(shifted, 2.5 * energy + 7.0, rtol=1e-9, atol=1e-9)
+
+
+# -- a Lagrangian in its author's own hand --------------------------------------------------
+
+
+def cart_pole_by_index(q, qd, m):
+    mass, bob, length, g = m
+    kinetic = 0.5 * (mass + bob) * qd[0] ** 2 + 0.5 * bob * length**2 * qd[-1] ** 2
+    kinetic += bob * length * qd[0] * qd[1] * jnp.cos(q[1])
+    return kinetic + bob * g * length * jnp.cos(q[1])
+
+
+def cart_pole_unpacked(q, qd, m):
+    (_, theta), (v, omega) = q, qd
+    mass, bob, length, g = m
+    x_rate, y_rate = v + length * omega * jnp.cos(theta), length * omega * jnp.sin(theta)
+    kinetic = 0.5 * mass * v**2 + 0.5 * bob * (x_rate**2 + y_rate**2)
+    return kinetic + bob * g * length * jnp.cos(theta)
+
+
+def cart_pole_in_arrays(q, qd, m):
+    mass, bob, length, g = m
+    coupling = bob * length * jnp.cos(q)[1]
+    matrix = jnp.array([[mass + bob, coupling], [coupling, bob * length**2]])
+    return 0.5 * qd @ matrix @ qd + bob * g * length * jnp.cos(q[1])
+
+
+@dataclass(frozen=True)
+class Written(Lagrangian):
+    """A system of one function."""
+
+    mass_matrix_solver: ClassVar[str] = "direct"
+    function: Callable
+
+    def lagrangian(self, q, qd, m):
+        return self.function(q, qd, m)
+
+    def terms_of_motion(self, q, qd, m):
+        return motion_terms(self.lagrangian, q, qd, m)
+
+
+CART_POLES = (cart_pole_by_index, cart_pole_unpacked, cart_pole_in_arrays)
+
+
+def all_of_mechanics(system, q, qd, tau, m):
+    def moved(*x):
+        return jnp.sum(jnp.sin(system.acceleration(*x)))
+
+    return {
+        "acceleration": system.acceleration(q, qd, tau, m),
+        "gradient": jax.grad(moved, argnums=(0, 1, 2, 3))(q, qd, tau, m),
+        "force": system.inverse_dynamics(q, qd, tau, m),
+        "equation": system.equation_of_motion(q, qd, m),
+        "energy": system.energy(q, qd, m),
+        "velocity": system.velocity(q, system.momentum(q, qd, m), m),
+    }
+
+
+@pytest.mark.parametrize("promotion", ["allow", "raise"])
+def test_a_cart_pole_is_the_same_however_it_is_written(promotion):
+    rng = np.random.default_rng(3)
+    q, qd, tau = (rng.normal(size=(8, 2)) * s for s in (2.0, 3.0, 5.0))
+    m = rng.uniform(0.5, 2.0, (8, 4))
+    with jax.numpy_rank_promotion(promotion):
+        first, *others = (
+            batched(lambda *x, w=w: all_of_mechanics(Written(w), *x), q, qd, tau, m)
+            for w in CART_POLES
+        )
+    for other in others:
+        for a, b in zip(jax.tree.leaves(first), jax.tree.leaves(other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+    theta, (mass, bob, length, g) = q[:, 1], m.T
+    matrix = np.moveaxis(
+        np.array([[mass + bob, bob * length * np.cos(theta)], [0 * mass, bob * length**2]]), 2, 0
+    )
+    np.testing.assert_allclose(np.triu(first["equation"][0]), matrix, rtol=1e-12, atol=1e-12)
+    force = [bob * length * qd[:, 1] ** 2 * np.sin(theta), -bob * g * length * np.sin(theta)]
+    np.testing.assert_allclose(first["equation"][1].T, force, rtol=1e-12, atol=1e-12)
+
+
+def test_the_fast_path_is_taken_where_it_can_be():
+    q, m = jnp.ones(2), jnp.ones(4)
+    fast = [isinstance(Written(w).terms_of_motion(q, q, m)[1], list) for w in CART_POLES]
+    assert fast == [True, True, False]
+    for case in CASES.values():
+        row = [jnp.asarray(x[0]) for x in (case.q, case.qd, case.m)]
+        assert isinstance(motion_terms(case.system.lagrangian, *row)[1], list)
+
+
+def test_a_list_of_components_is_an_array():
+    def lagrangian(q, qd, m):
+        velocity = jnp.stack([*qd[:1], *qd[1:]])
+        return 0.5 * velocity @ velocity + sum(x * v for x, v in zip(q, qd, strict=True))
+
+    q = jnp.array([0.3, -0.4])
+    rows, force = motion_terms(lagrangian, q, q, m=jnp.ones(0))
+    np.testing.assert_array_equal(as_matrix(rows), jnp.eye(2))
+    np.testing.assert_array_equal(as_vector(force), jnp.zeros(2))
+
+
+def test_components_are_indexed_sliced_counted_and_unpacked():
+    entries = list(jnp.array([1.0, 2.0, 3.0]))
+    components = Components(entries)
+    first, *rest = components
+    assert [first, *rest] == entries
+    assert (components[-1], len(components)) == (3.0, 3)
+    assert list(components[1:]) == list(components[-2:]) == [2.0, 3.0]
+    assert components[np.int64(1)] == 2.0
+    assert isinstance(components[:0], Components)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x + x,
+        lambda x: 2 * x,
+        lambda x: -x,
+        lambda x: jnp.ones(2) * x,
+        lambda x: x @ jnp.ones(2),
+        lambda x: np.ones(2) * x,
+        lambda x: x * np.ones(2),
+        lambda x: np.float64(2) * x,
+        lambda x: np.sin(x),
+        lambda x: jnp.sin(x),
+        lambda x: jnp.sum(x),
+        lambda x: x == x,
+        lambda x: x != 0,
+        lambda x: x < x,
+        lambda x: bool(x),
+        lambda x: hash(x),
+        lambda x: float(x),
+        lambda x: x[True],
+        lambda x: x[...],
+        lambda x: x[None],
+        lambda x: x[0, 1],
+        lambda x: x["q"],
+        lambda x: x[[0, 1]],
+        lambda x: x[jnp.arange(2)],
+    ],
+)
+def test_components_refuse(operation):
+    with pytest.raises(TypeError):
+        operation(Components([jnp.ones(()), jnp.ones(())]))
+
+
+CONSTANTS = (0.0, 3, True, np.float64(2.0), np.int64(1), np.array(4), jnp.array(2))
+
+
+@pytest.mark.parametrize("value", CONSTANTS, ids=repr)
+def test_a_constant_moves_nothing(value):
+    system = Written(lambda q, qd, m: value)
+    x, none = jnp.ones(2), jnp.zeros(2)
+    mass_matrix, force = system.equation_of_motion(x, x, jnp.ones(1))
+    np.testing.assert_array_equal(mass_matrix, jnp.zeros((2, 2)))
+    np.testing.assert_array_equal(force, none)
+    np.testing.assert_array_equal(system.momentum(x, x, jnp.ones(1)), none)
+    assert system.energy(x, x, jnp.ones(1)) == -float(value)
+
+
+@pytest.mark.parametrize(
+    ("function", "found"),
+    [
+        (lambda q, qd, m: qd[:1], r"float32 of shape \(1,\)"),
+        (lambda q, qd, m: 0.5 * qd**2, r"float32 of shape \(2,\)"),
+        (lambda q, qd, m: qd, r"float32 of shape \(2,\)"),
+        (lambda q, qd, m: 1j * qd[0], r"complex64 of shape \(\)"),
+        (lambda q, qd, m: None, "NoneType"),
+        (lambda q, qd, m: (qd[0], q[0]), "tuple"),
+    ],
+)
+def test_a_lagrangian_that_is_no_scalar_is_named(function, found):
+    system, x = Written(function), jnp.ones(2)
+    message = rf"Written\.lagrangian returned {found}: expected .* shape \(\)"
+    for ask in (system.mass_matrix, system.energy, system.momentum):
+        with pytest.raises(ConfigurationError, match=message):
+            ask(x, x, jnp.ones(1))
+
+
+def fails_on_its_own(q, qd, m):
+    if len(q) == 2:
+        raise RuntimeError("no spring constant")
+    return qd[0]
+
+
+def fails_in_a_call(q, qd, m):
+    return qd @ jnp.ones(3)
+
+
+def unpacks_too_many(q, qd, m):
+    _, _, _ = qd
+    return 0.0
+
+
+def branches_on_a_value(q, qd, m):
+    return qd[0] if q[0] > 0 else qd[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (fails_on_its_own, RuntimeError),
+        (fails_in_a_call, TypeError),
+        (unpacks_too_many, ValueError),
+        (branches_on_a_value, jax.errors.TracerBoolConversionError),
+    ],
+)
+def test_an_author_sees_his_own_error(function, error):
+    """From arrays, which he knows of, and with the line at which it happens."""
+    x = jnp.ones(2)
+    with pytest.raises(error) as caught:
+        jax.jit(Written(function).acceleration)(x, x, x, jnp.ones(1))
+    assert function.__name__ in [entry.name for entry in caught.traceback]
+    assert "omponents" not in str(caught.value)
+    assert caught.value.__context__ is None or "omponents" not in str(caught.value.__context__)
+
+
+def test_a_coordinate_that_does_not_exist_is_refused():
+    """An array would clamp the index: a wrong system without a word."""
+    x = jnp.ones(2)
+    with pytest.raises(IndexError, match="index 2 is out of range: there are 2 coordinates"):
+        Written(lambda q, qd, m: qd[0] * q[2]).mass_matrix(x, x, x)
 
 
 # -- momentum and back ----------------------------------------------------------------------

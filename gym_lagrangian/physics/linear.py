@@ -9,8 +9,8 @@ Three methods, chosen by name:
     x = (M² + ε²I)⁻¹ M b, the Tikhonov-regularised solution with ε = 1e-4. It differs from
     M⁻¹b by a relative ε²/σ² along the direction of singular value σ (7e-8 at σ = 0.4), never
     amplifies by more than 1/(2ε), and is smooth: value and derivatives stay finite where M
-    is singular or indefinite. What learned Lagrangians use, whose M promises nothing. M² is
-    never formed, since squaring would cost half of the digits.
+    is singular or indefinite. Used for learned Lagrangians, whose M need not be invertible or
+    positive definite. M² is never formed, since squaring would cost half of the digits.
 ``"pinv"``
     The Moore–Penrose pseudoinverse that the paper uses. Exact at full rank, but one singular
     value decomposition a solve, and discontinuous where the rank changes.
@@ -24,18 +24,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import jax.numpy as jnp
-from jax import Array
+
+from gym_lagrangian.physics.shapes import Matrix, Scalar, Vector
 
 DAMPING = 1e-4
 SOLVERS = ("direct", "damped", "pinv")
 
+# A vector (n,) as n scalars, and a matrix (n, n) as n rows of them.
+Entries = Sequence[Scalar]
+Rows = Sequence[Entries]
 
-# A matrix as an array (n, n) or as rows of scalars, a vector as an array (n,) or as scalars.
-Matrix = Array | Sequence[Sequence[Array]]
-Vector = Array | Sequence[Array]
+
+def as_matrix(matrix: Matrix | Rows) -> Matrix:
+    """The matrix (n, n) as one array."""
+    if not isinstance(matrix, Sequence):
+        return matrix
+    return jnp.stack([as_vector(row) for row in matrix])
 
 
-def solve(matrix: Matrix, rhs: Vector, *, method: str) -> Array:
+def as_vector(vector: Vector | Entries) -> Vector:
+    """The vector (n,) as one array."""
+    return jnp.stack(vector) if isinstance(vector, Sequence) else vector
+
+
+def solve(matrix: Matrix | Rows, rhs: Vector | Entries, *, method: str) -> Vector:
     """X (n,) with `matrix` (n, n, symmetric) @ x = `rhs` (n,), by the method named above.
 
     Raises:
@@ -44,13 +56,13 @@ def solve(matrix: Matrix, rhs: Vector, *, method: str) -> Array:
     if method == "direct":
         return _direct(matrix, rhs)
     if method == "damped":
-        return _damped(jnp.asarray(matrix), jnp.asarray(rhs))
+        return _damped(as_matrix(matrix), as_vector(rhs))
     if method == "pinv":
-        return jnp.linalg.pinv(jnp.asarray(matrix)) @ jnp.asarray(rhs)
+        return jnp.linalg.pinv(as_matrix(matrix)) @ as_vector(rhs)
     raise ValueError(f"unknown solver {method!r}; choose one of {', '.join(SOLVERS)}")
 
 
-def _direct(matrix: Matrix, rhs: Vector) -> Array:
+def _direct(matrix: Matrix | Rows, rhs: Vector | Entries) -> Vector:
     """Gaussian elimination of a symmetric positive definite matrix, unrolled."""
     n = len(rhs)
     rows = [[matrix[i][j] for j in range(n)] for i in range(n)]
@@ -73,7 +85,7 @@ def _direct(matrix: Matrix, rhs: Vector) -> Array:
     return jnp.stack(x)
 
 
-def _damped(matrix: Array, rhs: Array) -> Array:
+def _damped(matrix: Matrix, rhs: Vector) -> Vector:
     n = rhs.shape[0]
     eps = DAMPING
     if n == 1:

@@ -19,31 +19,69 @@ and radians throughout. Every function is written for one sample; batch with `ja
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array
 
-from gym_lagrangian.physics.linear import solve
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.components import Components
+from gym_lagrangian.physics.linear import Entries, Rows, as_matrix, as_vector, solve
+from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector, VectorOrComponents
 
-# L(q, q̇, m); q and q̇ are arrays, or tuples of scalars in `components_of_motion`.
-LagrangianFunction = Callable[[Any, Any, Array], Array]
+# L(q, q̇, m); q and q̇ are arrays (n,), or `Components` of n scalars.
+LagrangianFunction = Callable[[Any, Any, Any], Any]
+
+# M and f, as arrays (n, n) and (n,) or as rows of scalars and scalars.
+Terms = tuple[Matrix | Rows, Vector | Entries]
+
+
+def motion_terms(lagrangian: LagrangianFunction, q: Vector, qd: Vector, m: Parameters) -> Terms:
+    """M and f with M q̈ = τ + f: scalars where L can be evaluated on scalars, arrays elsewhere.
+
+    A Lagrangian that only indexes, slices or unpacks q and q̇ takes `components_of_motion`, which
+    compiles to a faster program. One that uses them as arrays takes `euler_lagrange`. Both give
+    the same numbers.
+
+    Raises:
+        ConfigurationError: L is not a real scalar.
+        IndexError: L asks for a coordinate that does not exist.
+        Exception: whatever L raises for arrays.
+    """
+    if _takes_components(lagrangian, q, qd, m):
+        return components_of_motion(lagrangian, q, qd, m)
+    return euler_lagrange(lagrangian, q, qd, m)
+
+
+def _takes_components(lagrangian: LagrangianFunction, q: Vector, qd: Vector, m: Parameters) -> bool:
+    """Whether L can be evaluated on `Components`, found out without computing anything."""
+    scalar = scalar_valued(lagrangian)
+
+    def value(position, velocity):
+        return scalar(Components(position), Components(velocity), m)
+
+    entries = [[jax.ShapeDtypeStruct((), jnp.result_type(x))] * len(x) for x in (q, qd)]
+    try:
+        jax.eval_shape(value, *entries)
+    except IndexError:
+        raise  # an array would clamp the index without a word
+    except Exception:  # if L is at fault, arrays show it, in its author's own terms
+        return False
+    return True
 
 
 def euler_lagrange(
-    lagrangian: LagrangianFunction, q: Array, qd: Array, m: Array
-) -> tuple[Array, Array]:
+    lagrangian: LagrangianFunction, q: Vector, qd: Vector, m: Parameters
+) -> tuple[Matrix, Vector]:
     r"""Mass matrix M (n, n) and force f (n,) of the equation of motion M q̈ = τ + f.
 
     One linearisation of the gradient g(q, q̇) = (∂L/∂q, ∂L/∂q̇) serves every second
     derivative: pushed along (0, e_i) it gives the columns of M, pushed along (q̇, 0) the
     product (∂²L/∂q∂q̇ᵀ) q̇, without ever forming the mixed matrix.
     """
-    gradient = jax.grad(lagrangian, argnums=(0, 1))
+    gradient = jax.grad(scalar_valued(lagrangian), argnums=(0, 1))
     (dL_dq, _), push = jax.linearize(lambda q, qd: gradient(q, qd, m), q, qd)
     zero = jnp.zeros_like(q)
     basis = jnp.eye(q.shape[0], dtype=qd.dtype)
@@ -52,20 +90,12 @@ def euler_lagrange(
     return columns.T, dL_dq - drift
 
 
-def euler_lagrange_by_component(
-    lagrangian: LagrangianFunction, q: Array, qd: Array, m: Array
-) -> tuple[Array, Array]:
-    """As `euler_lagrange`, for a Lagrangian that only indexes q and qd: q[0], qd[1] …"""
-    rows, force = components_of_motion(lagrangian, q, qd, m)
-    return jnp.stack([jnp.stack(row) for row in rows]), jnp.stack(force)
-
-
 def components_of_motion(
-    lagrangian: LagrangianFunction, q: Array, qd: Array, m: Array
-) -> tuple[list[list[Array]], list[Array]]:
+    lagrangian: LagrangianFunction, q: Vector, qd: Vector, m: Parameters
+) -> tuple[Rows, Entries]:
     """The rows of M and the entries of f as scalars.
 
-    `lagrangian` is called with tuples of scalars, so that what is differentiated is scalar
+    `lagrangian` is called with `Components`, so that what is differentiated is scalar
     arithmetic throughout, and every derivative is taken along one variable alone: XLA cannot
     drop a product with zero. It then fuses an evaluation of q̈ into few kernels that compute each
     sine once, but only as long as nothing is stacked into an array on the way: a quarter of the
@@ -73,9 +103,13 @@ def components_of_motion(
     no such thing.
     """
     position, velocity = tuple(q), tuple(qd)
+    scalar = scalar_valued(lagrangian)
+
+    def value(position, velocity):
+        return scalar(Components(position), Components(velocity), m)
 
     def momentum(position, velocity):
-        return jax.grad(lambda v: lagrangian(position, v, m))(velocity)
+        return jax.grad(value, argnums=1)(position, velocity)
 
     def row(i):
         def along(v):
@@ -83,53 +117,100 @@ def components_of_motion(
 
         return jax.jvp(along, (velocity[i],), (jnp.ones_like(velocity[i]),))[1]
 
-    slopes = jax.grad(lambda x: lagrangian(x, velocity, m))(position)
+    slopes = jax.grad(value)(position, velocity)
     drift = jax.jvp(lambda x: momentum(x, velocity), (position,), (velocity,))[1]
     force = [slope - moving for slope, moving in zip(slopes, drift, strict=True)]
     return [list(row(i)) for i in range(len(velocity))], force
 
 
-class Lagrangian(eqx.Module):
+def scalar_valued(lagrangian: LagrangianFunction) -> Callable[[Any, Any, Any], Scalar]:
+    """The same function, whose value is made sure to be a real scalar.
+
+    A constant is a Lagrangian too, so Python numbers and integers are taken.
+
+    Raises:
+        ConfigurationError: when called, if the value is anything else.
+    """
+
+    def checked(q: VectorOrComponents, qd: VectorOrComponents, m: Parameters) -> Scalar:
+        value = lagrangian(q, qd, m)
+        is_array = hasattr(value, "shape") and hasattr(value, "dtype")
+        if not is_array and not isinstance(value, bool | int | float):
+            raise ConfigurationError(_not_a_scalar(lagrangian, type(value).__name__))
+        value = jnp.asarray(value)
+        if value.shape != () or jnp.iscomplexobj(value):
+            raise ConfigurationError(
+                _not_a_scalar(lagrangian, f"{value.dtype} of shape {value.shape}")
+            )
+        return value.astype(jnp.result_type(value, float))
+
+    return checked
+
+
+def _not_a_scalar(lagrangian: LagrangianFunction, found: str) -> str:
+    owner = getattr(lagrangian, "__self__", None)
+    name = getattr(lagrangian, "__qualname__", repr(lagrangian))
+    if owner is not None:
+        name = f"{type(owner).__name__}.lagrangian"
+    return f"{name} returned {found}: expected a real number, an array of shape ()"
+
+
+class Lagrangian(ABC):
     """Anything with a Lagrangian: a physical system or a network that learned one.
 
-    Subclasses state `lagrangian`; the mechanics follow. `mass_matrix_solver` names how
-    M q̈ = τ + f is solved, see `gym_lagrangian.physics.linear`.
+    A subclass states L, and the terms M and f that follow from it in the way that is fastest for
+    it: by `motion_terms`, or in closed form. All else follows here and is final.
+
+    Attributes:
+        mass_matrix_solver: how M q̈ = τ + f is solved, see `gym_lagrangian.physics.linear`.
+        conserves_energy: True: `energy` is constant where τ = 0 and nothing else acts.
     """
 
     mass_matrix_solver: ClassVar[str]
+    conserves_energy: ClassVar[bool] = True
 
     @abstractmethod
-    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+    def lagrangian(self, q: VectorOrComponents, qd: VectorOrComponents, m: Parameters) -> Scalar:
         """L(q, q̇, m) in joules, a scalar."""
 
-    def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
+    @abstractmethod
+    def terms_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> Terms:
+        """M and f with M q̈ = τ + f, as arrays or as scalars: ``motion_terms(self.lagrangian, …)``
+        unless there is a better way to the same numbers.
+        """
+
+    def equation_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
         """M (n, n) and f (n,) with M q̈ = τ + f."""
-        return euler_lagrange(self.lagrangian, q, qd, m)
+        mass_matrix, force = self.terms_of_motion(q, qd, m)
+        return as_matrix(mass_matrix), as_vector(force)
 
-    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
-        """q̈ = M⁻¹ (τ + f), shape (n,)."""
-        mass_matrix, force = self.equation_of_motion(q, qd, m)
-        return solve(mass_matrix, tau + force, method=self.mass_matrix_solver)
+    def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
+        """q̈ = M⁻¹ (τ + f), shape (n,); in scalars to the end where M and f are scalars."""
+        mass_matrix, force = self.terms_of_motion(q, qd, m)
+        return solve(mass_matrix, _sum(tau, force), method=self.mass_matrix_solver)
 
-    def inverse_dynamics(self, q: Array, qd: Array, qdd: Array, m: Array) -> Array:
+    def inverse_dynamics(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
         """The generalized force τ = M q̈ − f that causes q̈, shape (n,)."""
         mass_matrix, force = self.equation_of_motion(q, qd, m)
         return mass_matrix @ qdd - force
 
-    def mass_matrix(self, q: Array, qd: Array, m: Array) -> Array:
+    def mass_matrix(self, q: Vector, qd: Vector, m: Parameters) -> Matrix:
         """M = ∂²L/∂q̇∂q̇ᵀ, shape (n, n), symmetric."""
         return self.equation_of_motion(q, qd, m)[0]
 
-    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+    def momentum(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
         """Canonical momentum p = ∂L/∂q̇, shape (n,)."""
-        return jax.grad(self.lagrangian, argnums=1)(q, qd, m)
+        return jax.grad(scalar_valued(self.lagrangian), argnums=1)(q, qd, m)
 
-    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+    def energy(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """Conserved energy q̇ᵀp − L in joules, a scalar; dE/dt = q̇ᵀτ."""
-        value, momentum = jax.value_and_grad(self.lagrangian, argnums=1)(q, qd, m)
+        lagrangian = scalar_valued(self.lagrangian)
+        value, momentum = jax.value_and_grad(lagrangian, argnums=1)(q, qd, m)
         return qd @ momentum - value
 
-    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+    def velocity(
+        self, q: Vector, p: Vector, m: Parameters, qd_guess: Vector | None = None
+    ) -> Vector:
         """q̇ (n,) with ∂L/∂q̇ = p: the inverse of `momentum`.
 
         Minimises the convex function L(q, q̇, m) − pᵀq̇ over q̇ by Newton's method with
@@ -145,11 +226,12 @@ class Lagrangian(eqx.Module):
             lambda linear, rhs: jnp.linalg.solve(jax.jacobian(linear)(rhs), rhs),
         )
 
-    def _newton(self, q: Array, p: Array, m: Array, start: Array) -> Array:
+    def _newton(self, q: Vector, p: Vector, m: Parameters, start: Vector) -> Vector:
         eps = jnp.finfo(start.dtype).eps
+        lagrangian = scalar_valued(self.lagrangian)
 
         def objective(qd):
-            return self.lagrangian(q, qd, m) - p @ qd
+            return lagrangian(q, qd, m) - p @ qd
 
         # Both loops carry their predicate. Recomputed in a loop's condition and again in its
         # vmapped body, a float comparison on the edge may come out differently in the two (XLA
@@ -179,3 +261,10 @@ class Lagrangian(eqx.Module):
 
         first = (start, jnp.ones((), bool), 0)
         return jax.lax.while_loop(lambda carry: carry[1], improve, first)[0]
+
+
+def _sum(tau: Vector, force: Vector | Entries) -> Vector | Entries:
+    """τ + f, in scalars where f is."""
+    if isinstance(force, Sequence):
+        return [tau[i] + entry for i, entry in enumerate(force)]
+    return tau + force
