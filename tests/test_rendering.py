@@ -14,7 +14,16 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.rendering import Layout, Panels, Renderer, colours
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.panels import CHART_HEIGHT
-from gym_lagrangian.systems.scene import Bob, Force, Gauge, Rod, Scene, Torque
+from gym_lagrangian.systems.scene import (
+    Bob,
+    Curve,
+    Force,
+    Gauge,
+    Rod,
+    Scene,
+    Torque,
+    curves_of,
+)
 
 SIZES = (100, 137, 500, 1000)
 ANGLES = np.random.default_rng(0).uniform(-np.pi, np.pi, (12, 2))
@@ -528,3 +537,209 @@ def test_rendering_imports_no_physics_and_prints_nothing():
     code = "import sys, gym_lagrangian.rendering; sys.exit('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+# -- curves of systems that state no picture ------------------------------------------------------
+
+
+def curves(*values: float, least: float = 1.0) -> Scene:
+    names, units = [f"q{i}" for i in range(len(values))], ["rad"] * len(values)
+    return curves_of(names, units, values, [least] * len(values))
+
+
+class TestCurves:
+    """Strips of curves fill the band of the world, each on its own scale."""
+
+    def film(self, size, scenes, ghosts=None, *, first=0, renderer=None, fps=20, **options):
+        """The picture after these scenes, one a step."""
+        renderer = renderer or Renderer(size, mode="rgb_array", fps=fps)
+        scenes = list(scenes)
+        for step, scene in enumerate(scenes, first):
+            ghost = ghosts[step - first] if ghosts else None
+            frame = renderer.draw(scene, step=step, ghost=ghost, **options)
+        return frame
+
+    def steady(self, size: int, scene: Scene, ghost: Scene | None = None, **options):
+        """The picture after ten seconds of the same."""
+        ghosts = None if ghost is None else [ghost] * 11
+        return self.film(size, [scene] * 11, ghosts, fps=1, **options)
+
+    def height_of(self, frame, index: int, strips: int, colour=colours.BOB, *, strip=False):
+        """How far up a curve is in every column it has, -1 and 1 at the ends of its scale."""
+        size = len(frame)
+        layout = Layout(size, (1.0, 1.0), strip=strip)
+        band = layout.curves(strips)[index]
+        inside = frame[band.top : band.bottom, size // 2 : round(0.8 * size)]
+        rows, columns = np.nonzero(np.all(inside == colour, axis=-1))
+        middle = np.array([rows[columns == c].mean() + 0.5 for c in np.unique(columns)])
+        return 1 - middle / ((band.height - layout.thin) // 2)
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("strips", [1, 2, 4, 7])
+    @pytest.mark.parametrize("strip", [False, True])
+    def test_a_curve_is_where_its_value_says(self, size, strips, strip):
+        values = np.linspace(-0.8, 0.9, strips)
+        options = {"drifts": (0.0, 0.0)} if strip else {}
+        frame = self.steady(size, curves(*values), captions=CAPTIONS, **options)
+        band = Layout(size, (1.0, 1.0), strip=strip).curves(strips)[0]
+        for i, value in enumerate(values):
+            drawn = self.height_of(frame, i, strips, strip=strip)
+            assert len(drawn) > 0.2 * size
+            np.testing.assert_allclose(drawn, value, atol=3 / band.height)
+
+    def test_the_past_is_on_the_left(self):
+        frame = self.film(500, (curves(-0.5 if step < 140 else 0.5) for step in range(200)))
+        drawn = self.height_of(frame, 0, 1)
+        np.testing.assert_allclose(drawn[:10], -0.5, atol=0.02)
+        np.testing.assert_allclose(drawn[-10:], 0.5, atol=0.02)
+
+    def test_the_newest_value_is_marked_at_once(self):
+        frame = self.film(500, [curves(0.5)])
+        band = Layout(500, (1.0, 1.0)).curves(1)[0]
+        plot = frame[band.top + 100 : band.bottom]  # below the text
+        rows, _ = np.nonzero(np.all(plot == colours.BOB, axis=-1))
+        assert rows.mean() + 100 == pytest.approx(0.25 * band.height, abs=1.5)
+
+    @pytest.mark.parametrize(("largest", "limit"), [(0.3, 1.0), (1.7, 2.0), (13.0, 20.0)])
+    def test_the_axis_grows_to_a_round_number(self, largest, limit):
+        frame = self.steady(500, curves(-largest))
+        np.testing.assert_allclose(self.height_of(frame, 0, 1), -largest / limit, atol=0.01)
+
+    def test_an_angle_that_turns_never_jumps(self):
+        frame = self.film(500, (curves(0.05 * step, least=np.pi) for step in range(201)))
+        drawn = self.height_of(frame, 0, 1)
+        assert np.all(np.diff(drawn) > -0.01)
+        assert drawn[-1] - drawn[0] > 0.25
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("strips", [1, 3, 7])
+    def test_a_ghost_is_drawn_in_grey(self, size, strips):
+        frame = self.steady(size, curves(*[0.9] * strips), curves(*[-0.9] * strips))
+        band = Layout(size, (1.0, 1.0)).curves(strips)[0]
+        for i in range(strips):
+            below = self.height_of(frame, i, strips, colours.TRUTH)
+            assert len(below) > 0.2 * size
+            np.testing.assert_allclose(below, -0.9, atol=3 / band.height)
+
+    def test_a_ghost_is_drawn_below(self):
+        scenes = [curves(np.sin(0.1 * step)) for step in range(200)]
+        alone, over = self.film(500, scenes), self.film(500, scenes, scenes)
+        np.testing.assert_array_equal(alone[:, 150:], over[:, 150:])
+        assert count(over[:, :150], colours.TRUTH) > 0  # its value, beside the curves
+
+    def test_a_ghost_makes_the_axis_grow_too(self):
+        frame = self.steady(500, curves(1.0), curves(4.0))
+        np.testing.assert_allclose(self.height_of(frame, 0, 1), 0.2, atol=0.01)
+
+    def test_a_ghost_may_come_and_go_or_have_no_curves(self):
+        ghosts = [None, curves(0.3), pendulum(0.1, 0.2), curves(0.5), None]
+        self.film(200, [curves(0.1)] * 5, ghosts)
+        with_bodies = picture(pendulum(0.1, 0.2), ghost=curves(0.3))
+        np.testing.assert_array_equal(with_bodies, picture(pendulum(0.1, 0.2)))
+
+    def test_a_value_that_is_not_finite_leaves_a_gap(self):
+        values = [0.5] * 100 + [np.nan, np.inf, -np.inf] + [0.5] * 97
+        frame = self.film(500, [curves(value) for value in values])
+        np.testing.assert_allclose(self.height_of(frame, 0, 1), 0.5, atol=0.01)
+        self.film(500, [curves(np.nan)] * 3)
+
+    # -- memory ---------------------------------------------------------------------------------
+
+    def test_memory_begins_anew_at_step_0_and_when_the_step_falls(self, renderer):
+        scenes = [curves(0.1 * step) for step in range(6)]
+        fresh = self.film(200, scenes[:1])
+        assert np.any(self.film(200, scenes, renderer=renderer) != picture(scenes[-1]))
+        np.testing.assert_array_equal(self.film(200, scenes[:1], renderer=renderer), fresh)
+        self.film(200, scenes, renderer=renderer, first=7)
+        again = self.film(200, scenes[:1], renderer=renderer, first=3)
+        np.testing.assert_array_equal(again, fresh)
+
+    def test_the_same_step_again_adds_nothing(self, renderer):
+        once = self.film(200, [curves(0.1), curves(0.2)], renderer=renderer)
+        again = renderer.draw(curves(0.9), step=1)
+        np.testing.assert_array_equal(once, again)
+
+    def test_another_number_of_curves_begins_anew(self, renderer):
+        self.film(200, [curves(0.1), curves(0.9)], renderer=renderer)
+        other = renderer.draw(curves(0.1, 0.2), step=2)
+        np.testing.assert_array_equal(other, self.film(200, [curves(0.1, 0.2)], first=2))
+
+    @pytest.mark.parametrize("fps", [5, 20, 1000])
+    def test_a_curve_is_remembered_for_ten_seconds(self, fps):
+        def late(step: int) -> np.ndarray:
+            renderer = Renderer(200, mode="rgb_array", fps=fps)
+            renderer.draw(curves(9.0), step=0)
+            return renderer.draw(curves(0.2), step=step)
+
+        assert np.any(late(10 * fps) != picture(curves(0.2)))
+        np.testing.assert_array_equal(late(10 * fps + 1), picture(curves(0.2)))
+
+    # -- bands ----------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("size", [*SIZES, 250])
+    @pytest.mark.parametrize("strips", range(1, 8))
+    @pytest.mark.parametrize("strip", [False, True])
+    def test_each_strip_has_a_band_of_its_own(self, size, strips, strip):
+        layout = Layout(size, (1.0, 1.0), strip=strip)
+        bands = layout.curves(strips)
+        ends = [
+            layout.world.top,
+            *(end for b in bands for end in (b.top, b.bottom)),
+            layout.chart.top,
+        ]
+        assert ends == sorted(ends)
+        assert sum(band.height for band in bands) > 0.6 * layout.world.height
+
+    @pytest.mark.parametrize("size", SIZES)
+    @pytest.mark.parametrize("strips", [1, 2, 7])
+    @pytest.mark.parametrize("options", [{}, {"drifts": (0.01, -0.01)}])
+    def test_a_curve_changes_its_strip_only(self, size, strips, options):
+        def drawn(i: int, value: float) -> np.ndarray:
+            others = [0.0] * strips
+            scenes = [curves(*others[:i], end, *others[i + 1 :]) for end in (-value, value)]
+            return self.film(size, scenes, scenes[::-1], captions=CAPTIONS, **options)
+
+        layout = Layout(size, (1.0, 1.0), strip=bool(options))
+        bands = layout.curves(strips)
+        tops = [layout.world.top, *(band.bottom for band in bands)]
+        bottoms = [*(band.top for band in bands[1:]), layout.world.bottom]
+        for i in range(strips):
+            flat, steep = drawn(i, 0.0), drawn(i, 123456.0)
+            changed = np.flatnonzero(np.any(flat != steep, axis=(1, 2)))
+            assert tops[i] <= changed.min() < changed.max() < bottoms[i]
+            assert np.all(steep[:, [0, -1]] == 255)
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_long_labels_leave_room_for_the_curve(self, size):
+        names = ["a coordinate of a very long name", "x"]
+        scene = curves_of(names, ["kg m / s", ""], [0.5, 0.5], [1.0, 1.0])
+        frame = self.steady(size, scene)
+        assert len(self.height_of(frame, 0, 2)) > 0.2 * size
+        assert np.all(frame[:, [0, -1]] == 255)
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_captions_and_drifts_are_as_with_any_scene(self, size):
+        options = {"captions": CAPTIONS, "drifts": (0.01, -0.01)}
+        with_curves = self.film(size, [curves(0.1, 0.2, 0.3)] * 9, **options)
+        with_bodies = self.film(size, [pendulum(0.1, 0.2)] * 9, **options)
+        layout = Layout(size, (1.0, 1.0), strip=True)
+        for band in (slice(0, layout.world.top), slice(layout.chart.top, size)):
+            np.testing.assert_array_equal(with_curves[band], with_bodies[band])
+
+    def test_gauges_stay_below_the_curves(self):
+        scene = curves(0.1)._replace(gauges=(Gauge("v / c", 0.5),))
+        top = Layout(500, (1.0, 1.0), 1).world.bottom
+        with_gauge, without = picture(scene, 500), picture(particle(0.0, value=0.5), 500)
+        np.testing.assert_array_equal(with_gauge[top:], without[top:])
+
+    # -- scenes ---------------------------------------------------------------------------------
+
+    def test_curves_of_coordinates(self):
+        scene = curves_of(("theta", "n"), ("rad", ""), np.array([7.5, -1.0]), (np.pi, 2.0))
+        assert scene.curves == (Curve("theta (rad)", 7.5, np.pi), Curve("n", -1.0, 2.0))
+        assert all(type(curve.value) is float for curve in scene.curves)
+        assert scene == Scene(extent=(1.0, 1.0), curves=scene.curves)
+
+    def test_a_coordinate_without_a_value_is_refused(self):
+        with pytest.raises(ValueError, match="shorter"):
+            curves_of(("x", "y"), ("m", "m"), [1.0], [1.0, 1.0])

@@ -1,8 +1,9 @@
 """Geometry to picture, with numpy and pygame only: nothing here knows any physics.
 
 `Renderer` draws scenes, into arrays or a window; `Panels` puts pictures of several beside each
-other, above one chart. What they have in common: `Canvas`, on which both are drawn; `Chart`, the
-curves of energy drift; `Window`; and the `colours`.
+other, above one chart. What they have in common: `Canvas`, on which both are drawn; `Chart`, curves
+over the last seconds, of energy `Drifts` or of the `Curves` of a scene; `Window`; and the
+`colours`.
 """
 
 import os

@@ -154,6 +154,12 @@ def fitting_size(lines: Sequence[str], row: float, width: float) -> int:
         size = max(1, min(size - 1, int(size / excess)))
 
 
+def text_width(lines: Sequence[str], row: float) -> float:
+    """Pixels that the widest of these lines takes, each `row` high."""
+    font = _font(fitting_size(lines, SUPERSAMPLING * row, math.inf))
+    return max(font.size(line)[0] for line in lines) / SUPERSAMPLING
+
+
 def letters(line: str, size: int, colour: Colour) -> pygame.Surface:
     """A line of text on nothing. Most of the text of a picture is that of the last one: kept."""
     _font(size)

@@ -1,8 +1,7 @@
-"""A strip of curves: the energy drift of one or several motions over the last seconds.
+"""Curves of numbers over the last seconds, on one scale.
 
-Drift is energy beyond what the actions have put in, so that exact physics is a flat line
-whatever is done, and whoever gains energy rises from it. The scale is the same up and down, a
-round number, and never below `LEAST_PERCENT`: a drift too small to matter looks flat.
+The scale is the same up and down and ends at a round number, so that zero is in the middle and
+whatever is remembered stays within.
 """
 
 from __future__ import annotations
@@ -13,77 +12,85 @@ import numpy as np
 import pygame
 
 from gym_lagrangian.rendering.canvas import Canvas, round_number
-from gym_lagrangian.rendering.colours import FAINT, INK, Colour
+from gym_lagrangian.rendering.colours import FAINT, Colour
 from gym_lagrangian.rendering.history import History
 
-SECONDS = 20.0
-LEAST_PERCENT = 0.1
 MOST_POINTS = 400
 
 
 class Chart:
-    """Remembers energy drifts, and draws them.
+    """Remembers numbers, and says where their curves lie.
 
     Arguments:
         colours: of the curves, from the lowest to the one on top.
         fps: steps in a second.
+        seconds: how long a number is remembered.
     """
 
-    def __init__(self, colours: Sequence[Colour], fps: int):
-        self._colours = tuple(colours)
-        self._history = History(SECONDS, fps, most=MOST_POINTS)
+    def __init__(self, colours: Sequence[Colour], fps: int, seconds: float):
+        self.colours = tuple(colours)
+        self._history = History(seconds, fps, most=MOST_POINTS)
 
-    def add(self, step: int, drifts: Sequence[float] | None) -> None:
-        """Remember the drifts of a step, one a curve, as shares of the energy scale."""
-        self._history.add(step, drifts)
+    def add(self, step: int, numbers: Sequence[float] | None) -> None:
+        """Remember the numbers of a step, one a curve. One that is not finite leaves a gap."""
+        self._history.add(step, numbers)
 
-    def draw(
-        self,
-        canvas: Canvas,
-        band: pygame.Rect,
-        *,
-        row: int,
-        thin: int,
-        names: Sequence[str] = (),
-    ) -> None:
-        """Draw the latest drifts beside their names, the curves, and their scale.
+    def newest(self) -> list[float]:
+        """The latest numbers, one a curve."""
+        return self._history.columns()[1][-1].tolist()
+
+    def limit(self, least: float) -> float:
+        """The round number at which the scale ends, `least` (above 0) or more."""
+        _, numbers = self._history.columns()
+        known = np.abs(numbers[np.isfinite(numbers)])
+        return round_number(float(known.max(initial=least)))
+
+    def curves(self, plot: pygame.Rect, limit: float) -> list[tuple[np.ndarray, Colour]]:
+        """The (n, 2) points of every curve, in pixels, and its colour.
 
         Arguments:
-            band: where, in pixels.
-            row: height of a line of text.
-            thin: width of a thin line.
-            names: of the curves; without them the legend is elsewhere.
+            plot: where, in pixels. Its top is at `limit`, its bottom at -`limit`.
+            limit: the end of the scale.
         """
-        steps, shares = self._history.columns()
-        percents = 100 * shares
-        limit = round_number(max(LEAST_PERCENT, float(np.abs(percents).max())))
-        row = min(row, band.height // 3)
-        if band.width > 20 * row:
-            lines, legend = ("energy drift", *map(_line, names, percents[-1])), round(8.5 * row)
-        else:  # no space for numbers beside the curves
-            lines, legend = ("drift", *names), 4 * row
-        scale = round(4.2 * row)
-        plot = pygame.Rect(
-            band.left + legend, band.top, band.width - legend - scale, band.height - thin
-        )
-        canvas.text(lines, band.left, band.top, legend - row / 2, row, (INK, *self._colours))
-        _draw_scale(canvas, plot, row, thin, limit)
+        steps, numbers = self._history.columns()
         start = max(steps[0], steps[-1] - self._history.memory)
         x = plot.left + plot.width * (steps - start) / self._history.memory
-        y = plot.centery - 0.5 * plot.height * percents / limit
-        for values, colour in zip(y.T, self._colours, strict=True):
-            canvas.curve(np.stack([x, values], axis=-1), 1.5 * thin, colour)
+        y = plot.centery - 0.5 * plot.height * numbers / limit
+        lines = [np.stack([x, column], axis=-1) for column in y.T]
+        known = [line[np.isfinite(line[:, 1])] for line in lines]
+        return list(zip(known, self.colours, strict=True))
 
 
-def _line(name: str, percent: float) -> str:
-    digits = "+z.3f" if abs(percent) < 100 else "+.3g"
-    return f"{name} {percent:{digits}} %"
+def draw_scale(
+    canvas: Canvas,
+    plot: pygame.Rect,
+    limit: float,
+    unit: str = "",
+    *,
+    row: int,
+    width: int,
+    thin: int,
+) -> None:
+    """Draw lines at zero and at both ends, and their numbers on the right where there is room.
 
-
-def _draw_scale(canvas: Canvas, plot: pygame.Rect, row: int, thin: int, limit: float) -> None:
-    """Lines at zero and at both ends, each with its number on the right."""
-    left, width = plot.right + row // 3, 4 * row
-    for share, text in ((0.0, f"+{limit:g} %"), (0.5, "0"), (1.0, f"-{limit:g} %")):
+    Arguments:
+        plot: where the curves are, in pixels.
+        limit: the end of the scale.
+        unit: what follows a number.
+        row: height of a number.
+        width: that a number has at most.
+        thin: width of a line.
+    """
+    for share in (0.0, 0.5, 1.0):
         canvas.box(plot.left, plot.top + share * plot.height, plot.width, thin, FAINT)
+    for share, text in _numbers(f"{limit:g}{unit}", rows=round((plot.height + thin) / row)):
         middle = plot.top + share * (plot.height + thin - row)
-        canvas.text([text], left, middle, width, row)
+        canvas.text([text], plot.right + row // 3, middle, width, row)
+
+
+def _numbers(limit: str, rows: int) -> list[tuple[float, str]]:
+    """The numbers of a scale that so many rows have room for, and how far down each is."""
+    if rows < 2:
+        return [(0.5, f"±{limit}")]
+    zero = [(0.5, "0")] if rows > 2 else []
+    return [(0.0, f"+{limit}"), *zero, (1.0, f"-{limit}")]

@@ -3,7 +3,8 @@
 A picture is a white square of up to four bands, which never overlap at any size:
 
     captions   a strip of fixed height, there whether or not anything is written in it
-    world      the scene to scale, the same in x and y, cut off at the band's edges
+    world      the scene to scale, the same in x and y, cut off at the band's edges; or its
+               curves, one below the other
     gauges     one row for each, no band when the scene has none
     strip      energy drift over the last seconds, no band unless drifts are given
 """
@@ -53,6 +54,13 @@ class Layout:
         top = CAPTION_ROWS * self.row + self.margin
         bottom = self.chart.top - self.gauges * self.gauge_row
         return pygame.Rect(0, top, self.size, bottom - top)
+
+    def curves(self, count: int) -> list[pygame.Rect]:
+        """The bands of so many curves, all of one size, which share that of the world."""
+        left, top, width, height = self.world.inflate(-2 * self.margin, -2 * self.margin)
+        gap = max(1, height // (10 * count))
+        pitch = max(2, (height + gap) // count)
+        return [pygame.Rect(left, top + i * pitch, width, pitch - gap) for i in range(count)]
 
     @cached_property
     def chart(self) -> pygame.Rect:

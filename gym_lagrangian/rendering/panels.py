@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gym_lagrangian.rendering.canvas import Canvas, to_array
-from gym_lagrangian.rendering.chart import Chart
 from gym_lagrangian.rendering.colours import MODELS, TRUTH
+from gym_lagrangian.rendering.drifts import Drifts
 from gym_lagrangian.rendering.layout import Layout
 
 CHART_HEIGHT = 0.3  # of a picture's
@@ -34,7 +34,7 @@ class Panels:
         self._cells = list(itertools.product(range(rows), range(columns)))[: len(titles)]
         colours = (TRUTH, *itertools.islice(itertools.cycle(MODELS), len(titles) - 1))
         self._layout = Layout(size, (1.0, 1.0))
-        self._chart = Chart(colours, fps)
+        self._drifts = Drifts(colours, fps)
         self._canvas = Canvas(columns * size, round(CHART_HEIGHT * size))
         height = rows * (self._title + size) + round(CHART_HEIGHT * size)
         self._blank = np.full((height, columns * size, 3), 255, np.uint8)
@@ -58,7 +58,7 @@ class Panels:
         joined = self._blank.copy()
         for picture, (left, top) in zip(pictures, self._corners(), strict=True):
             joined[top : top + self._size, left : left + self._size] = picture
-        self._chart.add(step, drifts)
+        self._drifts.add(step, drifts)
         chart = self._draw_chart()
         joined[-len(chart) :] = chart
         return joined
@@ -73,5 +73,5 @@ class Panels:
         canvas.clear()
         margin = layout.margin
         band = canvas.rect.inflate(-2 * margin, -2 * margin)
-        self._chart.draw(canvas, band, row=layout.row, thin=layout.thin)
+        self._drifts.draw(canvas, band, row=layout.row, thin=layout.thin)
         return to_array(canvas.picture())

@@ -9,8 +9,9 @@ import numpy as np
 
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.rendering.canvas import Canvas, to_array
-from gym_lagrangian.rendering.chart import Chart
 from gym_lagrangian.rendering.colours import BOB, FAINT, INK, TRUTH
+from gym_lagrangian.rendering.curves import Curves
+from gym_lagrangian.rendering.drifts import Drifts
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.layout import CAPTION_ROWS, Layout
 from gym_lagrangian.rendering.window import Window
@@ -25,7 +26,7 @@ TRACE_POINTS = 40
 
 
 class Renderer:
-    """Draws scenes, and remembers the path of their traced point.
+    """Draws scenes, and remembers the path of their traced point and their curves.
 
     A window stays closed once it was closed, by `close`, its button or Escape: drawing then
     does nothing. Windows take every event from pygame's one queue; a program that wants to
@@ -50,7 +51,8 @@ class Renderer:
         self._size = int(size)
         self._canvas = Canvas(self._size, self._size)
         self._trace = History(TRACE_SECONDS, fps, most=TRACE_POINTS)
-        self._chart = Chart((TRUTH, BOB), fps)
+        self._curves = Curves(fps)
+        self._drifts = Drifts((TRUTH, BOB), fps)
         self._window = (
             Window("gym_lagrangian", (self._size, self._size), fps) if mode == "human" else None
         )
@@ -68,11 +70,13 @@ class Renderer:
 
         Arguments:
             scene: what to draw.
-            step: number of the step within the episode. The path of `Scene.trace` begins anew
-                at 0 or when the number falls; the same number again adds nothing to it.
+            step: number of the step within the episode. The path of `Scene.trace` and the curves
+                of the last 10 s begin anew at 0 or when the number falls; the same number again
+                adds nothing to them.
             captions: lines of text, up to three at full size; more, or longer than the
                 picture is wide, are drawn smaller.
-            ghost: a second scene to compare with, whose rods and bobs are drawn first, in grey.
+            ghost: a second scene to compare with, whose rods and bobs, or curves, are drawn
+                first, in grey.
             drifts: of the energy of the scene and of the ghost, as shares of the energy scale,
                 which a chart at the bottom then shows for the last 20 s. It remembers as the
                 trace does.
@@ -83,11 +87,15 @@ class Renderer:
         if self._window is not None and not self._window.is_open:
             return None
         self._trace.add(step, scene.trace)
-        self._chart.add(step, drifts and drifts[::-1])
+        self._curves.add(step, scene, ghost)
+        self._drifts.add(step, drifts and drifts[::-1])
         canvas = self._canvas
         canvas.clear()
         layout = Layout(self._size, scene.extent, len(scene.gauges), strip=drifts is not None)
-        draw_world(canvas, layout, scene, trace=self._trace, ghost=ghost)
+        if scene.curves:
+            self._curves.draw(canvas, layout, scene.curves)
+        else:
+            draw_world(canvas, layout, scene, trace=self._trace, ghost=ghost)
         _draw_captions(canvas, layout, captions)
         for i, gauge in enumerate(scene.gauges):
             _draw_gauge(canvas, layout, gauge, i)
@@ -95,7 +103,7 @@ class Renderer:
             margin = layout.margin
             band = layout.chart.inflate(-2 * margin, -2 * margin)
             names = ("truth", "model")
-            self._chart.draw(canvas, band, row=layout.row, thin=layout.thin, names=names)
+            self._drifts.draw(canvas, band, row=layout.row, thin=layout.thin, names=names)
         if self._window is None:
             return to_array(canvas.picture())
         self._window.show(canvas.picture())

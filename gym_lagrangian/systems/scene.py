@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 Point = tuple[float, float]
@@ -42,6 +43,21 @@ class Gauge(NamedTuple):
     value: float
 
 
+class Curve(NamedTuple):
+    """A labelled quantity, drawn as a curve over the last seconds.
+
+    Attributes:
+        label: what the quantity is, such as "theta (rad)".
+        value: the quantity now.
+        least: half-height of the axis at least, above 0. The axis grows to a round number when
+            the curve exceeds it.
+    """
+
+    label: str
+    value: float
+    least: float
+
+
 class Scene(NamedTuple):
     """Everything to draw of one state.
 
@@ -51,6 +67,7 @@ class Scene(NamedTuple):
         trace: the point whose path is worth drawing, or None.
         track: whether the system moves along a horizontal line, which is then drawn.
         target: a point to reach, marked, or None.
+        curves: quantities over time, which are drawn in place of the world.
     """
 
     extent: Point
@@ -62,3 +79,29 @@ class Scene(NamedTuple):
     trace: Point | None = None
     track: bool = False
     target: Point | None = None
+    curves: tuple[Curve, ...] = ()
+
+
+def curves_of(
+    coordinates: Sequence[str],
+    units: Sequence[str],
+    q: Iterable[float],
+    least: Sequence[float],
+) -> Scene:
+    """A scene of the coordinates' curves: the picture of a system that states none.
+
+    Arguments:
+        coordinates: names, such as "theta".
+        units: one a coordinate, such as "rad"; "" for none.
+        q: values now. Angles are shown as they are, so unwrapped ones never jump.
+        least: half-heights of the axes at least, above 0.
+    """
+    rows = zip(coordinates, units, q, least, strict=True)
+    curves = tuple(
+        Curve(_label(name, unit), float(value), half) for name, unit, value, half in rows
+    )
+    return Scene(extent=(1.0, 1.0), curves=curves)
+
+
+def _label(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
