@@ -1,39 +1,84 @@
-"""Lagrangian neural networks as Gymnasium environments.
+"""Exact and learned mechanics as Gymnasium environments.
 
 Importing this package registers its environments and loads neither jax nor a checkpoint; what
 needs them is loaded when first used.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from gym_lagrangian.registration import register
+from gym_lagrangian.registration import register, register_system
 
 if TYPE_CHECKING:
+    from gym_lagrangian import (
+        checkpoint,
+        errors,
+        evaluation,
+        functional,
+        models,
+        planning,
+        plots,
+        rendering,
+        systems,
+    )
     from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
+    from gym_lagrangian.envs.vector import LagrangianVectorEnv
+    from gym_lagrangian.evaluation import evaluate
     from gym_lagrangian.learning.config import FitConfig, TrainingConfig
     from gym_lagrangian.learning.fit import fit
     from gym_lagrangian.learning.recording import collect
     from gym_lagrangian.learning.train import train
     from gym_lagrangian.learning.transitions import Transitions
+    from gym_lagrangian.systems.base import System
+    from gym_lagrangian.systems.coordinates import Coordinates, Parameter
+    from gym_lagrangian.systems.task import Task, TaskState
+
+__version__ = "0.2.0.dev0"
 
 __all__ = [
+    "Coordinates",
     "FitConfig",
     "LagrangianEnv",
+    "LagrangianVectorEnv",
     "LearnedDynamicsEnv",
+    "Parameter",
+    "System",
+    "Task",
+    "TaskState",
     "TrainingConfig",
     "Transitions",
+    "__version__",
+    "checkpoint",
     "collect",
+    "errors",
+    "evaluate",
+    "evaluation",
     "fit",
+    "functional",
+    "models",
+    "planning",
+    "plots",
+    "register_system",
+    "rendering",
+    "systems",
     "train",
 ]
 
+# Where each name is; a module's own name for a module.
 _HOMES = {
+    "Coordinates": "gym_lagrangian.systems.coordinates",
     "FitConfig": "gym_lagrangian.learning.config",
     "LagrangianEnv": "gym_lagrangian.envs",
+    "LagrangianVectorEnv": "gym_lagrangian.envs.vector",
     "LearnedDynamicsEnv": "gym_lagrangian.envs",
+    "Parameter": "gym_lagrangian.systems.coordinates",
+    "System": "gym_lagrangian.systems.base",
+    "Task": "gym_lagrangian.systems.task",
+    "TaskState": "gym_lagrangian.systems.task",
     "TrainingConfig": "gym_lagrangian.learning.config",
     "Transitions": "gym_lagrangian.learning.transitions",
     "collect": "gym_lagrangian.learning.recording",
+    "evaluate": "gym_lagrangian.evaluation",
     "fit": "gym_lagrangian.learning.fit",
     "train": "gym_lagrangian.learning.train",
 }
@@ -41,11 +86,15 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
 
 
 register()

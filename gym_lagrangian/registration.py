@@ -1,25 +1,61 @@
-"""The tables: every system, every model, every environment id.
+"""The tables: every system, every model, every environment id; and the door for systems from outside.
 
-A new physical system is one row of `SYSTEMS`, a new model one row of `MODELS`; the ids follow.
-Rows are strings, so that importing this package loads neither jax nor a single checkpoint.
+A new physical system of the package is one row of `SYSTEMS`, a new model one row of `MODELS`; the
+ids follow. Anybody else's system comes in by `register_system`, or without being registered as
+``"module:Class"``, which is accepted wherever a system's name is. Rows are strings, so that
+importing this package loads neither jax nor a single checkpoint.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+import inspect
+import os
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import gymnasium
 
+from gym_lagrangian import references
+from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import ConfigurationError
+
+GENERIC_ID = "Lagrangian-v0"
+MAX_EPISODE_STEPS = 500
+
+# What every environment takes beside the arguments of its system and its task.
+COMMON_ARGUMENTS = (
+    "system",
+    "checkpoint",
+    "task",
+    "reward",
+    "dt",
+    "dtype",
+    "integrator",
+    "substeps",
+    "render_mode",
+    "render_size",
+    "show_truth",
+    "device",
+)
+
+_SCALAR = "gym_lagrangian.envs.scalar:LagrangianEnv"
+_VECTOR = "gym_lagrangian.envs.vector:LagrangianVectorEnv"
 
 
 class SystemRow(NamedTuple):
-    """Where a system's class is, and the steps after which its episodes are truncated."""
+    """A system.
+
+    Attributes:
+        entry_point: where its class is.
+        max_episode_steps: the steps after which its episodes are truncated.
+        distributions: where the function is that says what its models are judged on, in place of
+            the system's own `distributions`.
+    """
 
     entry_point: str
-    max_episode_steps: int
+    max_episode_steps: int = MAX_EPISODE_STEPS
+    distributions: str | None = None
 
 
 class ModelRow(NamedTuple):
@@ -30,10 +66,18 @@ class ModelRow(NamedTuple):
 
 
 class EnvironmentRow(NamedTuple):
-    """One registered id; `model` is None for the exact simulation."""
+    """One environment: an id and what `gymnasium.make` is given with it.
+
+    Attributes:
+        id: the registered id.
+        system: the system's name, or "module:Class"; None where a checkpoint decides.
+        model: the model that moves it, None for the exact simulation.
+        kwargs: further arguments of `gymnasium.make`.
+        max_episode_steps: the steps after which episodes are truncated.
+    """
 
     id: str
-    system: str
+    system: str | None
     model: str | None
     kwargs: dict[str, Any]
     max_episode_steps: int
@@ -41,11 +85,12 @@ class EnvironmentRow(NamedTuple):
 
 SYSTEMS: dict[str, SystemRow] = {
     "DoublePendulum": SystemRow(
-        "gym_lagrangian.systems.double_pendulum:DoublePendulum", max_episode_steps=500
+        "gym_lagrangian.systems.double_pendulum:DoublePendulum",
+        distributions="gym_lagrangian.reproduce.distributions:double_pendulum",
     ),
     "RelativisticParticle": SystemRow(
         "gym_lagrangian.systems.relativistic_particle:RelativisticParticle",
-        max_episode_steps=500,
+        distributions="gym_lagrangian.reproduce.distributions:relativistic_particle",
     ),
 }
 
@@ -63,9 +108,12 @@ MODELS: dict[str, ModelRow] = {
     "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=BOTH),
 }
 
+# Environments from outside, by their ids.
+_outside: dict[str, EnvironmentRow] = {}
+
 
 def environments() -> Iterator[EnvironmentRow]:
-    """Every id: the exact system, then its learned twins."""
+    """Every id of a system: the exact one, then its learned twins; then those from outside."""
     for system, row in SYSTEMS.items():
         kwargs = {"system": system}
         yield EnvironmentRow(f"{system}-v0", system, None, kwargs, row.max_episode_steps)
@@ -74,21 +122,40 @@ def environments() -> Iterator[EnvironmentRow]:
                 name = f"{system}{model}"
                 learned = {"system": system, "checkpoint": name}
                 yield EnvironmentRow(f"{name}-v0", system, model, learned, row.max_episode_steps)
+    yield from _outside.values()
 
 
-def find(env_id: str) -> EnvironmentRow:
-    """The row of an id.
+def find(what: str) -> EnvironmentRow:
+    """The row of an id, or of the exact environment of a system.
+
+    Arguments:
+        what: an id ("module:id" imports the module first), a system's name, or "module:Class".
 
     Raises:
-        ConfigurationError: not an id of this package; the message lists those.
+        ConfigurationError: none of these; the message lists the ids.
     """
     rows = {row.id: row for row in environments()}
-    if env_id not in rows:
-        raise ConfigurationError(f"unknown id {env_id!r}; choose one of {', '.join(rows)}")
-    return rows[env_id]
+    if isinstance(what, str) and what in rows:
+        return rows[what]
+    if what in SYSTEMS:
+        return rows[f"{what}-v0"]
+    if what == GENERIC_ID:
+        return EnvironmentRow(GENERIC_ID, None, None, {}, MAX_EPISODE_STEPS)
+    if isinstance(what, str) and ":" in what:
+        module, name = what.split(":", 1)
+        if name.endswith("-v0"):
+            importlib.import_module(module)
+            return find(name)
+        if references.is_reference(what):
+            load_system(what)
+            return EnvironmentRow(GENERIC_ID, what, None, {"system": what}, MAX_EPISODE_STEPS)
+    raise ConfigurationError(
+        f"unknown id {what!r}; choose one of {', '.join(rows)}, or name a system of your own as "
+        "module:Class"
+    )
 
 
-def find_model(system: str, model: str) -> EnvironmentRow:
+def find_model(system: str | None, model: str) -> EnvironmentRow:
     """The row of a system moved by a model.
 
     Raises:
@@ -102,22 +169,80 @@ def find_model(system: str, model: str) -> EnvironmentRow:
 
 
 def register() -> None:
-    """Register every id with Gymnasium; ids that are already there are left alone."""
-    for row in environments():
+    """Register every id of the package with Gymnasium; what is already there is left alone."""
+    generic = EnvironmentRow(GENERIC_ID, None, None, {}, MAX_EPISODE_STEPS)
+    for row in (*environments(), generic):
         if row.id not in gymnasium.registry:
-            gymnasium.register(
-                id=row.id,
-                entry_point="gym_lagrangian.envs.scalar:LagrangianEnv",
-                vector_entry_point="gym_lagrangian.envs.vector:LagrangianVectorEnv",
-                max_episode_steps=row.max_episode_steps,
-                kwargs=row.kwargs,
-            )
+            _register(row)
+
+
+def register_system(
+    system: Any,
+    name: str | None = None,
+    namespace: str | None = None,
+    *,
+    max_episode_steps: int = MAX_EPISODE_STEPS,
+    checkpoints: Mapping[str, str | os.PathLike[str]] | None = None,
+) -> tuple[str, ...]:
+    """Give a system of one's own its ids with Gymnasium, and return them.
+
+    They are ``<namespace>/<name>-v0`` for the exact simulation and ``<namespace>/<name><Model>-v0``
+    for every checkpoint. Registering the same entry point again replaces it.
+
+        register_system("mypkg.systems:CartPole", checkpoints={"LNN": "cartpole.safetensors"})
+
+    Arguments:
+        system: a subclass of `System` at the top level of a module, or "module:Class". A class of
+            a script or a notebook works in its own process only.
+        name: default the class's name.
+        namespace: default the name of the top-level package of its module.
+        max_episode_steps: the steps after which episodes are truncated.
+        checkpoints: a label, such as the model's name → the file that moves it.
+
+    Raises:
+        ConfigurationError: no such class, a class that is no `System` or lacks a Lagrangian, an
+            argument that both physics and task take, or an id that something else has.
+    """
+    built = load_system(system)
+    if not inspect.isclass(built):
+        raise ConfigurationError(
+            f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, as "
+            f"{GENERIC_ID} takes a checkpoint of it"
+        )
+    entry_point = _entry_point(system)
+    _refuse_shared_arguments(built)
+    module, class_name = entry_point.split(":")
+    name = name or class_name.split(".")[-1]
+    namespace = namespace or module.split(".")[0].strip("_")
+    models = {None: {}} | {
+        label: {"checkpoint": os.path.expanduser(os.fspath(path))}
+        for label, path in (checkpoints or {}).items()
+    }
+    rows = [
+        EnvironmentRow(
+            f"{namespace}/{name}{model or ''}-v0",
+            entry_point,
+            model,
+            {"system": entry_point, **arguments},
+            max_episode_steps,
+        )
+        for model, arguments in models.items()
+    ]
+    for row in rows:
+        _refuse_taken(row)
+    for row in rows:
+        gymnasium.registry.pop(row.id, None)
+        _register(row)
+        _outside[row.id] = row
+    return tuple(row.id for row in rows)
 
 
 def markdown_table() -> str:
-    """The ids as the table that stands in the README."""
+    """The package's ids as the table that stands in the README."""
     lines = ["| Id | System | Moved by | Steps |", "|---|---|---|---|"]
     for row in environments():
+        if row.id in _outside:
+            continue
         moved_by = (
             "its exact equation of motion" if row.model is None else f"`{row.model}`, trained"
         )
@@ -125,26 +250,164 @@ def markdown_table() -> str:
     return "\n".join(lines)
 
 
-def load_system(name: str) -> Any:
-    """The class of a registered system.
+def load_system(system: Any) -> Any:
+    """The class of a system, or the `Coordinates` that a reference names.
+
+    Arguments:
+        system: a registered name, "module:Class", or the class itself.
 
     Raises:
-        ConfigurationError: the name is not in `SYSTEMS`.
+        ConfigurationError: an unknown name, a module that cannot be imported, or something that
+            is no `System`; the message says what was found.
     """
-    return _load("system", name, SYSTEMS)
+    found = _load("system", system, SYSTEMS)
+    if inspect.isclass(found) and inspect.isabstract(found):
+        missing = ", ".join(sorted(found.__abstractmethods__))
+        raise ConfigurationError(f"{found.__name__} is no complete System: it lacks {missing}")
+    return found
 
 
-def load_model(name: str) -> Any:
-    """The class of a registered model.
+def build_system(system: Any, options: Mapping[str, Any]) -> Any:
+    """A system, or coordinates.
+
+    Arguments:
+        system: as `load_system`, or an instance, which has its options already.
+        options: of its constructor.
 
     Raises:
-        ConfigurationError: the name is not in `MODELS`.
+        ConfigurationError: as `load_system`, or an unknown option.
     """
-    return _load("model", name, MODELS)
+    found = load_system(system)
+    if inspect.isclass(found):
+        known_arguments(found.__name__, found, options)
+        return found(**options)
+    if options:
+        raise ConfigurationError(
+            f"{', '.join(options)}: {found.name} is an instance, which has its options already"
+        )
+    return found
 
 
-def _load(kind: str, name: str, table: dict[str, Any]) -> Any:
-    if name not in table:
-        raise ConfigurationError(f"unknown {kind} {name!r}; choose one of {', '.join(table)}")
-    module, attribute = table[name].entry_point.split(":")
-    return getattr(importlib.import_module(module), attribute)
+def system_reference(system: Any) -> str:
+    """The text that names a system: its registered name, or "module:Class"."""
+    entry_point = _entry_point(system)
+    names = (name for name, row in SYSTEMS.items() if row.entry_point == entry_point)
+    return next(names, entry_point)
+
+
+def distributions_of(system: Any) -> Any:
+    """What models of a system instance are judged on: the registered distributions, or its own."""
+    row = SYSTEMS.get(system_reference(type(system)))
+    if row is None or row.distributions is None:
+        return system.distributions()
+    return references.load(row.distributions, "distributions")(system)
+
+
+def load_model(model: Any) -> Any:
+    """The class of a model.
+
+    Arguments:
+        model: a registered name, "module:Class", or the class itself.
+
+    Raises:
+        ConfigurationError: as `load_system`.
+    """
+    return _load("model", model, MODELS)
+
+
+def load_task(task: Any) -> Any:
+    """The class of a task.
+
+    Arguments:
+        task: "module:Class", or the class itself.
+
+    Raises:
+        ConfigurationError: as `load_system`.
+    """
+    return _load("task", task, {})
+
+
+def load_reward(reward: Any) -> Any:
+    """A reward: a function, or "module:function".
+
+    Raises:
+        ConfigurationError: neither, or it cannot be imported.
+    """
+    found = references.load(reward, "reward") if references.is_reference(reward) else reward
+    if not callable(found):
+        raise ConfigurationError(
+            f'reward = {reward!r}: expected a function, or "module:function" that names one'
+        )
+    return found
+
+
+# What the class of each kind descends from.
+_BASES = {
+    "system": "gym_lagrangian.systems.coordinates:Coordinates",
+    "model": "gym_lagrangian.models.base:Model",
+    "task": "gym_lagrangian.systems.task:Task",
+}
+
+
+def _load(kind: str, given: Any, table: Mapping[str, Any]) -> Any:
+    found = given
+    if isinstance(given, str) and given in table:
+        return references.load(table[given].entry_point, kind)
+    if references.is_reference(given):
+        found = references.load(given, kind)
+    elif isinstance(given, str):
+        known = f"choose one of {', '.join(table)}, or " if table else ""
+        raise ConfigurationError(
+            f"unknown {kind} {given!r}; {known}name one of your own as module:Class"
+        )
+    base = references.load(_BASES[kind], kind)
+    if isinstance(found, base) or (inspect.isclass(found) and issubclass(found, base)):
+        return found
+    raise ConfigurationError(
+        f"{kind} {given!r} is {found!r}: expected a subclass of gym_lagrangian's "
+        f"{base.__name__ if kind != 'system' else 'System'}"
+    )
+
+
+def _entry_point(system: Any) -> str:
+    if isinstance(system, str):
+        return SYSTEMS[system].entry_point if system in SYSTEMS else system
+    return references.reference_to(system, "system")
+
+
+def _register(row: EnvironmentRow) -> None:
+    gymnasium.register(
+        id=row.id,
+        entry_point=_SCALAR,
+        vector_entry_point=_VECTOR,
+        max_episode_steps=row.max_episode_steps,
+        kwargs=row.kwargs,
+    )
+
+
+def _refuse_taken(row: EnvironmentRow) -> None:
+    there = _outside.get(row.id)
+    if row.id not in gymnasium.registry or (there is not None and there.system == row.system):
+        return
+    owner = there.system if there is not None else gymnasium.registry[row.id].entry_point
+    raise ConfigurationError(
+        f"the id {row.id!r} is taken by {owner}: choose another name or namespace"
+    )
+
+
+def _refuse_shared_arguments(system: Any) -> None:
+    """Refuse a name that two of parameters, physics, task and environment claim."""
+    claims = {
+        "its parameters": tuple(system.parameters) if isinstance(system.parameters, dict) else (),
+        "its options": system.option_names(),
+        "its task": system.task.argument_names(),
+        "every environment": COMMON_ARGUMENTS,
+    }
+    owners: dict[str, str] = {}
+    for owner, names in claims.items():
+        for name in names:
+            if owners.setdefault(name, owner) != owner:
+                raise ConfigurationError(
+                    f"{system.__name__}: {name!r} is an argument of {owners[name]} and of {owner}; "
+                    "rename one of them"
+                )

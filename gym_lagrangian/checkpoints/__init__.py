@@ -3,13 +3,12 @@
 The shipped ones lie in this folder.
 """
 
+from gym_lagrangian.checkpoints.card import Card, fresh_model
 from gym_lagrangian.checkpoints.file import (
     FORMAT,
     SUFFIX,
-    Card,
     Checkpoint,
     check_fits,
-    fresh_model,
     load,
     load_for,
     package_version,

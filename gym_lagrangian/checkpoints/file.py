@@ -1,10 +1,8 @@
 r"""Checkpoints: a model's weights and where they came from, in one safetensors file.
 
 The file holds the arrays under their paths in the model (``network.weights.0`` …) and, in the
-header, one JSON document: format version, package version, system (name, options, parameters
-trained at, parameters conditioned on), model (name, configuration), training configuration
-with its seed, description of the data, metrics, and a SHA-256 over all of it. Nothing is ever
-unpickled, and a file that was truncated or edited by hand is refused.
+header, one JSON document: the format version, the `Card`, and a SHA-256 over all of it. Format 1,
+which names a system of this package, is read as well. Nothing is ever unpickled, and a file that was truncated or edited by hand is refused.
 
 A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
 a system in a variant other than its default the same name stands for the checkpoint of that
@@ -17,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,57 +28,18 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError, safe_open
 
-from gym_lagrangian.checks import known_arguments
-from gym_lagrangian.errors import CheckpointError, GymLagrangianError
+from gym_lagrangian import references
+from gym_lagrangian.checkpoints.card import Card
+from gym_lagrangian.checkpoints.identity import moves_as
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagrangianError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.registration import load_model, load_system
-from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)
 SUFFIX = ".safetensors"
 _KEY = "gym_lagrangian"
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a checkpoint says of itself.
-
-    Attributes:
-        system, system_options: the system's registered name and constructor arguments.
-        parameters: name → value at which it was trained, for parameters it is not
-            conditioned on.
-        conditioned_on: names of the parameters that the model takes as inputs.
-        model, model_config: the model's registered name and constructor arguments.
-        training: the training configuration, seed included.
-        data: a sentence about the states it learned from.
-        forced: whether forces acted on any of them.
-        metrics: name → measured number.
-        package_version: the version of gym_lagrangian that wrote it.
-    """
-
-    system: str
-    system_options: dict[str, Any]
-    parameters: dict[str, float]
-    conditioned_on: tuple[str, ...]
-    model: str
-    model_config: dict[str, Any]
-    training: dict[str, Any] = field(default_factory=dict)
-    data: str = ""
-    forced: bool = True
-    metrics: dict[str, Any] = field(default_factory=dict)
-    package_version: str = ""
-
-    def build_system(self) -> System:
-        """The system that the model was trained on."""
-        return load_system(self.system)(**self.system_options)
-
-    def build_model(self, *, key: jax.Array) -> Model:
-        """A model of the recorded structure with fresh weights."""
-        system = self.build_system()
-        return fresh_model(
-            self.model, system, tuple(self.conditioned_on), key=key, **self.model_config
-        )
 
 
 @dataclass(frozen=True)
@@ -91,17 +50,6 @@ class Checkpoint:
     card: Card
     sha256: str
     extra: dict[str, np.ndarray]
-
-
-def fresh_model(
-    name: str, system: System, conditioned_on: tuple[str, ...], *, key: jax.Array, **config: Any
-) -> Model:
-    """A registered model of `system` with fresh weights; `config` as the model's constructor."""
-    model_class = load_model(name)
-    known_arguments(name, model_class, config)
-    if model_class.canonical:
-        config["legendre"] = system
-    return model_class(system.embedding(conditioned_on), key=key, **config)
 
 
 def package_version() -> str:
@@ -119,7 +67,7 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)))
 
 
-def resolve(name_or_path: str | os.PathLike[str], system: System | None = None) -> Path:
+def resolve(name_or_path: str | os.PathLike[str], system: Coordinates | None = None) -> Path:
     """The file of a path or of a shipped name, which stands for the variant that `system` is.
 
     Raises:
@@ -132,9 +80,10 @@ def resolve(name_or_path: str | os.PathLike[str], system: System | None = None) 
         )
     text = os.fspath(name_or_path)
     is_name = os.sep not in text and "/" not in text and not text.endswith(SUFFIX)
-    path = Path(text)
+    path = Path(text).expanduser()
     if is_name:
-        options = () if system is None else (system.options[o] for o in system.physical_options)
+        physics = None if system is None else system.physics
+        options = () if physics is None else physics.options.values()
         variant = "-".join(map(str, (text, *options)))
         name = variant if variant in shipped() else text
         path = Path(str(resources.files("gym_lagrangian") / "checkpoints" / f"{name}{SUFFIX}"))
@@ -152,7 +101,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
     Raises:
         CheckpointError: it does not end in ``.safetensors``, or its folder is none to write to.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != SUFFIX:
         raise CheckpointError(f"{str(path)!r}: a checkpoint's name must end in {SUFFIX}")
     nearest = next(parent for parent in path.absolute().parents if parent.exists())
@@ -190,7 +139,7 @@ def save(
     return digest
 
 
-def load(name_or_path: str | os.PathLike[str], system: System | None = None) -> Checkpoint:
+def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None) -> Checkpoint:
     """Read a checkpoint, checking every claim that it makes.
 
     Arguments:
@@ -202,12 +151,13 @@ def load(name_or_path: str | os.PathLike[str], system: System | None = None) -> 
     path = resolve(name_or_path, system)
     document, tensors = _read(path)
     claimed = document.pop("sha256", None)
+    version = document["format"]
     if claimed != _digest(document, tensors):
         raise CheckpointError(
             f"{str(path)!r} does not match the SHA-256 in its header: it was edited or damaged; "
             "retrain it or fetch it again"
         )
-    card = _card(path, document["card"])
+    card = _card(path, document["card"], version)
     try:
         skeleton = eqx.filter_eval_shape(card.build_model, key=jax.random.key(0))
     except (GymLagrangianError, TypeError) as error:
@@ -218,7 +168,7 @@ def load(name_or_path: str | os.PathLike[str], system: System | None = None) -> 
 
 
 def load_for(
-    name_or_path: str | os.PathLike[str], system: System, m_bounds: np.ndarray
+    name_or_path: str | os.PathLike[str], system: Coordinates, m_bounds: np.ndarray
 ) -> Checkpoint:
     """Read a checkpoint for use in place of `system` with parameters within `m_bounds` (2, k).
 
@@ -231,19 +181,14 @@ def load_for(
     return found
 
 
-def check_fits(card: Card, system: System, m_bounds: np.ndarray, *, what: str) -> None:
-    """Refuse a model that did not learn this system at these parameters.
+def check_fits(card: Card, coordinates: Coordinates, m_bounds: np.ndarray, *, what: str) -> None:
+    """Refuse a model that did not learn this machine at these parameters.
 
     Raises:
         CheckpointError: naming what the model was trained for and what was asked for.
     """
-    if card.system != system.name:
-        raise CheckpointError(f"{what} is a model of {card.system}, this is {system.name}")
-    for name in system.physical_options:
-        trained, asked = card.system_options[name], system.options[name]
-        if trained != asked:
-            raise CheckpointError(f"{what} was trained for {name}={trained!r}, not {asked!r}")
-    for name, low, high in zip(system.parameters, *m_bounds, strict=True):
+    _check_physics(card, coordinates, what)
+    for name, low, high in zip(coordinates.parameters, *m_bounds, strict=True):
         trained = card.parameters.get(name)
         if trained is not None and not (low == high == trained):
             asked = float(low) if low == high else (float(low), float(high))
@@ -251,6 +196,27 @@ def check_fits(card: Card, system: System, m_bounds: np.ndarray, *, what: str) -
                 f"{what} was trained at {name} = {trained}, not {asked}; leave {name} out, or "
                 f"train a model conditioned on {name}"
             )
+
+
+def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
+    """Refuse a model of other equations, or of other coordinates where there are none to compare."""
+    found, system = card.physics, coordinates.physics
+    if not card.model_coordinates().agrees_with(coordinates):
+        raise CheckpointError(f"{what} is a model of {card.system}, this is {coordinates.name}")
+    if found is None or system is None:
+        return
+    for name, trained in found["options"].items():
+        asked = system.options.get(name)
+        if asked is not None and trained != asked:
+            raise CheckpointError(f"{what} was trained for {name}={trained!r}, not {asked!r}")
+    here = references.reference_to(type(system), "system")
+    recorded = found["fingerprint"]
+    same = here == found["entry_point"] if recorded is None else moves_as(system, recorded)
+    if not same:
+        raise CheckpointError(
+            f"{what} is a model of {found['entry_point']}, and {here} moves otherwise: its "
+            "Lagrangian was edited since, or it is another system; train a model of it"
+        )
 
 
 def _with_prefix(prefix: str, tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -275,17 +241,20 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
             f"{str(path)!r} is a safetensors file without a gym_lagrangian header; "
             "expected one written by gym_lagrangian.checkpoints.file.save"
         ) from error
-    if format_version != FORMAT:
+    if format_version not in _READABLE:
         raise CheckpointError(
             f"{str(path)!r} has checkpoint format {format_version}, this package reads "
-            f"{FORMAT}; upgrade gym-lagrangian"
+            f"{' and '.join(map(str, _READABLE))}; upgrade gym-lagrangian"
         )
     return document, tensors
 
 
-def _card(path: Path, fields: dict[str, Any]) -> Card:
+def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
     try:
-        return Card(**{**fields, "conditioned_on": tuple(fields["conditioned_on"])})
+        kept = {**fields, "conditioned_on": tuple(fields["conditioned_on"])}
+        return Card.of_format_1(kept) if version == 1 else Card(**kept)
+    except ConfigurationError as error:
+        raise CheckpointError(f"{str(path)!r}: {error}") from error
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
 

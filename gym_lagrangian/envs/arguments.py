@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gym_lagrangian.envs.functional import Params
+from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.task import TaskState
 
 
 def check_action(action: Any, shape: tuple[int, ...], *, takes_forces: bool) -> Any:
@@ -66,7 +66,7 @@ def reset_mask(options: dict[str, Any] | None, count: int) -> np.ndarray | None:
 
 
 def starting_bounds(
-    system: System, params: Params, options: dict[str, Any], *, count: int | None = None
+    env: FunctionalEnv, params: Params, options: dict[str, Any], *, count: int | None = None
 ) -> np.ndarray:
     """Bounds (2, 2n) of the starting state that reset options ask for.
 
@@ -74,65 +74,73 @@ def starting_bounds(
     the bounds are then (count, 2, 2n).
 
     Raises:
-        ConfigurationError: a state of another shape, not finite, or outside the system's
+        ConfigurationError: a state of another shape, not finite, or outside the task's
             range; bounds that are reversed; or ``state`` together with ``low`` or ``high``.
     """
     if not isinstance(options, dict):
         raise ConfigurationError(f"options = {options!r}: expected a dict")
-    m = np.asarray(params.m_bounds)[..., 0, :]
+    m, goal = (np.asarray(b)[..., 0, :] for b in (params.m_bounds, params.goal_bounds))
     if "state" in options:
         if "low" in options or "high" in options:
             raise ConfigurationError('options: give "state", or "low" and "high", not both')
         what = 'options["state"]'
-        x = starting_state(system, options["state"], m, count=count, what=what)
+        x = starting_state(env, options["state"], m, goal, count=count, what=what)
         return np.stack([x, x], axis=-2)
     default = np.asarray(params.reset_bounds, np.float64)
     low, high = (
-        _vector(f'options["{name}"]', options.get(name, default[..., i, :]), system, count)
+        _vector(f'options["{name}"]', options.get(name, default[..., i, :]), env, count)
         for i, name in enumerate(("low", "high"))
     )
     if np.any(low > high):
         raise ConfigurationError(f'options["low"] = {low} exceeds options["high"] = {high}')
     for name, corner in (("low", low), ("high", high)):
-        _require_in_range(f'options["{name}"]', corner, system, m)
+        _require_in_range(f'options["{name}"]', corner, env, m, goal)
     return np.stack(np.broadcast_arrays(low, high), axis=-2)
 
 
 def starting_state(
-    system: System,
+    env: FunctionalEnv,
     state: Any,
     m: np.ndarray,
+    goal: np.ndarray,
     *,
     count: int | None = None,
     what: str = "state",
 ) -> np.ndarray:
-    """A state that a user gave, (2n,) or (count, 2n), checked for an episode with parameters m.
+    """A state that a user gave, (2n,) or (count, 2n), checked for an episode with parameters m and
+    that goal.
 
     Raises:
         ConfigurationError: another shape, not finite, or outside the system's range.
     """
-    x = _vector(what, state, system, count, broadcast=False)
-    _require_in_range(what, x, system, m)
+    x = _vector(what, state, env, count, broadcast=False)
+    _require_in_range(what, x, env, m, goal)
     return x
 
 
-def _require_in_range(name: str, x: np.ndarray, system: System, m: np.ndarray) -> None:
-    def inside(x: Any, m: Any) -> Any:
-        return system.in_range(x[: system.n], x[system.n :], m)
+def _require_in_range(
+    name: str, x: np.ndarray, env: FunctionalEnv, m: np.ndarray, goal: np.ndarray
+) -> None:
+    n = env.coordinates.n
 
-    rows = jnp.vectorize(inside, signature="(d),(k)->()")(x, m)
+    def inside(x: Any, m: Any, goal: Any) -> Any:
+        zero = jnp.zeros((), x.dtype)
+        return env.task.in_range(TaskState(x[:n], x[n:], m, goal, zero, jnp.zeros_like(x[:n])))
+
+    rows = jnp.vectorize(inside, signature="(d),(k),(g)->()")(x, m, goal)
     if not np.all(np.asarray(rows)):
         raise ConfigurationError(
-            f"{name} = {x} is outside the range of {system.name}, where every episode ends as "
-            "diverged"
+            f"{name} = {x} is outside the range of {env.coordinates.name}, where every episode ends "
+            "as diverged"
         )
 
 
 def _vector(
-    name: str, value: Any, system: System, count: int | None, *, broadcast: bool = True
+    name: str, value: Any, env: FunctionalEnv, count: int | None, *, broadcast: bool = True
 ) -> np.ndarray:
-    size = 2 * system.n
-    names = ", ".join([*system.coordinates, *(f"d{c}/dt" for c in system.coordinates)])
+    coordinates = env.coordinates.coordinates
+    size = 2 * len(coordinates)
+    names = ", ".join([*coordinates, *(f"d{c}/dt" for c in coordinates)])
     try:
         array = np.array(value, np.float64)
     except (TypeError, ValueError) as error:

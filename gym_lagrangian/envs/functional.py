@@ -11,8 +11,10 @@ around these two functions.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -21,18 +23,31 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.checkpoints import Checkpoint, load_for
-from gym_lagrangian.checks import known_arguments, one_of, positive_number, whole_number
+from gym_lagrangian.checkpoints import Checkpoint, load, load_for
+from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, UnforcedDynamics
-from gym_lagrangian.registration import load_system
+from gym_lagrangian.registration import (
+    COMMON_ARGUMENTS,
+    load_reward,
+    load_system,
+    load_task,
+)
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.scene import Scene
+from gym_lagrangian.systems.static import Static
+from gym_lagrangian.systems.task import (
+    Task,
+    TaskState,
+    check_task,
+    default_task,
+    follows_the_state,
+    full_form,
+)
 
 DTYPES = ("float32", "float64")
-
-# What every environment takes beside the arguments of its system.
-COMMON_ARGUMENTS = ("checkpoint", "dt", "dtype", "integrator", "substeps", "render_mode", "device")
 
 # A state counts as a success once it has been at the goal for so long, in seconds.
 SUCCESS_TIME = 2.0
@@ -44,12 +59,14 @@ class Params(eqx.Module):
     Attributes:
         dynamics: truth or a learned model.
         m_bounds: (2, k) bounds between which m is drawn at reset; equal where it is fixed.
+        goal_bounds: (2, g) bounds between which the task's goal is drawn, likewise.
         reset_bounds: (2, 2n) bounds between which the starting state is drawn.
         dt: seconds in one step.
     """
 
     dynamics: Dynamics
     m_bounds: Array | np.ndarray
+    goal_bounds: Array | np.ndarray
     reset_bounds: Array | np.ndarray
     dt: Array | np.ndarray
 
@@ -60,34 +77,42 @@ class State(NamedTuple):
     Attributes:
         x: q then q̇, shape (2n,).
         m: the parameters of this episode, shape (k,).
-        tau: generalized forces of the last step, shape (n,).
+        goal: the task's parameters of this episode, shape (g,).
+        tau: generalized forces of the last step, their mean where they depend on the state,
+            shape (n,).
         steps: steps since reset.
-        initial_energy: true energy at reset, in joules.
-        work: Σ τᵀΔq since reset, exact because τ is constant over a step, in joules.
+        initial_energy: true energy at reset, in joules; None where nobody knows it.
+        work: ∫ q̇ᵀτ dt since reset, in joules.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
     """
 
     x: Array
     m: Array
+    goal: Array
     tau: Array
     steps: Array
-    initial_energy: Array
+    initial_energy: Array | None
     work: Array
     held: Array
     diverged: Array
 
 
 class Info(NamedTuple):
-    """What Gymnasium shows as `info`; `model_energy` is None where there is none."""
+    """What Gymnasium shows as `info`; what does not exist is None.
+
+    `energy` and `energy_drift` are the true ones, of a system whose equations are known;
+    `model_energy` is that of a learned model which conserves one; `goal` is the task's.
+    """
 
     state: Array
     time: Array
-    energy: Array
-    energy_drift: Array
+    energy: Array | None
+    energy_drift: Array | None
     diverged: Array
     success: Array
     model_energy: Array | None
+    goal: Array | None
 
 
 class Timestep(NamedTuple):
@@ -100,116 +125,232 @@ class Timestep(NamedTuple):
     info: Info
 
 
-class FunctionalEnv(eqx.Module):
-    """The task of a system, as pure functions of `State` and `Params`.
+class FunctionalEnv(Static):
+    """A task over coordinates, as pure functions of `State` and `Params`.
 
-    Compares by value, so that it can be a static argument of a jitted function.
+    It compares by value, so that it can be a static argument of a jitted function.
+
+    Attributes:
+        task: what is done.
+        own_reward: a reward in place of the task's, in either form.
     """
 
-    system: System
+    task: Task
+    own_reward: Callable[..., Any] | None = None
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """What moves."""
+        return self.task.coordinates
+
+    @property
+    def system(self) -> System | None:
+        """The coordinates' true equations; None where nobody knows them."""
+        return self.coordinates.physics
 
     def reset(self, key: Array, params: Params) -> tuple[State, Timestep]:
-        """Draw m and a starting state, uniformly within the bounds of `params`."""
+        """Draw m, a goal and a starting state, within the bounds of `params`."""
         key_m, key_x = jax.random.split(key)
         m = _uniform(key_m, params.m_bounds)
-        return self.start(_uniform(key_x, params.reset_bounds), m, params)
+        goal = self.draw_goal(jax.random.fold_in(key, 2), params)
+        return self.start(_uniform(key_x, params.reset_bounds), m, goal, params)
 
-    def start(self, x: Array, m: Array, params: Params) -> tuple[State, Timestep]:
-        """Begin an episode at the state x (2n,) with parameters m (k,)."""
+    def draw_goal(self, key: Array, params: Params) -> Array:
+        """The goal (g,) of an episode."""
+        low, high = params.goal_bounds
+        return self.task.draw_goal(key, jnp.asarray(low), jnp.asarray(high))
+
+    def start(self, x: Array, m: Array, goal: Array, params: Params) -> tuple[State, Timestep]:
+        """Begin an episode at the state x (2n,) with parameters m (k,) and goal (g,)."""
         q, qd = jnp.split(x, 2)
         zero = jnp.zeros((), x.dtype)
         count = jnp.zeros((), jnp.int32)
         state = State(
             x=x,
             m=m,
+            goal=goal,
             tau=jnp.zeros_like(q),
             steps=count,
-            initial_energy=self.system.energy(q, qd, m),
+            initial_energy=None if self.system is None else self.system.energy(q, qd, m),
             work=zero,
             held=count,
             diverged=jnp.zeros((), bool),
         )
-        return state, self.observe(state, params)
+        here = self.view(state, params)
+        idle = jnp.zeros(self.task.action_size, x.dtype)
+        return state, self._timestep(state, here, self.reward(here, idle, here), params)
 
     def step(
         self, key: Array | None, state: State, action: Array, params: Params
     ) -> tuple[State, Timestep]:
         """Advance by `params.dt` under an action in [-1, 1], clipped to it.
 
-        A step that leaves the system's range, or is not finite, is undone: the state stays
-        the last valid one, `diverged` and `truncated` are True, the reward is that of the
-        last valid state. The dynamics are deterministic: `key` is there for the signature
+        A step that leaves the task's range, or is not finite, is undone: the state stays
+        the last valid one, `diverged` and `truncated` are True, the reward is that of
+        staying there. The dynamics are deterministic: `key` is there for the signature
         that JAX environments share, and may be None.
         """
-        system = self.system
         action = jnp.clip(jnp.asarray(action, state.x.dtype), -1.0, 1.0)
-        tau = system.generalized_force(action)
-        x = params.dynamics.step(state.x, tau, state.m, params.dt)
-        q, qd = jnp.split(x, 2)
-        valid = jnp.all(jnp.isfinite(x)) & system.in_range(q, qd, state.m)
-        x = jnp.where(valid, x, state.x)
-        q, qd = jnp.split(x, 2)
+        before = self.view(state, params)
+        x, tau, work = self.move(state.x, action, state.m, params)
+        after = self._after(before, x, tau, params)
+        valid = self.is_valid(after)
+        after = jax.tree.map(
+            lambda new, old: jnp.where(valid, new, old),
+            after,
+            before._replace(t=after.t, tau=tau),
+        )
+        x = jnp.concatenate([after.q, after.qd])
         state = state._replace(
             x=x,
             tau=tau,
             steps=state.steps + 1,
-            work=state.work + tau @ (q - state.x[: len(q)]),
-            held=jnp.where(system.at_goal(q, qd, state.m), state.held + 1, 0),
+            work=state.work + jnp.where(valid, work, 0.0),
+            held=jnp.where(self.task.at_goal(after), state.held + 1, 0),
             diverged=~valid,
         )
-        return state, self.observe(state, params)
+        return state, self._timestep(state, after, self.reward(before, action, after), params)
 
     def observe(self, state: State, params: Params) -> Timestep:
-        """What the agent receives in a state."""
+        """What the agent receives in a state without having made a step."""
+        here = self.view(state, params)
+        idle = jnp.zeros(self.task.action_size, state.x.dtype)
+        return self._timestep(state, here, self.reward(here, idle, here), params)
+
+    # -- the pieces of a step, for planners too -------------------------------------------------
+
+    def view(self, state: State, params: Params) -> TaskState:
+        """The state as the task sees it."""
         q, qd = jnp.split(state.x, 2)
-        return Timestep(
-            observation=self.system.observation(q, qd, state.m).astype(jnp.float32),
-            reward=self.system.reward(q, qd, state.m),
-            terminated=jnp.zeros((), bool),
-            truncated=state.diverged,
-            info=self.info(state, params),
-        )
+        time = state.steps * params.dt
+        return TaskState(q, qd, state.m, state.goal, jnp.asarray(time, q.dtype), state.tau)
+
+    def move(self, x: Array, action: Array, m: Array, params: Params) -> tuple[Array, Array, Array]:
+        """The state dt later, the mean force τ (n,) and the work in joules, exact for both."""
+        n = self.coordinates.n
+        if not follows_the_state(self.task):
+            tau = self.task.generalized_force(x[:n], x[n:], action)
+            moved = params.dynamics.step(x, tau, m, params.dt)
+            return moved, tau, tau @ (moved[:n] - x[:n])
+
+        def force(q: Array, qd: Array) -> Array:
+            return self.task.generalized_force(q, qd, action)
+
+        driven = params.dynamics.driven(x, force, m, params.dt)
+        return driven.state, driven.impulse / params.dt, driven.work
+
+    def next(self, before: TaskState, action: Array, params: Params) -> TaskState:
+        """The instant dt later, valid or not."""
+        x = jnp.concatenate([before.q, before.qd])
+        moved, tau, _ = self.move(x, action, before.m, params)
+        return self._after(before, moved, tau, params)
+
+    def is_valid(self, after: TaskState) -> Array:
+        """Whether a state is finite and within the task's range."""
+        finite = jnp.all(jnp.isfinite(after.q)) & jnp.all(jnp.isfinite(after.qd))
+        return finite & self.task.in_range(after)
+
+    def reward(self, before: TaskState, action: Array, after: TaskState) -> Array:
+        """The reward of a step, a scalar."""
+        reward = full_form(self.own_reward or self.task.reward)
+        return jnp.asarray(reward(before, action, after), after.q.dtype)
 
     def info(self, state: State, params: Params) -> Info:
         """What is worth knowing of a state beyond what the agent observes."""
-        system, x, m = self.system, state.x, state.m
+        x, m = state.x, state.m
         q, qd = jnp.split(x, 2)
-        energy = system.energy(q, qd, m)
-        drift = energy - state.initial_energy - state.work
-        is_truth = isinstance(getattr(params.dynamics, "field", None), System)
+        energy = drift = None
+        if self.system is not None:
+            energy = self.system.energy(q, qd, m)
+            drift = (energy - state.initial_energy - state.work) / energy_scale(self.system, m)
         return Info(
             state=x,
             time=state.steps * params.dt,
             energy=energy,
-            energy_drift=drift / system.energy_scale(m),
+            energy_drift=drift,
             diverged=state.diverged,
             success=state.held * params.dt >= SUCCESS_TIME,
-            model_energy=None if is_truth else params.dynamics.energy(x, m),
+            model_energy=params.dynamics.energy(x, m) if params.dynamics.learned else None,
+            goal=state.goal if self.task.goal else None,
+        )
+
+    def _after(self, before: TaskState, x: Array, tau: Array, params: Params) -> TaskState:
+        q, qd = jnp.split(x, 2)
+        t = before.t + jnp.asarray(params.dt, q.dtype)
+        return TaskState(q, qd, before.m, before.goal, t, tau)
+
+    def _timestep(self, state: State, here: TaskState, reward: Array, params: Params) -> Timestep:
+        return Timestep(
+            observation=self.task.observation(here).astype(jnp.float32),
+            reward=reward,
+            terminated=self.task.terminated(here) & ~state.diverged,
+            truncated=state.diverged,
+            info=self.info(state, params),
         )
 
 
+def energy_scale(system: System, m: Array) -> Array:
+    """The system's energy scale, positive; 1 J where it has none."""
+    scale = jnp.abs(system.energy_scale(m))
+    return jnp.where(scale > 0, scale, 1.0)
+
+
+def scene_of(task: Task, state: State, dt: float) -> Scene:
+    """The picture of one state of NumPy arrays."""
+    q, qd = np.split(np.asarray(state.x), 2)
+    t = np.asarray(state.steps * dt)
+    return task.scene(TaskState(q, qd, state.m, state.goal, t, state.tau))
+
+
+def no_number(env: FunctionalEnv, state: Any) -> str:
+    """What to say of a reward that is NaN."""
+    reward = env.own_reward or env.task.reward
+    name = getattr(reward, "__qualname__", repr(reward))
+    return f"the reward {name} is NaN in the state {state}: expected a number in every valid state"
+
+
+class Parts(NamedTuple):
+    """What the arguments of an environment say, before anything is computed.
+
+    Attributes:
+        env: the task over its coordinates.
+        m_bounds, goal_bounds: as in `Params`.
+        checkpoint: the learned model that moves it; None for the exact dynamics.
+    """
+
+    env: FunctionalEnv
+    m_bounds: np.ndarray
+    goal_bounds: np.ndarray
+    checkpoint: Checkpoint | None
+
+
 def make(
-    system: str,
+    system: Any = None,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
+    task: Any = None,
+    reward: Any = None,
     dt: float = 0.05,
     dtype: str = "float32",
     integrator: str = "dop853",
     substeps: int | None = None,
     **options: Any,
 ) -> tuple[FunctionalEnv, Params]:
-    """The environment of a registered system and its `Params`.
+    """An environment and its `Params`.
 
     Arguments:
-        system: a name in `registration.SYSTEMS`.
+        system: a registered name, "module:Class" or a `System` subclass; None where a checkpoint
+            says whose model it is.
         checkpoint: name or path of a learned model that replaces the exact dynamics.
+        task: a `Task` subclass or "module:Class"; None for the system's own.
+        reward: a function or "module:function" in place of the task's, in one of its two forms.
         dt: seconds in one step.
         dtype: ``"float32"`` or ``"float64"`` (which needs jax's x64 mode, as in
             ``with jax.enable_x64(True)``); states, parameters and weights are held in it.
         integrator, substeps: a name in `integrators.INTEGRATORS` and its steps in one dt;
             substeps default to what the system recommends, in proportion to dt.
-        options: parameters of the system (numbers, or (low, high) to draw from at reset) and
-            its constructor's arguments.
+        options: parameters of the system (numbers, or (low, high) to draw from at reset), options
+            of its physics, options and goal of the task; a name goes to the first that knows it.
 
     Raises:
         ConfigurationError: an unknown name, or a value that makes no sense.
@@ -224,19 +365,57 @@ def make(
             'dtype = "float64" outside jax\'s x64 mode: wrap calls in jax.enable_x64(True), or '
             'use dtype = "float32"'
         )
-    built, m_bounds = _build_system(system, options)
-    learned = None if checkpoint is None else load_for(checkpoint, built, m_bounds)
+    parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
+    coordinates, learned = parts.env.coordinates, parts.checkpoint
+    if learned is None and coordinates.physics is None:
+        raise ConfigurationError(
+            f"nobody knows the equations of {coordinates.name}: give a checkpoint= that moves it"
+        )
     if substeps is None:
-        substeps = built.default_substeps(dt, learned=learned is not None)
-    dynamics = dynamics_of(learned or built, integrator=integrator, substeps=substeps)
+        substeps = coordinates.default_substeps(dt, learned=learned is not None)
+    dynamics = dynamics_of(learned or coordinates.physics, integrator=integrator, substeps=substeps)
     check_dt(dynamics, dt)
     params = Params(
         dynamics=dynamics,
-        m_bounds=m_bounds,
-        reset_bounds=np.array([built.reset_low, built.reset_high]),
+        m_bounds=parts.m_bounds,
+        goal_bounds=parts.goal_bounds,
+        reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
     )
-    return FunctionalEnv(built), cast(params, dtype)
+    return parts.env, cast(params, dtype)
+
+
+def build(
+    system: Any,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    task: Any = None,
+    reward: Any = None,
+    options: dict[str, Any],
+) -> Parts:
+    """Coordinates, task, parameters and model from the arguments of an environment.
+
+    Raises:
+        ConfigurationError, CheckpointError: as `make`.
+    """
+    source, recorded = (load_system(system), {}) if system is not None else _origin(checkpoint)
+    options = {name: _plain(value) for name, value in options.items()}
+    task_class = None if task is None else load_task(task)
+    task_class = task_class or default_task_of(source)
+    physical, own, parameters, goal = _sorted(source, task_class, options)
+    coordinates = source(**recorded | physical) if isinstance(source, type) else source
+    built = task_class(coordinates=coordinates, **own)
+    own_reward = None if reward is None else load_reward(reward)
+    check_task(built, own_reward)
+    m_bounds = coordinates.parameter_bounds(**parameters)
+    found = None if checkpoint is None else load_for(checkpoint, coordinates, m_bounds)
+    env = FunctionalEnv(task=built, own_reward=own_reward)
+    return Parts(env, m_bounds, built.goal_bounds(**goal), found)
+
+
+def default_task_of(source: Any) -> type[Task]:
+    """The default task of a system's class, or of coordinates."""
+    return source.task if isinstance(source, type) else default_task(source)
 
 
 def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps: int) -> Dynamics:
@@ -249,6 +428,20 @@ def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps
     dynamics = model.dynamics(integrator=integrator, substeps=substeps)
     unforced = isinstance(field, Checkpoint) and not field.card.forced
     return UnforcedDynamics(dynamics) if unforced else dynamics
+
+
+def exact_twin(env: FunctionalEnv, params: Params) -> Params:
+    """The same parameters with the true equations as the dynamics, in the same precision.
+
+    Raises:
+        ConfigurationError: nobody knows them.
+    """
+    system = env.system
+    if system is None:
+        raise ConfigurationError(f"nobody knows the true equations of {env.coordinates.name}")
+    substeps = system.default_substeps(float(params.dt), learned=False)
+    exact = dynamics_of(system, integrator="dop853", substeps=substeps)
+    return dataclasses.replace(params, dynamics=exact)
 
 
 def check_dt(dynamics: Dynamics, dt: float) -> None:
@@ -271,14 +464,45 @@ def cast(tree: Any, dtype: str) -> Any:
     )
 
 
-def _build_system(name: str, options: dict[str, Any]) -> tuple[System, np.ndarray]:
-    system_class = load_system(name)
-    parameters = {k: v for k, v in options.items() if k in system_class.parameters}
-    others = {k: v for k, v in options.items() if k not in parameters}
-    also = (*system_class.parameters, *COMMON_ARGUMENTS)
-    known_arguments(name, system_class, others, also=also)
-    system = system_class(**others)
-    return system, system.parameter_bounds(**parameters)
+def _origin(checkpoint: Any) -> tuple[Any, dict[str, Any]]:
+    """Whose model a checkpoint is: a system's class and its options, or coordinates."""
+    if checkpoint is None:
+        raise ConfigurationError(
+            'neither system nor checkpoint: say what moves, as in system="module:Class" or '
+            'checkpoint="model.safetensors"'
+        )
+    return load(checkpoint).card.origin()
+
+
+def _sorted(
+    source: Any, task: type[Task], options: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Options of the physics and of the task, parameters and goal, out of all arguments."""
+    physics = source.option_names() if isinstance(source, type) else ()
+    parameters = source.parameters if isinstance(source.parameters, dict) else {}
+    own, goals = task.argument_names(), task.goals()
+    found: tuple[dict[str, Any], ...] = ({}, {}, {}, {})
+    for name, value in options.items():
+        places = (
+            name in physics,
+            name in own and name not in goals,
+            name in parameters,
+            name in goals,
+        )
+        if not any(places):
+            known = (*parameters, *physics, *own, *COMMON_ARGUMENTS[1:])
+            label = source.__name__ if isinstance(source, type) else source.name
+            raise ConfigurationError(
+                f"{label} takes no argument {name!r}; it takes {', '.join(dict.fromkeys(known))}"
+            )
+        order = (2, 0, 1, 3)
+        found[next(i for i in order if places[i])][name] = value
+    return found  # type: ignore[return-value]
+
+
+def _plain(value: Any) -> Any:
+    """Options are compared by value: lists become tuples."""
+    return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
 def _uniform(key: Array, bounds: Array | np.ndarray) -> Array:

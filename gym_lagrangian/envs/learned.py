@@ -67,23 +67,23 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
     def set_model(self, model: Model | Checkpoint | str | os.PathLike[str]) -> None:
         """Use another model from the next step on; arguments and errors as for the class."""
         base = self._base
-        system, m_bounds = base.system, np.asarray(base.functional[1].m_bounds)
+        moved, m_bounds = base.coordinates, np.asarray(base.functional[1].m_bounds)
         if isinstance(model, str | os.PathLike):
-            model = checkpoints.load(model, system)
+            model = checkpoints.load(model, moved)
         if isinstance(model, Checkpoint):
-            check_fits(model.card, system, m_bounds, what="the checkpoint")
+            check_fits(model.card, moved, m_bounds, what="the checkpoint")
         elif not isinstance(model, Model):
             raise ConfigurationError(
                 f"model = {model!r}: expected a Model, a Checkpoint, a path or the name of a "
                 "shipped checkpoint"
             )
-        elif model.embedding.system != system.name:
+        elif (model.embedding.system, model.embedding.angular) != (moved.name, moved.angular):
             raise CheckpointError(
-                f"the model is a model of {model.embedding.system}, this is {system.name}"
+                f"the model is a model of {model.embedding.system}, this is {moved.name}"
             )
         substeps = self._substeps
         if substeps is None:
-            substeps = system.default_substeps(base.dt, learned=True)
+            substeps = moved.default_substeps(base.dt, learned=True)
         dynamics = dynamics_of(model, integrator=self._integrator, substeps=substeps)
         check_dt(dynamics, base.dt)
         base.dynamics = dynamics

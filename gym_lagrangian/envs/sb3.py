@@ -91,7 +91,7 @@ class SB3VecEnv(VecEnv):
             ConfigurationError: as `LagrangianVectorEnv.reset`; options of some sub-environments
                 with other keys than those of the rest.
         """
-        options = _batched(self._options, 2 * self.vector_env.system.n)
+        options = _batched(self._options, 2 * self.vector_env.coordinates.n)
         observations, infos = self.vector_env.reset(seed=self._seeds, options=options)
         self.reset_infos = [_row(infos, i) for i in range(self.num_envs)]
         self._reset_seeds()

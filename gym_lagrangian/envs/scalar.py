@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 from typing import Any
 
 import gymnasium
@@ -13,7 +14,7 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 
 from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
-from gym_lagrangian.envs.functional import Params, State, dynamics_of
+from gym_lagrangian.envs.functional import Params, State, exact_twin, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
@@ -53,8 +54,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     ## Arguments
     | Name          | Default     | Meaning                                                       |
     |---------------|-------------|---------------------------------------------------------------|
-    | `system`      | set by id   | name of a registered system                                   |
+    | `system`      | set by id   | a registered system, or a `System` or "module:Class"          |
     | `checkpoint`  | set by id   | name or path of a learned model, None for the exact dynamics  |
+    | `task`        | by system   | a `Task`, or "module:Class"                                   |
+    | `reward`      | by task     | a function, or "module:function", in place of the task's      |
     | `dt`          | 0.05        | seconds in one step; public as `env.unwrapped.dt`             |
     | `dtype`       | `"float64"` | precision of the dynamics, `"float32"` or `"float64"`         |
     | `integrator`  | `"dop853"`  | `"rk4"`, `"dopri5"` or `"dop853"`                             |
@@ -83,9 +86,11 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
 
     def __init__(
         self,
-        system: str,
+        system: Any = None,
         *,
-        checkpoint: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        task: Any = None,
+        reward: Any = None,
         dt: float = 0.05,
         dtype: str = "float64",
         integrator: str = "dop853",
@@ -98,6 +103,8 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     ):
         dynamics: dict[str, Any] = {
             "checkpoint": checkpoint,
+            "task": task,
+            "reward": reward,
             "dt": dt,
             "dtype": dtype,
             "integrator": integrator,
@@ -120,9 +127,15 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         self._show_truth = show_truth and render_mode is not None
         self._key: Any = None
         self._build(system, **dynamics, options=options)
-        low, high = self._env.system.observation_bounds(np.asarray(self._params.m_bounds))
+        if self._show_truth and self.system is None:
+            raise ConfigurationError(
+                f"show_truth: nobody knows the true equations of {self.coordinates.name}"
+            )
+        low, high = self.task.observation_bounds(
+            np.asarray(self._params.m_bounds), np.asarray(self._params.goal_bounds)
+        )
         self.observation_space = spaces.Box(low, high, dtype=np.float32)
-        self._action_shape = (self._env.system.action_size,)
+        self._action_shape = (self.task.action_size,)
         self.action_space = spaces.Box(-1.0, 1.0, self._action_shape, np.float32)
         self.metadata = {**type(self).metadata, "render_fps": max(1, round(1 / self.dt))}
         self.render_mode = render_mode
@@ -149,7 +162,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         params = self._params
         with self.scope():
             if options:
-                bounds = starting_bounds(self.system, params, options)
+                bounds = starting_bounds(self._env, params, options)
                 params = dataclasses.replace(params, reset_bounds=bounds)
             if seed is not None or self._key is None:
                 # A uint32 from np_random, not the seed itself: jax keys alias seeds mod 2³².
@@ -215,10 +228,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             ConfigurationError: a state that is not finite, of another shape or out of range.
         """
         self._require_reset("set_state()")
-        m = self._stepper.numpy()[0].m
+        now = self._stepper.numpy()[0]
         with self.scope():
-            x = starting_state(self.system, state, m)
-        self._stepper.start(x, m)
+            x = starting_state(self._env, state, now.m, now.goal)
+        self._stepper.start(x, now.m, now.goal)
         self._begin_twin()
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], np.ndarray]:
@@ -228,7 +241,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         import pygame
 
         arrows = [(pygame.K_LEFT, pygame.K_RIGHT), (pygame.K_DOWN, pygame.K_UP)]
-        arrows = arrows[: self.system.action_size]
+        arrows = arrows[: self.task.action_size]
         table = {}
         for signs in itertools.product((-1, 0, 1), repeat=len(arrows)):
             pressed = [pair[sign > 0] for sign, pair in zip(signs, arrows, strict=True) if sign]
@@ -250,12 +263,10 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         if not self._show_truth:
             return
         if self._twin is None:
-            substeps = self.system.default_substeps(self.dt, learned=False)
-            exact = dynamics_of(self.system, integrator="dop853", substeps=substeps)
-            params = dataclasses.replace(self._params, dynamics=exact)
+            params = exact_twin(self._env, self._params)
             self._twin = Stepper(self._env, params, self._dtype, self._device)
         state, _ = self._stepper.numpy()
-        self._twin.start(state.x, state.m)
+        self._twin.start(state.x, state.m, state.goal)
 
     def _received(self) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """What `step` returns, read off the packed vector: unpacking all of it takes longer than
@@ -268,16 +279,21 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         details: dict[str, Any] = {
             "state": vector[info.state].astype(np.float64),
             "time": numbers[info.time.start],
-            "energy": numbers[info.energy.start],
-            "energy_drift": numbers[info.energy_drift.start],
             "diverged": bool(numbers[info.diverged.start]),
             "success": bool(numbers[info.success.start]),
         }
-        if info.model_energy is not None:
-            details["model_energy"] = numbers[info.model_energy.start]
+        for name in ("energy", "energy_drift", "model_energy"):
+            place = getattr(info, name)
+            if place is not None:
+                details[name] = numbers[place.start]
+        if info.goal is not None:
+            details["goal"] = vector[info.goal].astype(np.float64)
+        reward = numbers[where.reward.start]
+        if reward != reward:
+            raise ConfigurationError(no_number(self._env, details["state"]))
         return (
             vector[where.observation].astype(np.float32),
-            numbers[where.reward.start],
+            reward,
             bool(numbers[where.terminated.start]),
             bool(numbers[where.truncated.start]),
             details,
@@ -301,7 +317,9 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             self._renderer = self._new_renderer()
         state, timestep = self._stepper.numpy()
         info = timestep.info
-        captions = [f"{info.time:.2f} s", f"energy drift {100 * info.energy_drift:+.3g} %"]
+        captions = [f"{info.time:.2f} s"]
+        if info.energy_drift is not None:
+            captions.append(f"energy drift {100 * info.energy_drift:+.3g} %")
         beside: dict[str, Any] = {}
         if self._twin is not None:
             true_state, true_timestep = self._twin.numpy()
@@ -314,8 +332,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         )
 
     def _scene(self, state: Any) -> Scene:
-        q, qd = np.split(state.x, 2)
-        return self.system.scene(q, qd, state.tau, state.m)
+        return scene_of(self.task, state, self.dt)
 
     def _require_reset(self, what: str) -> None:
         if not self._stepper.started:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
+import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
+from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Checkpoint, load
 from gym_lagrangian.envs import functional
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
@@ -15,6 +19,8 @@ from gym_lagrangian.envs.scope import scope
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.task import Task
 
 
 class Shell:
@@ -24,9 +30,11 @@ class Shell:
 
     def _build(
         self,
-        system: str,
+        system: Any,
         *,
-        checkpoint: str | None,
+        checkpoint: str | os.PathLike[str] | None,
+        task: Any,
+        reward: Any,
         dt: float,
         dtype: str,
         device: str,
@@ -41,6 +49,8 @@ class Shell:
             self._env, params = functional.make(
                 system,
                 checkpoint=checkpoint,
+                task=task,
+                reward=reward,
                 dt=dt,
                 dtype=dtype,
                 integrator=integrator,
@@ -56,16 +66,44 @@ class Shell:
         self._takes_forces = params.dynamics.takes_forces
 
     @property
-    def system(self) -> System:
-        """The physical system."""
+    def spec(self) -> EnvSpec | None:
+        """Gymnasium's specification, its arguments as plain data that JSON can hold."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = spec
+        if spec is not None:
+            spec.kwargs = {name: plain(value) for name, value in spec.kwargs.items()}
+
+    _spec: EnvSpec | None = None
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """What moves; the system where its equations are known."""
+        return self._env.coordinates
+
+    @property
+    def system(self) -> System | None:
+        """The physical system; None where nobody knows its equations."""
         return self._env.system
+
+    @property
+    def task(self) -> Task:
+        """What is done with it."""
+        return self._env.task
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint that the id or the argument named, with its card (configuration, seed,
         metrics) and SHA-256; None for the exact dynamics.
         """
-        return None if self._checkpoint is None else load(self._checkpoint, self.system)
+        return None if self._checkpoint is None else load(self._checkpoint, self.coordinates)
+
+    @property
+    def checkpoint_name(self) -> str | None:
+        """The name or path of `checkpoint`."""
+        return None if self._checkpoint is None else os.fspath(self._checkpoint)
 
     @property
     def functional(self) -> tuple[FunctionalEnv, Params]:
@@ -94,3 +132,18 @@ def _device(platform: str) -> Any:
         raise ConfigurationError(
             f"device = {platform!r}: jax has no such platform here ({error})"
         ) from error
+
+
+def plain(value: Any) -> Any:
+    """An argument as data that JSON can hold, if there is such a form of it."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray | jax.Array):
+        return np.asarray(value).tolist()
+    if callable(value):
+        return references.reference_to(value, "argument")
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    return value

@@ -53,11 +53,11 @@ class Stepper:
             key, self._packed = self._functions.reset(leaves, key)
         return key
 
-    def start(self, x: np.ndarray, m: np.ndarray) -> None:
-        """Begin an episode at the state x with parameters m."""
+    def start(self, x: np.ndarray, m: np.ndarray, goal: np.ndarray) -> None:
+        """Begin an episode at the state x with parameters m and a goal."""
         with self._scope():
-            place, parameters = (jnp.asarray(array, self._dtype) for array in (x, m))
-            self._packed = self._functions.start(self._leaves, place, parameters)
+            given = (jnp.asarray(array, self._dtype) for array in (x, m, goal))
+            self._packed = self._functions.start(self._leaves, *given)
 
     def step(self, action: np.ndarray) -> None:
         """Advance by one step under a float32 action."""
@@ -109,9 +109,9 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
         key, draw = jax.random.split(key)
         return key, packing.pack(env.reset(draw, params), dtype)
 
-    def start(leaves, x, m):
+    def start(leaves, x, m, goal):
         env, params = rebuild(leaves)
-        return packing.pack(env.start(x, m, params), dtype)
+        return packing.pack(env.start(x, m, goal, params), dtype)
 
     def observe(leaves, state):
         env, params = rebuild(leaves)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -19,12 +20,9 @@ from gymnasium.vector.utils import batch_space
 from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds, starting_state
 from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
-from gym_lagrangian.envs.functional import Info, Params, State, Timestep
+from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.registration import load_system
-from gym_lagrangian.systems.base import System
-from gym_lagrangian.systems.scene import Scene
 
 OUTPUTS = ("numpy", "jax")
 
@@ -76,13 +74,15 @@ class LagrangianVectorEnv(Shell, VectorEnv):
 
     def __init__(
         self,
-        system: str,
+        system: Any = None,
         *,
         num_envs: int = 1,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
         output: str = "numpy",
-        checkpoint: str | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        task: Any = None,
+        reward: Any = None,
         dt: float = 0.05,
         dtype: str = "float64",
         integrator: str = "dop853",
@@ -106,10 +106,12 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         self.output = output
         self._render_size = render_size
         self._episodes: Episode | None = None
-        self._per_env, ranges = _per_environment(system, options, num_envs)
+        self._per_env, ranges = _per_environment(options, num_envs)
         self._build(
             system,
             checkpoint=checkpoint,
+            task=task,
+            reward=reward,
             dt=dt,
             dtype=dtype,
             device=device,
@@ -117,9 +119,11 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             substeps=substeps,
             options=ranges,
         )
-        low, high = self.system.observation_bounds(self._parameter_range)
+        low, high = self.task.observation_bounds(
+            _widest(self._params.m_bounds), _widest(self._params.goal_bounds)
+        )
         self.single_observation_space = spaces.Box(low, high, dtype=np.float32)
-        self.single_action_space = spaces.Box(-1.0, 1.0, (self.system.action_size,), np.float32)
+        self.single_action_space = spaces.Box(-1.0, 1.0, (self.task.action_size,), np.float32)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = render_mode
@@ -149,7 +153,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             keys = self._seeded(seed)
             params = self._params
             if options and set(options) != {"reset_mask"}:
-                bounds = starting_bounds(self.system, params, options, count=self.num_envs)
+                bounds = starting_bounds(self._env, params, options, count=self.num_envs)
                 params = dataclasses.replace(params, reset_bounds=jnp.asarray(bounds, self._dtype))
             leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
             if mask is None:
@@ -169,7 +173,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
                 values that are not finite.
         """
         episodes = self._require_reset("step()")
-        shape = (self.num_envs, self.system.action_size)
+        shape = (self.num_envs, self.task.action_size)
         actions = check_action(actions, shape, takes_forces=self._takes_forces)
         with self.scope():
             self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
@@ -179,6 +183,9 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         observation, reward, terminated, truncated = (self._hand_out(x) for x in timestep[:4])
         if self.output == "numpy":
             reward = reward.astype(np.float64)
+            if np.isnan(reward).any():
+                row = int(np.flatnonzero(np.isnan(reward))[0])
+                raise ConfigurationError(no_number(self._env, infos["state"][row]))
         return observation, reward, terminated, truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...] | None:
@@ -198,7 +205,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         rows = (jax.tree.map(lambda leaf, i=i: leaf[i], state) for i in range(self.num_envs))
         return tuple(
             renderer.draw(
-                _scene(self.system, row),
+                scene_of(self.task, row, self.dt),
                 step=int(row.steps),
                 captions=(f"{row.steps * self.dt:.2f} s",),
             )
@@ -230,29 +237,30 @@ class LagrangianVectorEnv(Shell, VectorEnv):
         """
         episodes = self._require_reset("set_state()")
         with self.scope():
-            m = np.asarray(episodes.state.m)
-            x = starting_state(self.system, states, m, count=self.num_envs)
+            m, goal = np.asarray(episodes.state.m), np.asarray(episodes.state.goal)
+            x = starting_state(self._env, states, m, goal, count=self.num_envs)
             x = jnp.broadcast_to(jnp.asarray(x, self._dtype), episodes.state.x.shape)
             self._episodes = self._jitted.place(self._leaves, episodes, x)
 
     # -- internals ----------------------------------------------------------------------------
 
-    @property
-    def _parameter_range(self) -> np.ndarray:
-        bounds = np.asarray(self._params.m_bounds)
-        return np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
-
     def _use(self, params: Params) -> None:
         if params.m_bounds.ndim == 2:
-            bounds = np.tile(np.asarray(params.m_bounds), (self.num_envs, 1, 1))
-            names = list(self._env.system.parameters)
-            for name, values in self._per_env.items():
-                bounds[:, :, names.index(name)] = values[:, None]
-            params = dataclasses.replace(params, m_bounds=jnp.asarray(bounds))
+            m_bounds = self._one_each(params.m_bounds, self.coordinates.parameters)
+            goal_bounds = self._one_each(params.goal_bounds, self.task.goal)
+            params = dataclasses.replace(params, m_bounds=m_bounds, goal_bounds=goal_bounds)
         super()._use(params)
         batched = (self._env, _batched(params, self.num_envs))
         self._leaves, structure = jax.tree.flatten(batched)
         self._jitted = _jitted(structure, self._mode, self._max_steps)
+
+    def _one_each(self, bounds: Any, names: Iterable[str]) -> jax.Array:
+        """Bounds (num_envs, 2, k): those of all, or of each where an array was given."""
+        tiled = np.tile(np.asarray(bounds), (self.num_envs, 1, 1))
+        for i, name in enumerate(names):
+            if name in self._per_env:
+                tiled[:, :, i] = self._per_env[name][:, None]
+        return jnp.asarray(tiled)
 
     def _seeded(self, seed: int | Sequence[int | None] | None) -> jax.Array:
         """The keys to reset with. One uint32 from each sub-environment's own generator makes its
@@ -328,7 +336,7 @@ class _Jitted(NamedTuple):
 
 
 # How the leaves of `Params` are mapped over sub-environments.
-_AXES: Any = Params(dynamics=None, m_bounds=0, reset_bounds=0, dt=None)  # type: ignore[arg-type]
+_AXES: Any = Params(dynamics=None, m_bounds=0, goal_bounds=0, reset_bounds=0, dt=None)  # type: ignore[arg-type]
 
 
 def _batched(params: Params, count: int) -> Params:
@@ -365,16 +373,18 @@ def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitt
         env, params = jax.tree.unflatten(structure, leaves)
 
         def one(p, episode, x):
-            return episode._replace(state=env.start(x, episode.state.m, p)[0])
+            state = episode.state
+            return episode._replace(state=env.start(x, state.m, state.goal, p)[0])
 
         return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, x)
 
     return _Jitted(jax.jit(start), jax.jit(restart), jax.jit(step), jax.jit(place))
 
 
-def _scene(system: System, state: State) -> Scene:
-    q, qd = np.split(np.asarray(state.x), 2)
-    return system.scene(q, qd, np.asarray(state.tau), np.asarray(state.m))
+def _widest(bounds: Any) -> np.ndarray:
+    """Bounds (2, k) around those (num_envs, 2, k) of all."""
+    bounds = np.asarray(bounds)
+    return np.stack([bounds[:, 0].min(axis=0), bounds[:, 1].max(axis=0)])
 
 
 def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
@@ -389,15 +399,13 @@ def _autoreset_mode(mode: str | AutoresetMode) -> AutoresetMode:
 
 
 def _per_environment(
-    system: str, options: dict[str, Any], count: int
+    options: dict[str, Any], count: int
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Parameters given as arrays, and the options with those replaced by their ranges."""
     arrays = {
         name: np.asarray(value, np.float64)
         for name, value in options.items()
-        if isinstance(value, np.ndarray | jax.Array)
-        and np.ndim(value) == 1
-        and name in load_system(system).parameters
+        if isinstance(value, np.ndarray | jax.Array) and np.ndim(value) == 1
     }
     for name, array in arrays.items():
         if array.shape != (count,):

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.physics.dynamics import AccelerationField, ContinuousDynamics, Dynamics
+from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.sample import Sample
 
@@ -26,7 +27,7 @@ def acceleration_loss(
     states: int = 20_000,
     seed: int = 1,
 ) -> float:
-    """Mean over fresh states of the paper's distribution of Σ_i |q̈_i − q̈_i^true|, weighted.
+    """Mean over fresh states of the system's `distributions` of Σ_i |q̈_i − q̈_i^true|, weighted.
 
     Arguments:
         forced: under the forces of random actions, uniform in [-1, 1], instead of none.
@@ -82,18 +83,21 @@ def _one_step_error(dynamics: Dynamics, system: System, samples: Sample, dt: flo
 
 
 def protocol_samples(system: System, forced: bool, states: int, seed: int) -> Sample:
-    """States of the paper's distribution, under the forces of random actions or none."""
+    """States on which models of a system are judged, under the forces of random actions or none."""
     return _protocol_samples(system, forced, states, jax.random.key(seed))
 
 
 @eqx.filter_jit
 def _protocol_samples(system: System, forced: bool, states: int, key: Array) -> Sample:
     key_state, key_action = jax.random.split(key)
-    samples = jax.vmap(system.protocol_sample)(jax.random.split(key_state, states))
+    draw = distributions_of(system).states
+    samples = jax.vmap(draw)(jax.random.split(key_state, states))
     if forced:
-        shape = (states, system.action_size)
+        task = system.task(coordinates=system)
+        shape = (states, task.action_size)
         actions = jax.random.uniform(key_action, shape, minval=-1.0, maxval=1.0)
-        samples = samples._replace(tau=jax.vmap(system.generalized_force)(actions))
+        forces = jax.vmap(task.generalized_force)(samples.q, samples.qd, actions)
+        samples = samples._replace(tau=forces)
     return samples
 
 

@@ -9,7 +9,9 @@ import gymnasium
 
 from gym_lagrangian.checkpoints import Card
 from gym_lagrangian.checks import seed_number, whole_number
-from gym_lagrangian.envs.functional import cast, dynamics_of
+from gym_lagrangian.envs.functional import cast, dynamics_of, exact_twin
+from gym_lagrangian.envs.shell import Shell
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.evaluation.local import acceleration_loss, one_step_error
 from gym_lagrangian.evaluation.motion import (
     ENERGY_TIMES,
@@ -21,7 +23,8 @@ from gym_lagrangian.evaluation.motion import (
 )
 from gym_lagrangian.models.base import AccelerationModel, Model
 from gym_lagrangian.registration import find
-from gym_lagrangian.systems.base import REFERENCE_DT, System
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import REFERENCE_DT
 
 
 def losses(
@@ -43,7 +46,11 @@ def losses(
 
 
 def measure(model: Model, card: Card) -> dict[str, Any]:
-    """The metrics that a checkpoint carries: `losses` and energy discrepancies."""
+    """The metrics that a checkpoint carries: `losses` and energy discrepancies; none where nobody
+    knows the true equations.
+    """
+    if card.physics is None:
+        return {}
     system = card.build_system()
     dt = step_of(model, REFERENCE_DT)
     metrics: dict[str, Any] = {"dt": dt, **losses(model, system, dt=dt, forced=card.forced)}
@@ -57,48 +64,61 @@ def measure(model: Model, card: Card) -> dict[str, Any]:
 
 
 def evaluate(
-    env_id: str,
+    what: str | gymnasium.Env,
     *,
     states: int = 40,
     seed: int = 0,
     checkpoint: str | os.PathLike[str] | None = None,
-    **options: Any,
+    **arguments: Any,
 ) -> dict[str, Any]:
-    """The paper's protocol, measured through a registered id; JSON-able.
+    """The paper's measurements of an environment; JSON-able.
 
     Free motion (zero action) from `states` starting states, energy discrepancies at 10 s and
     100 s against the true twin, and the `losses` and `velocity_error` of a learned model.
 
     Arguments:
-        checkpoint: the path of a model of your own to move the id instead.
-        options: of the system, such as ``lagrangian="special_relativity"``.
+        what: an id, a system's name, "module:Class", or an environment of this package.
+        checkpoint: the path of a model of your own to move it instead.
+        arguments: of `gymnasium.make`, such as ``lagrangian="special_relativity"``.
 
     Raises:
-        ConfigurationError: `env_id` is not an id of this package, or `states` < 1.
+        ConfigurationError: no such environment, `states` < 1, or a machine whose true equations
+            nobody knows.
         CheckpointError: the checkpoint is damaged, or a model of something else.
     """
-    row, states, seed = find(env_id), whole_number("states", states), seed_number(seed)
-    moved_by: dict[str, Any] = row.kwargs | options
-    if checkpoint is not None:
-        moved_by["checkpoint"] = os.fspath(checkpoint)
-    learned: Any = gymnasium.make(env_id, **moved_by).unwrapped
-    exact: Any = gymnasium.make(f"{row.system}-v0", **options).unwrapped
+    states, seed = whole_number("states", states), seed_number(seed)
+    given = arguments | ({} if checkpoint is None else {"checkpoint": os.fspath(checkpoint)})
+    base = _environment(what, given)
     report: dict[str, Any] = {
-        "id": env_id,
-        "checkpoint": moved_by.get("checkpoint"),
+        "id": what if isinstance(what, str) else base.spec and base.spec.id,
+        "checkpoint": base.checkpoint_name,
         "starting_states": states,
         "seed": seed,
-        "dt": learned.dt,
+        "dt": base.dt,
     }
-    with learned.scope():
-        env, params = learned.functional
-        found = learned.checkpoint
-        if found is not None:
+    with base.scope():
+        env, params = base.functional
+        found = base.checkpoint
+        if found is not None and env.system is not None:
             model = cast(found.model, "float64")
-            report |= losses(model, env.system, dt=learned.dt, forced=found.card.forced)
+            report |= losses(model, env.system, dt=base.dt, forced=found.card.forced)
             report["velocity_error"] = velocity_error(model, env.system, seed=seed)
         how: Any = {"states": states, "seed": seed, "seconds": max(ENERGY_TIMES)}
-        motion, true = (free_motion(env, p, **how) for p in (params, exact.functional[1]))
+        motion = free_motion(env, params, **how)
+        true = free_motion(env, exact_twin(env, params), **how)
     results = energy_discrepancy(motion, true)
     report["energy_discrepancy"] = [result.summary() for result in results]
     return report
+
+
+def _environment(what: str | gymnasium.Env, arguments: dict[str, Any]) -> Any:
+    if isinstance(what, str):
+        row = find(what)
+        return gymnasium.make(row.id, **row.kwargs | arguments).unwrapped
+    if arguments:
+        raise ConfigurationError(
+            f"{', '.join(arguments)}: only with an id; an environment has its own"
+        )
+    if not isinstance(what.unwrapped, Shell):
+        raise ConfigurationError(f"{what} is not an environment of gym_lagrangian")
+    return what.unwrapped

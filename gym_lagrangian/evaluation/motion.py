@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,8 +20,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast, dynamics_of, make
+from gym_lagrangian.envs.functional import (
+    FunctionalEnv,
+    Params,
+    cast,
+    dynamics_of,
+    energy_scale,
+    make,
+)
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.sample import Sample
 
@@ -99,21 +109,29 @@ def free_motion(
     Arguments:
         env, params: the environment; `params` must hold arrays of the precision wanted
             (float64 inside `jax.enable_x64`).
+
+    Raises:
+        ConfigurationError: nobody knows the true equations.
     """
+    if env.system is None:
+        raise ConfigurationError(
+            f"nobody knows the true equations of {env.coordinates.name}: there is nothing to measure "
+            "a model against but recordings that were held out"
+        )
     samples = evaluation_states(env.system, states, seed)
     x, m = starts(samples, params)
     dt = float(params.dt)
     parts = _run(env, params, x, m, round(seconds / dt))
     visited, energy, diverged = (np.asarray(part) for part in parts)
-    scale = np.asarray(jax.vmap(env.system.energy_scale)(m))
+    scale = np.asarray(jax.vmap(partial(energy_scale, env.system))(m))
     time = dt * np.arange(1, len(energy) + 1)
     return FreeMotion(time, visited, energy, np.cumsum(diverged, axis=0) > 0, scale)
 
 
 def evaluation_states(system: System, states: int, seed: int) -> Sample:
-    """The paper's starting states, `states` rows."""
+    """The states from which free motion is judged, `states` rows: the paper's for its systems."""
     keys = jax.random.split(jax.random.key(seed), states)
-    return jax.vmap(system.evaluation_sample)(keys)
+    return jax.vmap(distributions_of(system).starts)(keys)
 
 
 def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
@@ -129,14 +147,15 @@ def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
 @eqx.filter_jit
 def _run(env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int) -> tuple[Array, ...]:
     """States, energies and divergence flags (steps, N, …) of steps with zero action."""
-    action = jnp.zeros(env.system.action_size, x.dtype)
+    action = jnp.zeros(env.task.action_size, x.dtype)
+    goal = jnp.asarray(params.goal_bounds)[0]
 
     def one(x, m):
         def step(state, _):
             state, timestep = env.step(None, state, action, params)
             return state, (state.x, timestep.info.energy, timestep.info.diverged)
 
-        return jax.lax.scan(step, env.start(x, m, params)[0], None, length=steps)[1]
+        return jax.lax.scan(step, env.start(x, m, goal, params)[0], None, length=steps)[1]
 
     return jax.vmap(one, out_axes=1)(x, m)
 
@@ -159,7 +178,7 @@ def free_motions(
     """A model's free motion and the exact one, in float64, as `free_motion`."""
     with jax.enable_x64(True):
         options: dict[str, Any] = dict(system.options)
-        env, truth = make(system.name, dt=dt, dtype="float64", **options)
+        env, truth = make(type(system), dt=dt, dtype="float64", **options)
         dynamics = dynamics_of(
             model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
         )

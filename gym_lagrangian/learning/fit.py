@@ -29,8 +29,8 @@ from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.registration import load_model
-from gym_lagrangian.systems.base import REFERENCE_DT
+from gym_lagrangian.registration import build_system, load_model
+from gym_lagrangian.systems.coordinates import REFERENCE_DT, SCALES, Coordinates, Magnitudes
 
 
 def fit(
@@ -38,7 +38,7 @@ def fit(
     model: str = "LNN",
     *,
     out: str | Path,
-    system: str | None = None,
+    system: Any = None,
     system_options: dict[str, Any] | None = None,
     config: FitConfig | None = None,
     model_config: dict[str, Any] | None = None,
@@ -54,7 +54,8 @@ def fit(
     Arguments:
         data: transitions, the npz file of some, or their arrays by name.
         model: a name in `registration.MODELS`.
-        system, system_options: of which system they are, where the data does not say.
+        system, system_options: of which machine they are, where the data does not say; see
+            `Transitions`.
         model_config: arguments of the model's constructor; what is left out is as the model's
             `fitting` has it, then its preset ``"package"`` for that system, and the step of a
             model that has one is the data's.
@@ -87,14 +88,14 @@ def fit(
         seed=config.seed,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    build = partial(_fresh, model, model_config or {}, data, conditions)
+    moved = scaled_to(data)
+    build = partial(_fresh, model, model_config or {}, moved, data.dt, conditions)
     fresh = build(key=key_model)
     if config.starts > 1 and not resume:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
         fresh = _best_start(build, source, judge, config, key_model)
-    card = Card(
-        system=data.system.name,
-        system_options=data.system.options,
+    card = Card.of(
+        moved,
         parameters=parameters,
         conditioned_on=conditions,
         model=model,
@@ -116,7 +117,7 @@ def fit(
         save_every=save_every,
         on_progress=on_progress,
         held_out=judge.error,
-        metrics=metrics and parameters == data.system.fixed_parameters(conditions),
+        metrics=metrics and data.system is not None and _usual(data, conditions, parameters),
     )
 
 
@@ -146,22 +147,52 @@ def _transitions(
             f"data is a {type(data).__name__}: expected Transitions, the path of an npz file, or "
             "arrays by name"
         )
-    if system is not None and system != data.system.name:
-        raise DataError(f"these are transitions of {data.system.name}, not of {system}")
-    for name in data.system.physical_options:
-        found, asked = data.system.options[name], (system_options or {}).get(name)
-        if asked is not None and asked != found:
-            raise DataError(f"these are transitions with {name}={found!r}, not {asked!r}")
+    if system is not None and not data.coordinates.agrees_with(
+        build_system(system, system_options or {})
+    ):
+        raise DataError(f"these are transitions of {data.coordinates.name}, not of {system}")
+    options = {} if data.system is None else data.system.options
+    for name, asked in (system_options or {}).items():
+        if name in options and asked != options[name]:
+            raise DataError(f"these are transitions with {name}={options[name]!r}, not {asked!r}")
     return data
+
+
+def scaled_to(data: Transitions) -> Coordinates:
+    """The coordinates of the data. Typical magnitudes that nobody stated are those of the data: of
+    q the largest of a length, of q̇ and τ twice the standard deviation.
+    """
+    coordinates = data.coordinates
+    if data.system is not None or not coordinates.estimated:
+        return coordinates
+    found = Magnitudes(
+        _sizes(np.abs(data.q).max(axis=0)),
+        _sizes(2.0 * data.qd.std(axis=0)),
+        _sizes(2.0 * data.tau.std(axis=0)),
+    )
+    pairs = zip(SCALES, found, strict=True)
+    return coordinates.with_magnitudes(
+        Magnitudes(*(getattr(coordinates, name) or size for name, size in pairs))
+    )
+
+
+def _sizes(values: np.ndarray) -> tuple[float, ...]:
+    """The values, 1 in place of those that are zero."""
+    return tuple(float(value) or 1.0 for value in values)
+
+
+def _usual(data: Transitions, conditions: tuple[str, ...], parameters: dict[str, float]) -> bool:
+    """Whether the data's parameters are the system's own."""
+    return parameters == data.coordinates.fixed_parameters(conditions)
 
 
 def _conditions(data: Transitions, given: tuple[str, ...] | None) -> tuple[str, ...]:
     """The parameters that the model takes as inputs."""
     constant = np.all(data.m == data.m[0], axis=0)
-    names = tuple(data.system.parameters)
+    names = tuple(data.coordinates.parameters)
     varying = {name for name, same in zip(names, constant, strict=True) if not same}
     if given is None:
-        wanted = varying | set(data.system.varying)
+        wanted = varying | set(data.coordinates.varying)
         return tuple(name for name in names if name in wanted)
     left = ", ".join(sorted(varying - set(given)))
     if left:
@@ -170,22 +201,23 @@ def _conditions(data: Transitions, given: tuple[str, ...] | None) -> tuple[str, 
 
 
 def _fixed_parameters(data: Transitions, conditions: tuple[str, ...]) -> dict[str, float]:
-    values = zip(data.system.parameters, data.m[0].tolist(), strict=True)
+    values = zip(data.coordinates.parameters, data.m[0].tolist(), strict=True)
     return {name: value for name, value in values if name not in conditions}
 
 
 def _fresh(
     model: str,
     config: dict[str, Any],
-    data: Transitions,
+    moved: Coordinates,
+    dt: float,
     conditions: tuple[str, ...],
     *,
     key: jax.Array,
 ) -> Model:
     model_class = load_model(model)
-    own_step = {"dt": data.dt} if "dt" in inspect.signature(model_class).parameters else {}
-    usual = recipe(model, data.system.name).but(model_class.fitting).config
+    own_step = {"dt": dt} if "dt" in inspect.signature(model_class).parameters else {}
+    usual = recipe(model, moved).but(model_class.fitting).config
     config = {**usual, **own_step, **config}
-    fresh = checkpoints.fresh_model(model, data.system, conditions, key=key, **config)
-    check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
+    fresh = checkpoints.fresh_model(model, moved, conditions, key=key, **config)
+    check_dt(fresh.dynamics(integrator="rk4", substeps=1), dt)
     return fresh

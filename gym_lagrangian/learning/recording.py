@@ -19,11 +19,12 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from gym_lagrangian.checks import finite_number, positive_number, seed_number, whole_number
-from gym_lagrangian.envs import LagrangianEnv
 from gym_lagrangian.envs.functional import State
+from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.registration import find
 
 Policy = Callable[[Any], Any]
 
@@ -39,6 +40,7 @@ def collect(
     noise: float = 0.0,
     seed: int = 0,
     on_progress: Callable[[int], Any] | None = None,
+    **arguments: Any,
 ) -> Transitions:
     """Step an environment of this package until so many transitions are recorded.
 
@@ -48,7 +50,8 @@ def collect(
     sub-environments at once, with the rows of each kept together.
 
     Arguments:
-        env: an id, a scalar or a vector environment; one that was handed in stays open.
+        env: an id, a system's name, "module:Class", a scalar or a vector environment; one that was
+            handed in stays open.
         transitions: how many.
         policy: ``"random"``, or a function from observations to actions.
         hold: steps for which a random action is held on average.
@@ -57,6 +60,7 @@ def collect(
         noise: record the states as a noisy sensor would, see `Transitions.noisy`.
         seed: of resets, random actions and noise.
         on_progress: called after every step with the number of transitions so far.
+        arguments: of `gymnasium.make`, for an id.
 
     Raises:
         ConfigurationError: not an environment of this package, or an argument that makes no
@@ -73,7 +77,13 @@ def collect(
         raise ConfigurationError(f"noise = {noise!r}: expected a number of at least 0")
     with contextlib.ExitStack() as stack:
         if isinstance(env, str):
-            env = stack.enter_context(contextlib.closing(gymnasium.make(env)))
+            row = find(env)
+            made = gymnasium.make(row.id, **row.kwargs | arguments)
+            env = stack.enter_context(contextlib.closing(made))
+        elif arguments:
+            raise ConfigurationError(
+                f"{', '.join(arguments)}: only with an id; an environment has its own"
+            )
         recorder = _Recorder(env, options or {}, episode_steps)
         actor = policy if callable(policy) else _Held(env.action_space, recorder.count, hold, seed)
         observation = recorder.begin(seed)
@@ -98,7 +108,7 @@ class _Recorder:
 
     def __init__(self, env: Any, options: dict[str, Any], episode_steps: int | None):
         base = env.unwrapped
-        if not isinstance(base, LagrangianEnv | LagrangianVectorEnv):
+        if not isinstance(base, Shell):
             raise ConfigurationError(
                 f"{base} is not an environment of gym_lagrangian, scalar or vector: nobody knows "
                 "its coordinates and forces"
@@ -140,7 +150,7 @@ class _Recorder:
             np.split(gather("x", which), 2, axis=1) for which in ("before", "after")
         )
         return Transitions(
-            self._base.system.name,
+            self._base.coordinates,
             q=q,
             qd=qd,
             next_q=next_q,
@@ -148,7 +158,6 @@ class _Recorder:
             tau=gather("tau", "after"),
             m=gather("m", "after"),
             dt=self._base.dt,
-            system_options=self._base.system.options,
         )
 
     def _state(self) -> State:

@@ -21,7 +21,9 @@ from jax import Array
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.models.base import Horizon, Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
+from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.sample import Sample
 
 
@@ -108,10 +110,11 @@ def _motion(system: System, sample: Sample, horizon: Horizon) -> tuple[Sample, A
 def protocol_states(
     system: System, count: int, horizon: Horizon | None = None, *, key: Array
 ) -> FixedStates:
-    """`count` unforced states of the paper's distribution, drawn once."""
-    samples = jax.vmap(system.protocol_sample)(jax.random.split(key, count))
+    """`count` unforced states of those on which models are judged, drawn once."""
+    chosen = distributions_of(system)
+    samples = jax.vmap(chosen.states)(jax.random.split(key, count))
     full = eqx.filter_jit(_with_targets)(system, samples, horizon)
-    return FixedStates(*full, f"unforced, from {system.name}.protocol_sample")
+    return FixedStates(*full, f"unforced, from {chosen.label} of {system.name}")
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -216,7 +219,7 @@ def _shapes(
 def check_values(
     arrays: dict[str, np.ndarray],
     shapes: dict[str, tuple[int, ...]],
-    system: System,
+    system: Coordinates,
     label: str,
 ) -> None:
     """Refuse arrays that are not finite numbers of the shapes given, and a missing m.

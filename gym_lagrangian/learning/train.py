@@ -11,16 +11,17 @@ import jax
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
-from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.config import TrainingConfig, recipe
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
-from gym_lagrangian.registration import load_system
+from gym_lagrangian.registration import build_system
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
 
 
 def train(
-    system: str,
+    system: Any,
     model: str,
     *,
     out: str | Path,
@@ -42,7 +43,8 @@ def train(
     continues from there. The file is removed once `out` is written.
 
     Arguments:
-        system, model: names in `registration.SYSTEMS` and `MODELS`.
+        system: a registered name, "module:Class" or a `System` subclass.
+        model: a name in `registration.MODELS`.
         config: how to train; default: as the preset has it.
         preset: ``"package"``, or ``"paper"`` for the paper's own network and training.
         system_options, model_config: constructor arguments; what `model_config` leaves out is
@@ -61,8 +63,7 @@ def train(
         ConfigurationError, DataError: bad arguments, before anything is computed.
     """
     out = checkpoints.writable(out)
-    known_arguments(system, load_system(system), system_options or {})
-    built_system = load_system(system)(**(system_options or {}))
+    built_system = _known(build_system(system, system_options or {}))
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
     config = config or TrainingConfig.of(model, system, preset=preset)
     model_config = {**recipe(model, system, preset).config, **(model_config or {})}
@@ -81,9 +82,8 @@ def train(
             f"{model} as configured learns from forces, and none act in this data: give states "
             'under forces (an array tau), or the model option gradient="exact"'
         )
-    card = Card(
-        system=system,
-        system_options=built_system.options,
+    card = Card.of(
+        built_system,
         parameters=built_system.fixed_parameters(conditions),
         conditioned_on=conditions,
         model=model,
@@ -105,3 +105,17 @@ def train(
         save_every=save_every,
         on_progress=on_progress,
     )
+
+
+def _known(coordinates: Coordinates) -> System:
+    """The coordinates' system.
+
+    Raises:
+        ConfigurationError: nobody knows its equations.
+    """
+    if coordinates.physics is None:
+        raise ConfigurationError(
+            f"{coordinates.name} is known by its coordinates alone: there are no equations to draw "
+            "states from; fit a model to recorded transitions instead"
+        )
+    return coordinates.physics

@@ -21,35 +21,35 @@ from typing import Any
 
 import numpy as np
 
-from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.learning.sources import check_values, digest, read_npz
-from gym_lagrangian.registration import load_system
+from gym_lagrangian.registration import build_system, load_system, system_reference
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
 
 REQUIRED = ("q", "qd", "next_q", "next_qd", "dt")
 OPTIONAL = ("tau", "m", "noise")
-# What says of which system the arrays are.
-_ORIGIN = ("system", "system_options")
+# What says of which machine the arrays are: a system and its options, or coordinates.
+_ORIGIN = ("system", "system_options", "coordinates")
 
 
 class Transitions:
-    """N recorded transitions of one system at one dt.
+    """N recorded transitions of one machine at one dt.
 
     Attributes:
-        system: the instance of which they are.
+        coordinates: what moved; a `System` where its equations are known.
         q, qd, tau: coordinates, velocities and generalized forces (N, n), float64.
-        m: parameters (N, k), in the system's order.
+        m: parameters (N, k), in the order of the coordinates' parameters.
         next_q, next_qd: coordinates and velocities `dt` seconds later (N, n).
         dt: seconds in one transition.
         noise: the standard deviation of the noise that is known to be on q and q̇, in units of
-            the system's `q_scale` and `qd_scale`.
+            the typical magnitudes of q and q̇.
     """
 
     def __init__(
         self,
-        system: str,
+        system: Any,
         *,
         q: Any,
         qd: Any,
@@ -65,29 +65,32 @@ class Transitions:
         """Arrays as above, N rows each.
 
         Arguments:
-            system, system_options: the registered name and its constructor's arguments.
+            system: `Coordinates`, where nobody knows the equations; or a system: a registered name,
+                "module:Class", a `System` subclass or an instance.
+            system_options: the constructor's arguments of a system.
             tau: default none.
-            m: default the system's own parameters.
+            m: default the parameters' own defaults.
             dt: a number, or an array of one value repeated.
             label: what the arrays are called in messages.
 
         Raises:
             DataError: no rows, a wrong shape, a value that is not a finite number, more than
-                one dt, or no m where the system varies; the message names the array.
+                one dt, or no m where parameters vary by default; the message names the array.
             ConfigurationError: no such system or option.
         """
-        self.system = _system(system, system_options or {})
+        self.coordinates: Coordinates = build_system(system, system_options or {})
+        n, k = self.coordinates.n, len(self.coordinates.parameters)
         arrays = {"q": q, "qd": qd, "tau": tau, "m": m, "next_q": next_q, "next_qd": next_qd}
         arrays = {name: np.array(a) for name, a in arrays.items() if a is not None}
         if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
             raise DataError(f"{label}: there is not one transition: array q has no rows")
         rows = len(arrays["q"])
-        shapes = dict.fromkeys(arrays, (rows, self.system.n))
-        shapes["m"] = (rows, len(self.system.parameters))
-        check_values(arrays, shapes, self.system, label)
+        shapes = dict.fromkeys(arrays, (rows, n))
+        shapes["m"] = (rows, k)
+        check_values(arrays, shapes, self.coordinates, label)
         defaults = {
-            "tau": np.zeros((rows, self.system.n)),
-            "m": np.tile(self.system.parameter_bounds()[0], (rows, 1)),
+            "tau": np.zeros((rows, n)),
+            "m": np.tile(self.coordinates.parameter_bounds()[0], (rows, 1)),
         }
         full = {k: np.asarray(v, np.float64) for k, v in (defaults | arrays).items()}
         self.q, self.qd, self.tau, self.m = (full[name] for name in ("q", "qd", "tau", "m"))
@@ -102,18 +105,23 @@ class Transitions:
     def __repr__(self) -> str:
         return f"<{self.description()}>"
 
+    @property
+    def system(self) -> System | None:
+        """The system of which they are; None where nobody knows its equations."""
+        return self.coordinates.physics
+
     @classmethod
     def load(
         cls,
         path: str | os.PathLike[str],
-        system: str | None = None,
+        system: Any = None,
         system_options: dict[str, Any] | None = None,
     ) -> Transitions:
         """The transitions in an npz file: arrays of the names above; nothing is unpickled.
 
         Arguments:
-            system, system_options: of which system, for a file that does not say so itself as
-                those that `save` wrote do.
+            system, system_options: of which machine, as for the class, for a file that does not say
+                so itself as those that `save` wrote do.
 
         Raises:
             DataError: as for the class; unreadable file, a missing or unknown array, a file that
@@ -126,7 +134,7 @@ class Transitions:
     def of(
         cls,
         arrays: Mapping[str, Any],
-        system: str | None = None,
+        system: Any = None,
         system_options: dict[str, Any] | None = None,
         *,
         label: str = "given arrays",
@@ -139,15 +147,9 @@ class Transitions:
                 f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
                 f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
             )
-        named = str(arrays["system"]) if "system" in arrays else system
-        if named is None:
-            raise DataError(f'{label} names no system: say which, as in system="DoublePendulum"')
-        if system is not None and system != named:
-            raise DataError(f"{label} holds transitions of {named}, not of {system}")
-        if "system_options" in arrays:
-            system_options = _options(arrays["system_options"], label)
+        moved = _moved(arrays, system, system_options, label)
         numbers = {k: v for k, v in arrays.items() if k not in _ORIGIN}
-        return cls(named, system_options=system_options, label=label, **numbers)
+        return cls(moved, label=label, **numbers)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file that `load` reads; `path` holds the old file or the whole new one.
@@ -156,8 +158,7 @@ class Transitions:
             DataError: the path does not end in ``.npz`` or cannot be written.
         """
         writable(path)
-        system, options = self.system.name, json.dumps(self.system.options)
-        kept: dict[str, Any] = {"system": system, "system_options": options, **self.arrays}
+        kept: dict[str, Any] = {**self._origin(), **self.arrays}
         with replacing(path, failure=DataError) as part, part.open("wb") as file:
             np.savez_compressed(file, dt=self.dt, noise=self.noise, **kept)
 
@@ -184,18 +185,19 @@ class Transitions:
 
     def noisy(self, noise: float, seed: int) -> Transitions:
         """As a sensor would have recorded them: Gaussian noise of the standard deviation
-        `noise` · `q_scale` on q, `noise` · `qd_scale` on q̇, one draw an instant.
+        `noise` typical magnitudes on q and q̇, one draw an instant.
 
         Raises:
             DataError: the noise is not a finite number ≥ 0.
         """
         _noise(noise, "noisy")
-        scale = np.array([*self.system.q_scale, *self.system.qd_scale])
+        typical = self.coordinates.magnitudes
+        scale = np.array([*typical.q, *typical.qd])
         x, after = np.hstack([self.q, self.qd]), np.hstack([self.next_q, self.next_qd])
         error, error_after = noise * scale * np.random.default_rng(seed).normal(size=(2, *x.shape))
         same = np.diff(self.episode) == 0  # this row's next state is the state of the one below
         error_after[:-1][same] = error[1:][same]
-        n = self.system.n
+        n = self.coordinates.n
         (q, qd), (next_q, next_qd) = (
             (y[:, :n], y[:, n:]) for y in (x + error, after + error_after)
         )
@@ -213,7 +215,14 @@ class Transitions:
 
     def _with(self, arrays: dict[str, np.ndarray], noise: float) -> Transitions:
         kept: dict[str, Any] = {"dt": self.dt, "noise": noise, **arrays}
-        return Transitions(self.system.name, system_options=dict(self.system.options), **kept)
+        return Transitions(self.coordinates, **kept)
+
+    def _origin(self) -> dict[str, str]:
+        """The text from which a file's reader knows what moved."""
+        if self.system is None:
+            return {"coordinates": json.dumps(self.coordinates.document())}
+        reference = system_reference(type(self.system))
+        return {"system": reference, "system_options": json.dumps(self.system.options)}
 
 
 def writable(path: str | os.PathLike[str]) -> Path:
@@ -231,16 +240,41 @@ def writable(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _system(name: str, options: dict[str, Any]) -> System:
-    known_arguments(name, load_system(name), options)
-    return load_system(name)(**options)
+def _moved(
+    arrays: Mapping[str, Any], system: Any, options: dict[str, Any] | None, label: str
+) -> Coordinates:
+    """What moved, as the arrays say or, where they do not, as the arguments do."""
+    given = None if system is None else build_system(system, options or {})
+    stated = _stated(arrays, label)
+    if stated is None and given is None:
+        raise DataError(
+            f'{label} names no system: say which, as in system="DoublePendulum", or give the '
+            "Coordinates"
+        )
+    if stated is None or given is None:
+        return stated or given  # type: ignore[return-value]
+    if not stated.agrees_with(given):
+        raise DataError(f"{label} holds transitions of {stated.name}, not of {given.name}")
+    return stated if options is None else given
+
+
+def _stated(arrays: Mapping[str, Any], label: str) -> Coordinates | None:
+    if "coordinates" in arrays:
+        return Coordinates.of_document(_options(arrays["coordinates"], label))
+    if "system" not in arrays:
+        return None
+    options = _options(arrays.get("system_options", "{}"), label)
+    source = load_system(str(arrays["system"]))
+    # Files of version 0.1 name options of the task as well.
+    physical = {k: v for k, v in options.items() if k in source.option_names()}
+    return build_system(source, physical)
 
 
 def _options(value: Any, label: str) -> dict[str, Any]:
     try:
         return dict(json.loads(str(value)))
     except (TypeError, ValueError) as error:
-        raise DataError(f"{label}: system_options {value!s} is not a JSON object") from error
+        raise DataError(f"{label}: {value!s} is not a JSON object") from error
 
 
 def _one_dt(dt: Any, label: str) -> float:

@@ -19,6 +19,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
 
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.systems.coordinates import Coordinates
+
 STRETCHES = {
     "rapidity": jnp.arctanh,
     "kinetic": lambda share: share * jnp.sqrt(2.0 / (1.0 + jnp.sqrt(1.0 - share**2))),
@@ -54,6 +57,36 @@ class Embedding(eqx.Module):
     speed_limit: tuple[tuple[int, str] | None, ...] = eqx.field(static=True)
     m_index: tuple[int, ...] = eqx.field(static=True)
     m_scale: tuple[float, ...] = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, coordinates: Coordinates, conditioned_on: tuple[str, ...] = ()) -> Embedding:
+        """How a network sees the states of a machine, conditioned on the named parameters.
+
+        Raises:
+            ConfigurationError: a name is not one of its parameters.
+        """
+        names = list(coordinates.parameters)
+        for name in conditioned_on:
+            if name not in names:
+                raise ConfigurationError(
+                    f"{coordinates.name} has no parameter {name!r} to condition on; "
+                    f"it has {', '.join(names) or 'none'}"
+                )
+        index = tuple(i for i, name in enumerate(names) if name in conditioned_on)
+        typical = coordinates.magnitudes
+        return cls(
+            system=coordinates.name,
+            angular=coordinates.angular,
+            q_scale=typical.q,
+            qd_scale=typical.qd,
+            tau_scale=typical.tau,
+            speed_limit=tuple(
+                None if limit is None else (names.index(limit[0]), limit[1])
+                for limit in coordinates.speed_limit
+            ),
+            m_index=index,
+            m_scale=tuple(coordinates.parameters[names[i]].scale for i in index),
+        )
 
     @property
     def n(self) -> int:

@@ -1,7 +1,9 @@
 r"""Dynamics: what an environment steps, and cannot tell whether it is truth or a model.
 
 A state is the vector x = (q, q̇) of shape (2n,). Every dynamics maps (x, τ, m, dt) to the
-state dt seconds later, τ and m held constant over the step.
+state dt seconds later, τ and m held constant over the step. Where a force depends on the state, it
+is followed along the step, and with it, as further components of the same differential equation,
+the work ∫ q̇ᵀτ dt and the impulse ∫ τ dt.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, NamedTuple, Protocol, cast
 
 import equinox as eqx
 import jax
@@ -20,6 +22,23 @@ from jax import Array
 from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.physics.integrators import INTEGRATORS, integrate
 
+# The generalized force τ (n,) in a state (q, q̇).
+Force = Callable[[Array, Array], Array]
+
+
+class Driven(NamedTuple):
+    """A step under a force that depends on the state.
+
+    Attributes:
+        state: (2n,) at its end.
+        work: ∫ q̇ᵀτ dt in joules.
+        impulse: ∫ τ dt (n,) in N·s or N·m·s.
+    """
+
+    state: Array
+    work: Array
+    impulse: Array
+
 
 class Dynamics(eqx.Module):
     """The common contract of simulators and learned models."""
@@ -27,6 +46,15 @@ class Dynamics(eqx.Module):
     @abstractmethod
     def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
         """State (2n,) after `dt` seconds under generalized forces `tau` (n,)."""
+
+    @abstractmethod
+    def driven(
+        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+    ) -> Driven:
+        """A step of `dt` seconds under a force that depends on the state.
+
+        Dynamics without a differential equation hold the force of the step's start.
+        """
 
     @abstractmethod
     def energy(self, state: Array, m: Array) -> Array | None:
@@ -42,6 +70,11 @@ class Dynamics(eqx.Module):
             return x, x
 
         return jax.lax.scan(step, state, None, length=steps)[1]
+
+    @property
+    @abstractmethod
+    def learned(self) -> bool:
+        """Whether a model moves these, rather than the true equations."""
 
     @property
     def fixed_dt(self) -> float | None:
@@ -83,8 +116,17 @@ class UnforcedDynamics(Dynamics):
         moved = self.free.step(state, jnp.zeros_like(tau), m, dt)
         return jnp.where(jnp.any(tau != 0.0), jnp.nan, moved)
 
+    def driven(
+        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+    ) -> Driven:
+        return _held(self, state, force, m, dt)
+
     def energy(self, state: Array, m: Array) -> Array | None:
         return self.free.energy(state, m)
+
+    @property
+    def learned(self) -> bool:
+        return self.free.learned
 
     @property
     def fixed_dt(self) -> float | None:
@@ -103,10 +145,26 @@ class UnforcedDynamics(Dynamics):
 
 
 class AccelerationField(Protocol):
-    """Whatever states q̈(q, q̇, τ, m): a system, or a model of one."""
+    """Whatever states q̈(q, q̇, τ, m): a system, or a model of one.
+
+    Attributes:
+        learned: whether it is a model.
+        conserves_energy: whether it is a `ConservativeField`.
+    """
+
+    learned: ClassVar[bool]
+    conserves_energy: ClassVar[bool]
 
     def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         """q̈, shape (n,)."""
+        ...
+
+
+class ConservativeField(AccelerationField, Protocol):
+    """An acceleration field along which an energy is conserved where τ = 0."""
+
+    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+        """The conserved energy in joules, a scalar."""
         ...
 
 
@@ -136,6 +194,23 @@ class ContinuousDynamics(Dynamics):
 
         return _follow(self, derivative, state, dt)
 
+    def driven(
+        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+    ) -> Driven:
+        n = state.shape[0] // 2
+
+        def derivative(y: Array) -> Array:
+            q, qd = y[:n], y[n : 2 * n]
+            tau = force(q, qd)
+            return jnp.concatenate([qd, self.field.acceleration(q, qd, tau, m), _carried(qd, tau)])
+
+        y = _follow(self, derivative, _with_integrals(state, n), dt)
+        return Driven(y[: 2 * n], y[2 * n], y[2 * n + 1 :])
+
+    @property
+    def learned(self) -> bool:
+        return self.field.learned
+
     def rolled(self) -> Dynamics:
         return dataclasses.replace(self, roll=True)
 
@@ -143,13 +218,16 @@ class ContinuousDynamics(Dynamics):
         return dataclasses.replace(self, integrator=integrator, substeps=substeps)
 
     def energy(self, state: Array, m: Array) -> Array | None:
+        if not self.field.conserves_energy:
+            return None
         n = state.shape[0] // 2
-        conserved = getattr(self.field, "energy", None)
-        return None if conserved is None else conserved(state[:n], state[n:], m)
+        return cast(ConservativeField, self.field).energy(state[:n], state[n:], m)
 
 
 class PhaseSpaceField(Protocol):
     """A flow in phase space (q, p), and the change of coordinates to (q, q̇) and back."""
+
+    learned: ClassVar[bool]
 
     def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
         """(dq/dt, dp/dt), two arrays (n,)."""
@@ -197,6 +275,27 @@ class PhaseSpaceDynamics(Dynamics):
         y = _follow(self, derivative, y, dt)
         return jnp.concatenate([y[:n], self.field.velocity(y[:n], y[n:], m, qd)])
 
+    def driven(
+        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+    ) -> Driven:
+        n = state.shape[0] // 2
+        q, qd = state[:n], state[n:]
+
+        def derivative(y: Array) -> Array:
+            q, p = y[:n], y[n : 2 * n]
+            velocity, rate = self.field.hamilton(q, p, jnp.zeros_like(q), m)
+            tau = force(q, velocity)
+            return jnp.concatenate([velocity, rate + tau, _carried(velocity, tau)])
+
+        y = jnp.concatenate([q, self.field.momentum(q, qd, m)])
+        y = _follow(self, derivative, _with_integrals(y, n), dt)
+        velocity = self.field.velocity(y[:n], y[n : 2 * n], m, qd)
+        return Driven(jnp.concatenate([y[:n], velocity]), y[2 * n], y[2 * n + 1 :])
+
+    @property
+    def learned(self) -> bool:
+        return self.field.learned
+
     def rolled(self) -> Dynamics:
         return dataclasses.replace(self, roll=True)
 
@@ -238,12 +337,41 @@ class DiscreteDynamics(Dynamics):
             0, self.repeats, lambda _, x: self.field.next_state(x, tau, m), state
         )
 
+    def driven(
+        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+    ) -> Driven:
+        return _held(self, state, force, m, dt)
+
     def energy(self, state: Array, m: Array) -> None:
         return None
 
     @property
+    def learned(self) -> bool:
+        return True
+
+    @property
     def fixed_dt(self) -> float:
         return self.repeats * self.field.dt
+
+
+def _held(
+    dynamics: Dynamics, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+) -> Driven:
+    """A step under the force of its start."""
+    n = state.shape[0] // 2
+    tau = force(state[:n], state[n:])
+    moved = dynamics.step(state, tau, m, dt)
+    return Driven(moved, tau @ (moved[:n] - state[:n]), tau * jnp.asarray(dt, tau.dtype))
+
+
+def _with_integrals(y: Array, n: int) -> Array:
+    """`y` followed by the work and the impulses, still zero."""
+    return jnp.concatenate([y, jnp.zeros(1 + n, y.dtype)])
+
+
+def _carried(qd: Array, tau: Array) -> Array:
+    """The rates of work and impulses."""
+    return jnp.concatenate([(qd @ tau)[None], tau])
 
 
 def _check(integrator: str, substeps: int) -> None:

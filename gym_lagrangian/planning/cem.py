@@ -20,6 +20,7 @@ from jax import Array
 from gym_lagrangian.checks import whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.planning.planner import Planner
+from gym_lagrangian.systems.task import TaskState
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class CEM(Planner):
         whole_number("iterations", self.iterations)
 
     def plan(
-        self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array
+        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
     ) -> Array:
         def improve(carry: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
             actions = self.sample(*carry, key)
-            _, best = jax.lax.top_k(self.returns(env, params, x, m, actions), self.elites)
+            _, best = jax.lax.top_k(self.returns(env, params, start, actions), self.elites)
             elites = actions[best]
             return (jnp.mean(elites, axis=0), jnp.std(elites, axis=0)), None
 

@@ -27,6 +27,7 @@ from jax import Array
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.planning.planner import Planner, share
+from gym_lagrangian.systems.task import TaskState
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class MPPI(Planner):
         share("finest", self.finest)
 
     def plan(
-        self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array
+        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
     ) -> Array:
         sizes = self.sigma * jnp.geomspace(self.finest, 1.0, self.samples, dtype=plan.dtype)
         actions = self.sample(plan, sizes[:, None, None], key)
-        values, best = jax.lax.top_k(self.returns(env, params, x, m, actions), self.elites)
+        values, best = jax.lax.top_k(self.returns(env, params, start, actions), self.elites)
         spread = jnp.std(values) + 1e-6  # where all are worth the same, their average
         weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))
         return jnp.tensordot(weights, actions[best], axes=1)

@@ -14,7 +14,8 @@ from gym_lagrangian.checks import finite_number, positive_number, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.planning.noise import correlated
-from gym_lagrangian.planning.returns import plan_return
+from gym_lagrangian.planning.returns import plan_return, ranked
+from gym_lagrangian.systems.task import TaskState
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,25 @@ class Planner(ABC):
 
     @abstractmethod
     def plan(
-        self, env: FunctionalEnv, params: Params, x: Array, m: Array, plan: Array, key: Array
+        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
     ) -> Array:
         """A better plan (horizon, a) than `plan`, from one state: pure, for anyone's jit and vmap.
 
         Arguments:
             env, params: the task, and the dynamics and dt in which to plan.
-            x: state (2n,).
-            m: parameters (k,).
+            start: the state from which to plan, with its parameters, goal and time.
             plan: actions (horizon, a) to start from; zeros where nothing is known.
             key: a jax key, for the noise.
         """
 
     def returns(
-        self, env: FunctionalEnv, params: Params, x: Array, m: Array, actions: Array
+        self, env: FunctionalEnv, params: Params, start: TaskState, actions: Array
     ) -> Array:
-        """The returns (samples,) of sequences of actions (samples, horizon, a) from one state."""
-        one = partial(plan_return, env, params, x, m, discount=self.discount)
-        return jax.vmap(one)(actions)
+        """What sequences of actions (samples, horizon, a) from one state are worth (samples,), see
+        `returns.ranked`.
+        """
+        one = partial(plan_return, env, params, start, discount=self.discount)
+        return ranked(jax.vmap(one)(actions))
 
     def sample(self, plan: Array, spread: Array | float, key: Array) -> Array:
         """Sequences (samples, horizon, a) around a plan, the first of them the plan itself.

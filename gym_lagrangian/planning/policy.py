@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import gymnasium
+import gymnasium.wrappers.vector
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,8 +33,17 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.planning.planner import Planner
 from gym_lagrangian.registration import find
+from gym_lagrangian.systems.task import TaskState
 
-Task = tuple[FunctionalEnv, Params]
+FunctionalTask = tuple[FunctionalEnv, Params]
+
+# What changes the reward of an environment from above.
+REWARD_WRAPPERS = (
+    gymnasium.RewardWrapper,
+    gymnasium.wrappers.NormalizeReward,
+    gymnasium.vector.VectorRewardWrapper,
+    gymnasium.wrappers.vector.NormalizeReward,
+)
 
 # Whatever the process is set to: a plan is coarse, and this is twice as fast.
 _float32 = partial(jax.enable_x64, False)
@@ -54,7 +66,7 @@ class Policy:
 
     def __init__(
         self,
-        where: str | gymnasium.Env | gymnasium.vector.VectorEnv | Task,
+        where: str | gymnasium.Env | gymnasium.vector.VectorEnv | FunctionalTask,
         planner: Planner,
         *,
         dt: float | None = None,
@@ -62,6 +74,7 @@ class Policy:
         substeps: int = 1,
         checkpoint: str | os.PathLike[str] | None = None,
         seed: int = 0,
+        **arguments: Any,
     ):
         """Plan in the dynamics, and for the reward, of `where`.
 
@@ -74,6 +87,7 @@ class Policy:
             integrator, substeps: how a planned step is integrated, coarse being good enough.
             checkpoint: with an id, name or path of the model to plan in.
             seed: of the planner's noise.
+            arguments: with an id, further arguments of `gymnasium.make`, but for those above.
 
         Raises:
             ConfigurationError: not an environment of this package; a dt that is shorter than the
@@ -83,7 +97,7 @@ class Policy:
         """
         if not isinstance(planner, Planner):
             raise ConfigurationError(f"planner = {planner!r}: expected MPPI(...) or CEM(...)")
-        self._env, params = _task(where, checkpoint)
+        self._env, params = _task(where, checkpoint, arguments)
         self._interval = float(params.dt)
         self.dt = self._interval if dt is None else positive_number("dt", dt, "seconds")
         if self.dt < self._interval * (1 - 1e-6):
@@ -103,7 +117,12 @@ class Policy:
         params = dataclasses.replace(params, dynamics=dynamics, dt=np.asarray(self.dt))
         with _float32():
             self._params = cast(params, "float32")
-        self._fixed = _fixed_parameters(np.asarray(params.m_bounds))
+        self._bounds = {
+            "m": np.asarray(params.m_bounds),
+            "goal": np.asarray(params.goal_bounds),
+        }
+        self._clock: np.ndarray | None = None
+        self._noticed = False
         self.planner = planner
         self._plans: Array | None = None
         self.reset(seed=seed)
@@ -116,6 +135,7 @@ class Policy:
             mask: booleans (N,): forget only the plans of these states, where sub-environments
                 have begun new episodes.
         """
+        self._clock = None
         if seed is not None:
             with _float32():
                 self._key = jax.random.key(seed_number(seed))
@@ -124,50 +144,99 @@ class Policy:
         else:
             self._plans = jnp.where(np.asarray(mask, bool)[:, None, None], 0.0, self._plans)
 
-    def act(self, state: Any, m: Any = None) -> np.ndarray:
+    def act(self, state: Any, m: Any = None, goal: Any = None, time: Any = 0.0) -> np.ndarray:
         """The action in [-1, 1] to take in a state.
 
         Arguments:
-            state: (2n,), or (N, 2n) for N states, each with its own plan.
+            state: (2n,), or (N, 2n) for N states, each with its own plan; or the `info` of an
+                environment of this package, which holds state, goal and time.
             m: parameters (k,) or (N, k); None where the environment fixes them.
+            goal: the task's goal (g,) or (N, g), likewise.
+            time: seconds since the start of the episode, for tasks that depend on it.
 
         Returns:
             A float32 array (a,) or (N, a).
 
         Raises:
-            ConfigurationError: a state or m of another shape or not finite; m is left out though
-                the environment draws it; another number of states than before, without `reset`.
+            ConfigurationError: a state, m or goal of another shape or not finite; m or goal is left
+                out though the environment draws it; another number of states than before, without
+                `reset`.
         """
-        system = self._env.system
-        x = _finite("state", state, 2 * system.n)
+        if isinstance(state, Mapping):
+            self._notice_dt(state)
+            goal = state.get("goal") if goal is None else goal
+            state, time = state["state"], state["time"]
+        n = self._env.coordinates.n
+        x = _finite("state", state, 2 * n)
         rows = np.atleast_2d(x)
-        m = self._parameters(m, len(rows))
+        count = len(rows)
+        start = TaskState(
+            q=rows[:, :n],
+            qd=rows[:, n:],
+            m=self._known("m", m, tuple(self._env.coordinates.parameters), count),
+            goal=self._known("goal", goal, tuple(self._env.task.goal), count),
+            t=np.broadcast_to(np.asarray(time, np.float32), (count,)),
+            tau=np.zeros_like(rows[:, :n]),
+        )
         with _float32():
-            plans = self._plans_for(len(rows))
+            plans = self._plans_for(count)
             elapsed = self._interval / self.dt
             actions, self._plans, self._key = _decide(
-                self._env, self.planner, self._params, rows, m, plans, elapsed, self._key
+                self._env, self.planner, self._params, start, plans, elapsed, self._key
             )
         actions = np.asarray(actions)
         return actions if x.ndim == 2 else actions[0]
 
-    def _parameters(self, m: Any, count: int) -> np.ndarray:
-        system = self._env.system
-        if m is None:
-            m = self._fixed
-            if m is None:
-                raise ConfigurationError(
-                    f"{system.name} draws its parameters at every reset: give act() those of the "
-                    f"episode, m = ({', '.join(system.parameters)})"
-                )
-        m = _finite("m", m, len(system.parameters))
-        if m.ndim == 2 and len(m) != count:
-            raise ConfigurationError(f"m has {len(m)} rows for {count} states: expected as many")
-        return np.broadcast_to(m, (count, len(system.parameters)))
+    def check(self, env: Any) -> tuple[str, ...]:
+        """In what an environment differs from what is planned for, and a warning of each.
+
+        Arguments:
+            env: the environment that the actions are for, scalar or vector, wrapped or not.
+
+        Raises:
+            ConfigurationError: it is no environment of this package.
+        """
+        differences = _differences(self._env, self._interval, self._bounds, env)
+        for difference in differences:
+            warnings.warn(f"this policy plans for {difference}", stacklevel=2)
+        return differences
+
+    def _notice_dt(self, info: Mapping[str, Any]) -> None:
+        """Warn, once, of an environment whose clock runs in other steps."""
+        now = np.atleast_1d(np.asarray(info["time"], np.float64))
+        before, self._clock = self._clock, now
+        if before is None or before.shape != now.shape or self._noticed:
+            return
+        passed = (now - before)[now > before]
+        if passed.size and not np.allclose(passed, self._interval, rtol=1e-3):
+            self._noticed = True
+            warnings.warn(
+                f"this policy plans for steps of {self._interval:g} s, and the environment's clock "
+                f"went on by {passed[0]:g} s: make the policy from that environment",
+                stacklevel=3,
+            )
+
+    def _known(self, what: str, value: Any, names: tuple[str, ...], count: int) -> np.ndarray:
+        """Rows (count, k) of m or of a goal, as given or as the environment fixes them."""
+        value = _fixed(self._bounds[what]) if value is None else value
+        if value is None:
+            label = self._env.coordinates.name if what == "m" else self._env.task.label
+            raise ConfigurationError(
+                f"{label} draws {'its parameters' if what == 'm' else 'its goal'} at every reset: "
+                f"give act() those of the episode, {what} = ({', '.join(names)})"
+            )
+        if not names:
+            return np.zeros((count, 0), np.float32)
+        value = _finite(what, value, len(names))
+        if value.ndim == 2 and len(value) != count:
+            raise ConfigurationError(
+                f"{what} has {len(value)} rows for {count} states: expected as many"
+            )
+        return np.broadcast_to(value, (count, len(names)))
 
     def _plans_for(self, count: int) -> Array:
         if self._plans is None:
-            shape = (count, self.planner.horizon, self._env.system.action_size)
+            shape = (count, self.planner.horizon, self._env.task.action_size)
             return jnp.zeros(shape, jnp.float32)
         if len(self._plans) != count:
             raise ConfigurationError(
@@ -181,8 +250,7 @@ def _decide(
     env: FunctionalEnv,
     planner: Planner,
     params: Params,
-    x: Array,
-    m: Array,
+    start: TaskState,
     plans: Array,
     elapsed: Array | float,
     key: Array,
@@ -190,11 +258,11 @@ def _decide(
     """Actions (N, a) to take now, the plans (N, horizon, a) that follow them, and the next key."""
     key, draw = jax.random.split(key)
 
-    def one(i, x, m, plan):
-        plan = planner.plan(env, params, x, m, plan, jax.random.fold_in(draw, i))
+    def one(i, start, plan):
+        plan = planner.plan(env, params, start, plan, jax.random.fold_in(draw, i))
         return plan[0], later(plan, elapsed)
 
-    return *jax.vmap(one)(jnp.arange(len(x)), x, m, plans), key
+    return *jax.vmap(one)(jnp.arange(len(plans)), start, plans), key
 
 
 def later(plan: Array, elapsed: Array | float) -> Array:
@@ -203,26 +271,63 @@ def later(plan: Array, elapsed: Array | float) -> Array:
     return (1.0 - elapsed) * plan + elapsed * following
 
 
-def _task(where: Any, checkpoint: Any) -> Task:
+def _task(where: Any, checkpoint: Any, arguments: dict[str, Any]) -> FunctionalTask:
     if isinstance(where, str):
         row = find(where)
-        return functional.make(row.system, checkpoint=checkpoint or row.kwargs.get("checkpoint"))
-    if checkpoint is not None:
-        raise ConfigurationError("checkpoint: only with an id; an environment has its own dynamics")
+        given = row.kwargs | arguments
+        if checkpoint is not None:
+            given["checkpoint"] = checkpoint
+        return functional.make(**given)
+    if checkpoint is not None or arguments:
+        names = ", ".join(["checkpoint"] * (checkpoint is not None) + [*arguments])
+        raise ConfigurationError(f"{names}: only with an id; an environment has its own")
     base = getattr(where, "unwrapped", None)
     if isinstance(base, Shell):
+        _warn_of_rewards(where)
         return base.functional
     match where:
         case (FunctionalEnv() as env, Params() as params):
             return env, params
     raise ConfigurationError(
         f"{where!r}: expected an id, an environment of gym_lagrangian, or the (env, params) of "
-        "gym_lagrangian.envs.functional"
+        "gym_lagrangian.functional"
     )
 
 
-def _fixed_parameters(bounds: np.ndarray) -> np.ndarray | None:
-    """The m (k,) or (N, k) in bounds (2, k) or (N, 2, k); None where it is drawn at reset."""
+def _warn_of_rewards(env: Any) -> None:
+    """Warn of wrappers that give another reward than the environment's own."""
+    while env is not env.unwrapped:
+        if isinstance(env, REWARD_WRAPPERS):
+            warnings.warn(
+                f"this policy plans for the reward of {type(env.unwrapped).__name__}, not for that "
+                f"of its wrapper {type(env).__name__}: give it as reward= to gymnasium.make to "
+                "plan for it",
+                stacklevel=4,
+            )
+        env = env.env
+
+
+def _differences(
+    planned: FunctionalEnv, interval: float, bounds: dict[str, np.ndarray], env: Any
+) -> tuple[str, ...]:
+    base = env.unwrapped
+    if not isinstance(base, Shell):
+        raise ConfigurationError(f"{env!r} is no environment of gym_lagrangian")
+    driven, params = base.functional
+    found = []
+    if not np.isclose(interval, base.dt):
+        found.append(f"steps of {interval:g} s, the environment's are {base.dt:g} s")
+    if planned.task != driven.task or planned.own_reward != driven.own_reward:
+        found.append(f"{planned.task}, the environment's task is {driven.task}")
+    for what, of_env in (("m", params.m_bounds), ("goal", params.goal_bounds)):
+        ours, theirs = np.asarray(bounds[what]), np.asarray(of_env)
+        if ours.shape[-1] != theirs.shape[-1] or not np.allclose(ours, theirs):
+            found.append(f"{what} within {ours.tolist()}, the environment's is {theirs.tolist()}")
+    return tuple(found)
+
+
+def _fixed(bounds: np.ndarray) -> np.ndarray | None:
+    """The values (k,) or (N, k) in bounds (2, k) or (N, 2, k); None where they are drawn."""
     low, high = np.moveaxis(bounds, -2, 0)
     if np.any(low != high):
         return None

@@ -1,49 +1,80 @@
 r"""What a sequence of actions is worth: the rewards along the motion that it causes.
 
-    R(x_0, u) = Σ_k γ^k r(x_{k+1}),    x_{k+1} = F(x_k, τ(u_k), m, dt),    k = 0 … H − 1,
+    R(s_0, u) = Σ_k γ^k r(s_k, u_k, s_{k+1}),    s_{k+1} = F(s_k, u_k, m, dt),    k = 0 … H − 1,
 
-with F the dynamics of `params`, true or learned, and r the task's own reward. The discount γ < 1
-is for unstable equilibria: whatever a sequence does there is blown up within a second, and without
-it the actions now are judged by the luck of those at the end. A motion that leaves
-the task's range, or is not finite, ends there: rewards are in [0, 1], so that nothing is worse
-than to earn none from then on.
+with F the dynamics of `params`, true or learned, and r the reward of the environment. The discount
+γ < 1 is for unstable equilibria: whatever a sequence does there is blown up within a second, and
+without it the actions now are judged by the luck of those at the end.
+
+A motion that the task calls terminated earns nothing further, as its episode is over. A motion that
+leaves the task's range, or is not finite, is a motion of which the dynamics say nothing: its
+sequence ranks below every one that stays, whatever the signs of the rewards, and among those that
+leave the later one above the earlier.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
+from gym_lagrangian.systems.task import TaskState
+
+
+class PlanReturn(NamedTuple):
+    """What one sequence of actions came to.
+
+    Attributes:
+        value: the return R, a scalar.
+        valid: the share of its actions before the motion left the valid range; 1 if it never did.
+    """
+
+    value: Array
+    valid: Array
 
 
 def plan_return(
     env: FunctionalEnv,
     params: Params,
-    x: Array,
-    m: Array,
+    start: TaskState,
     actions: Array,
     discount: float = 1.0,
-) -> Array:
-    """The return of one sequence of actions from one state, a scalar in [0, H].
+) -> PlanReturn:
+    """The return of one sequence of actions from one state.
 
     Arguments:
-        x: state (2n,).
-        m: parameters (k,).
+        start: where it begins.
         actions: (H, a) in [-1, 1], each held for `params.dt` seconds.
         discount: γ in (0, 1], the weight of a reward relative to the one before.
     """
-    system = env.system
 
-    def step(carry: tuple[Array, Array], action: Array) -> tuple[tuple[Array, Array], Array]:
-        x, running = carry
-        tau = system.generalized_force(action)
-        moved = params.dynamics.step(x, tau, m, params.dt)
-        q, qd = jnp.split(moved, 2)
-        running &= jnp.all(jnp.isfinite(moved)) & system.in_range(q, qd, m)
-        reward = jnp.where(running, system.reward(q, qd, m), 0.0)
-        return (jnp.where(running, moved, x), running), reward
+    def step(
+        carry: tuple[TaskState, Array, Array], action: Array
+    ) -> tuple[tuple[TaskState, Array, Array], tuple[Array, Array]]:
+        before, valid, running = carry
+        after = env.next(before, action, params)
+        valid &= env.is_valid(after) | ~running
+        running &= valid
+        after = jax.tree.map(lambda new, old: jnp.where(running, new, old), after, before)
+        reward = jnp.where(running, env.reward(before, action, after), 0.0)
+        return (after, valid, running & ~env.task.terminated(after)), (reward, valid)
 
-    _, rewards = jax.lax.scan(step, (x, jnp.ones((), bool)), actions)
-    return jnp.sum(discount ** jnp.arange(len(rewards)) * rewards)
+    running = ~env.task.terminated(start)
+    _, (rewards, valid) = jax.lax.scan(step, (start, jnp.ones((), bool), running), actions)
+    value = jnp.sum(discount ** jnp.arange(len(rewards)) * rewards)
+    return PlanReturn(value, jnp.mean(valid))
+
+
+def ranked(returns: PlanReturn) -> Array:
+    """The returns (N,) of N sequences as one number each to compare them by: the return itself
+    where a motion stays valid, less than the least of those where it does not.
+    """
+    value, whole = returns.value, returns.valid == 1.0
+    any_whole = jnp.any(whole)
+    least = jnp.where(any_whole, jnp.min(value, where=whole, initial=jnp.inf), 0.0)
+    most = jnp.where(any_whole, jnp.max(value, where=whole, initial=-jnp.inf), 0.0)
+    step_down = jnp.maximum(most - least, 1.0)
+    return jnp.where(whole, value, least - step_down * (2.0 - returns.valid))

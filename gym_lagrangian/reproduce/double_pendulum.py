@@ -127,7 +127,7 @@ def traces(models: dict[str, Checkpoint], protocol: Protocol) -> Traces:
         for name, params in followed.items():
             x, m = evaluation.starts(start, params)
             steps = round(LATE[1] / float(params.dt))
-            free = jnp.zeros(env.system.n)
+            free = jnp.zeros(env.coordinates.n)
             follow = eqx.filter_jit(params.dynamics.trajectory)
             later = follow(x[0], free, m[0], params.dt, steps)
             states[name] = np.concatenate([x, later])
@@ -136,8 +136,8 @@ def traces(models: dict[str, Checkpoint], protocol: Protocol) -> Traces:
 
 def _learned(found: Checkpoint, dt: float) -> tuple[FunctionalEnv, Params]:
     """The environment moved by a loaded checkpoint."""
-    env, params = make(SYSTEM, dt=dt, dtype="float64", **found.card.system_options)
-    substeps = env.system.default_substeps(dt, learned=True)
+    env, params = make(SYSTEM, dt=dt, dtype="float64", **found.card.origin()[1])
+    substeps = env.coordinates.default_substeps(dt, learned=True)
     dynamics = dynamics_of(found, integrator="dop853", substeps=substeps)
     return env, dataclasses.replace(params, dynamics=cast(dynamics, "float64"))
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -61,6 +61,9 @@ class Traces(NamedTuple):
 class Still(eqx.Module):
     """The predictor that nothing accelerates."""
 
+    learned: ClassVar[bool] = True
+    conserves_energy: ClassVar[bool] = False
+
     def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         """q̈ = 0."""
         return jnp.zeros_like(q)
@@ -68,6 +71,9 @@ class Still(eqx.Module):
 
 class WithoutVelocity(eqx.Module):
     """A predictor of unforced motion that does not look at v."""
+
+    learned: ClassVar[bool] = True
+    conserves_energy: ClassVar[bool] = False
 
     share: Array
 
@@ -136,7 +142,7 @@ def slow_states(count: int, *, seed: int) -> Sample:
     """Unforced states of the protocol, but v ~ U(−0.9, 0.9) and all of weight 1."""
     key_state, key_v = jax.random.split(jax.random.key(seed))
     keys = jax.random.split(key_state, count)
-    samples = jax.vmap(RelativisticParticle().protocol_sample)(keys)
+    samples = jax.vmap(RelativisticParticle().fast_state)(keys)
     qd = jax.random.uniform(key_v, samples.qd.shape, minval=-SLOW, maxval=SLOW)
     return samples._replace(qd=qd, weight=jnp.ones_like(samples.weight))
 

@@ -27,9 +27,10 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian import evaluation
-from gym_lagrangian.physics.dynamics import Dynamics
+from gym_lagrangian.physics.dynamics import Driven, Dynamics, Force
 from gym_lagrangian.reproduce.protocol import Protocol
-from gym_lagrangian.systems.base import REFERENCE_DT, System
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import REFERENCE_DT
 
 MOST_ERROR, MOST_GROWTH, MOST_DRIFT = 0.01, 2.0, 0.0005
 
@@ -68,9 +69,19 @@ class Unmoved(Dynamics):
         """The same state."""
         return state
 
-    def energy(self, state: Array, m: Array) -> Array:
+    def driven(self, state: Array, force: Force, m: Array, dt: Any) -> Driven:
+        """The same state; no work is done."""
+        n = state.shape[0] // 2
+        tau = force(state[:n], state[n:])
+        return Driven(state, jnp.zeros((), state.dtype), tau * dt)
+
+    def energy(self, state: Array, m: Array) -> None:
         """There is none."""
-        return jnp.zeros((), state.dtype)
+
+    @property
+    def learned(self) -> bool:
+        """It is no system."""
+        return True
 
 
 def step_length(system: System, protocol: Protocol) -> float:

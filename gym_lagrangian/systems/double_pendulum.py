@@ -18,18 +18,89 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
-from gym_lagrangian.systems.base import Parameter, System
-from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Parameter
+from gym_lagrangian.systems.sample import Sample, uniform_state
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, Torque
+from gym_lagrangian.systems.task import Task, TaskState
 
 ACTUATED = ("both", "shoulder", "elbow")
+
+# Training states go beyond the range of the default task, in rad/s and N·m.
+_FASTEST, _STRONGEST = 22.0, 7.5
+
+
+class SwingUp(Task):
+    """Swing both links up and hold them there; see `DoublePendulum`.
+
+    Attributes:
+        actuated: ``"both"``, ``"shoulder"`` or ``"elbow"``.
+        torque_max: torque of a full action in N·m.
+        omega_max: angular velocity that ends an episode, in rad/s.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("theta1", "theta2", "l1", "l2")
+
+    actuated: str = "both"
+    torque_max: float = 6.0
+    omega_max: float = 20.0
+
+    reset_low = -0.1
+    reset_high = 0.1
+
+    def __post_init__(self):
+        one_of("DoublePendulum actuated", self.actuated, ACTUATED)
+        positive_number("DoublePendulum torque_max", self.torque_max, "N·m")
+        positive_number("DoublePendulum omega_max", self.omega_max, "rad/s")
+
+    @property
+    def action_size(self) -> int:
+        """One component for every actuated joint."""
+        return 2 if self.actuated == "both" else 1
+
+    def generalized_force(self, q: Array, qd: Array, action: Array) -> Array:
+        """(τ1, τ2) in N·m of an action in [-1, 1]."""
+        torque = self.torque_max * action
+        if self.actuated == "shoulder":
+            return jnp.stack([torque[0], jnp.zeros_like(torque[0])])
+        if self.actuated == "elbow":
+            return jnp.stack([-torque[0], torque[0]])
+        return jnp.stack([torque[0] - torque[1], torque[1]])
+
+    def observation_bounds(
+        self, m_bounds: np.ndarray, goal_bounds: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """±1 for cosines and sines, ±`omega_max` for angular velocities."""
+        high = np.array([1, 1, 1, 1, self.omega_max, self.omega_max], np.float32)
+        return -high, high
+
+    def observation(self, state: TaskState) -> Array:
+        """(cos θ1, sin θ1, cos θ2, sin θ2, ω1, ω2)."""
+        c, s = jnp.cos(state.q), jnp.sin(state.q)
+        return jnp.stack([c[0], s[0], c[1], s[1], state.qd[0], state.qd[1]])
+
+    def reward(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+        """Half for the tip's height, half for being upright and still."""
+        p = self.coordinates.named(m)
+        height = 0.5 - 0.5 * (p.l1 * jnp.cos(q[0]) + p.l2 * jnp.cos(q[1])) / (p.l1 + p.l2)
+        offset = jnp.sum(_from_upright(q) ** 2) / (2 * 0.5**2)
+        motion = jnp.sum(qd**2) / (2 * 2.0**2)
+        return 0.5 * height + 0.5 * jnp.exp(-offset - motion)
+
+    def at_goal(self, state: TaskState) -> Array:
+        """Both links within 0.2 rad of upright and slower than 0.5 rad/s."""
+        upright = jnp.all(jnp.abs(_from_upright(state.q)) < 0.2)
+        return upright & jnp.all(jnp.abs(state.qd) < 0.5)
+
+    def in_range(self, state: TaskState) -> Array:
+        """|ω| ≤ `omega_max`."""
+        return jnp.all(jnp.abs(state.qd) <= self.omega_max)
 
 
 class DoublePendulum(System):
@@ -106,8 +177,8 @@ class DoublePendulum(System):
     * v0: Initial version.
     """
 
-    coordinates: ClassVar[tuple[str, ...]] = ("theta1", "theta2")
-    angular: ClassVar[tuple[bool, ...]] = (True, True)
+    coordinates = ("theta1", "theta2")
+    angular = (True, True)
     parameters: ClassVar[dict[str, Parameter]] = {
         "m1": Parameter(1.0, "kg"),
         "m2": Parameter(1.0, "kg"),
@@ -115,103 +186,49 @@ class DoublePendulum(System):
         "l2": Parameter(1.0, "m"),
         "g": Parameter(9.8, "m/s²", positive=False, scale=9.8),
     }
-    reset_low: ClassVar[tuple[float, ...]] = (-0.1, -0.1, -0.1, -0.1)
-    reset_high: ClassVar[tuple[float, ...]] = (0.1, 0.1, 0.1, 0.1)
     # Energy drift over 100 s, worst of 400 free starts: 3e-9 (6 substeps), 1e-4 (2 substeps).
-    substeps: ClassVar[int] = 6
-    learned_substeps: ClassVar[int] = 2
-    q_scale: ClassVar[tuple[float, ...]] = (1.0, 1.0)
-    qd_scale: ClassVar[tuple[float, ...]] = (5.0, 5.0)
-    tau_scale: ClassVar[tuple[float, ...]] = (10.0, 10.0)
-
-    actuated: str = eqx.field(static=True)
-    torque_max: float = eqx.field(static=True)
-    omega_max: float = eqx.field(static=True)
-
-    def __init__(self, *, actuated: str = "both", torque_max: float = 6.0, omega_max: float = 20.0):
-        self.actuated = one_of("DoublePendulum actuated", actuated, ACTUATED)
-        self.torque_max = positive_number("DoublePendulum torque_max", torque_max, "N·m")
-        self.omega_max = positive_number("DoublePendulum omega_max", omega_max, "rad/s")
+    substeps = 6
+    learned_substeps = 2
+    q_scale = (1.0, 1.0)
+    qd_scale = (5.0, 5.0)
+    tau_scale = (10.0, 10.0)
+    task = SwingUp
 
     # -- physics ----------------------------------------------------------------------------
 
     def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
         """T − V in joules."""
-        m1, m2, l1, l2, g = m
+        m1, m2, l1, l2, g = self.named(m)
         v1, v2 = l1 * qd[0], l2 * qd[1]
         kinetic = 0.5 * (m1 + m2) * v1**2 + 0.5 * m2 * v2**2
         kinetic += m2 * v1 * v2 * jnp.cos(q[0] - q[1])
         potential = -(m1 + m2) * g * l1 * jnp.cos(q[0]) - m2 * g * l2 * jnp.cos(q[1])
         return kinetic - potential
 
-    def generalized_force(self, action: Array) -> Array:
-        """(τ1, τ2) in N·m of an action in [-1, 1]."""
-        torque = self.torque_max * action
-        if self.actuated == "shoulder":
-            return jnp.stack([torque[0], jnp.zeros_like(torque[0])])
-        if self.actuated == "elbow":
-            return jnp.stack([-torque[0], torque[0]])
-        return jnp.stack([torque[0] - torque[1], torque[1]])
-
     def energy_scale(self, m: Array) -> Array:
-        """V at the top, (m1 + m2) g l1 + m2 g l2: 29.4 J by default, the paper's scale."""
-        m1, m2, l1, l2, g = m
-        return (m1 + m2) * g * l1 + m2 * g * l2
-
-    # -- task -------------------------------------------------------------------------------
-
-    @property
-    def action_size(self) -> int:
-        """One component for every actuated joint."""
-        return 2 if self.actuated == "both" else 1
-
-    def observation_bounds(self, m_bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """±1 for cosines and sines, ±`omega_max` for angular velocities."""
-        high = np.array([1, 1, 1, 1, self.omega_max, self.omega_max], np.float32)
-        return -high, high
-
-    def observation(self, q: Array, qd: Array, m: Array) -> Array:
-        """(cos θ1, sin θ1, cos θ2, sin θ2, ω1, ω2)."""
-        c, s = jnp.cos(q), jnp.sin(q)
-        return jnp.stack([c[0], s[0], c[1], s[1], qd[0], qd[1]])
-
-    def reward(self, q: Array, qd: Array, m: Array) -> Array:
-        """Half for the tip's height, half for being upright and still."""
-        _, _, l1, l2, _ = m
-        height = 0.5 - 0.5 * (l1 * jnp.cos(q[0]) + l2 * jnp.cos(q[1])) / (l1 + l2)
-        offset = jnp.sum(_from_upright(q) ** 2) / (2 * 0.5**2)
-        motion = jnp.sum(qd**2) / (2 * 2.0**2)
-        return 0.5 * height + 0.5 * jnp.exp(-offset - motion)
-
-    def at_goal(self, q: Array, qd: Array, m: Array) -> Array:
-        """Both links within 0.2 rad of upright and slower than 0.5 rad/s."""
-        upright = jnp.all(jnp.abs(_from_upright(q)) < 0.2)
-        return upright & jnp.all(jnp.abs(qd) < 0.5)
-
-    def in_range(self, q: Array, qd: Array, m: Array) -> Array:
-        """|ω| ≤ `omega_max`."""
-        return jnp.all(jnp.abs(qd) <= self.omega_max)
+        """V at the top, (m1 + m2) |g| l1 + m2 |g| l2: 29.4 J by default, the paper's scale."""
+        m1, m2, l1, l2, g = self.named(m)
+        return (m1 + m2) * jnp.abs(g) * l1 + m2 * jnp.abs(g) * l2
 
     # -- data -------------------------------------------------------------------------------
 
     def sample(self, key: Array) -> Sample:
         """A mixture that covers the whole range of the task, with and without torques.
 
-        Velocities: half from the protocol's box; 30 % by kinetic energy, T ~ U(0, 75) J in
-        every direction alike, which is where free trajectories go; 20 % from a box 10 %
-        wider than `omega_max`. Torques at both joints ~ U(−1.25, 1.25) `torque_max` for half
-        of the states, none for the other. The weight 1 / (1 + |ω|² / 100) keeps the fast
+        Velocities: half from U(−10, 10)²; 30 % by kinetic energy, T ~ U(0, 75) J in
+        every direction alike, which is where free trajectories go; 20 % from U(−22, 22)², 10 %
+        more than the task allows. Torques at both joints ~ U(−7.5, 7.5) for half of the states,
+        none for the other. The weight 1 / (1 + |ω|² / 100) keeps the fast
         states, whose accelerations are largest, from dominating the loss.
         """
         key_state, key_kind, key_energy, key_wide, key_torque, key_forced = jax.random.split(key, 6)
-        state = self.protocol_sample(key_state)
+        state = uniform_state(key_state, self, (0.0, 2 * jnp.pi), (-10.0, 10.0))
         by_energy = self._velocity_of_kinetic_energy(key_energy, state.q, state.m, 75.0)
-        wide = 1.1 * self.omega_max
-        by_range = jax.random.uniform(key_wide, (2,), minval=-wide, maxval=wide)
+        by_range = jax.random.uniform(key_wide, (2,), minval=-_FASTEST, maxval=_FASTEST)
         kind = jax.random.choice(key_kind, 3, p=jnp.array([0.5, 0.3, 0.2]))
         qd = jnp.stack([state.qd, by_energy, by_range])[kind]
-        limit = 1.25 * self.torque_max
-        shoulder, elbow = jax.random.uniform(key_torque, (2,), minval=-limit, maxval=limit)
+        torques = jax.random.uniform(key_torque, (2,), minval=-_STRONGEST, maxval=_STRONGEST)
+        shoulder, elbow = torques
         forced = jax.random.bernoulli(key_forced, 0.5)
         tau = jnp.where(forced, jnp.stack([shoulder - elbow, elbow]), 0.0)
         return Sample(state.q, qd, tau, state.m, 1.0 / (1.0 + jnp.sum(qd**2) / 100.0))
@@ -225,35 +242,20 @@ class DoublePendulum(System):
         factor = jnp.linalg.cholesky(self.mass_matrix(q, jnp.zeros_like(q), m))
         return jax.scipy.linalg.solve_triangular(factor.T, speed, lower=False)
 
-    def protocol_sample(self, key: Array) -> Sample:
-        """θ ~ U(0, 2π)², ω ~ U(−10, 10)², no forces, default parameters."""
-        key_q, key_qd = jax.random.split(key)
-        q = jax.random.uniform(key_q, (2,), minval=0.0, maxval=2 * jnp.pi)
-        qd = jax.random.uniform(key_qd, (2,), minval=-10.0, maxval=10.0)
-        m = jnp.asarray(self.parameter_bounds()[0], q.dtype)
-        return Sample(q, qd, jnp.zeros_like(q), m, jnp.ones((), q.dtype))
-
-    def evaluation_sample(self, key: Array) -> Sample:
-        """θ ~ U(0, 2π)², ω ~ U(0, 0.1)², no forces, default parameters."""
-        key_state, key_qd = jax.random.split(key)
-        qd = jax.random.uniform(key_qd, (2,), minval=0.0, maxval=0.1)
-        return self.protocol_sample(key_state)._replace(qd=qd)
-
     # -- picture ----------------------------------------------------------------------------
 
-    def scene(self, q: np.ndarray, qd: np.ndarray, tau: np.ndarray, m: np.ndarray) -> Scene:
+    def scene(self, q: np.ndarray, qd: np.ndarray, effort: np.ndarray, m: np.ndarray) -> Scene:
         """Two rods, two bobs, the tip's path and the torques."""
-        m1, m2, l1, l2, _ = (float(v) for v in m)
+        m1, m2, l1, l2, _ = (float(v) for v in self.named(m))
         elbow = (l1 * np.sin(q[0]), -l1 * np.cos(q[0]))
         tip = (elbow[0] + l2 * np.sin(q[1]), elbow[1] - l2 * np.cos(q[1]))
         reach = 1.15 * (l1 + l2)
-        shoulder_share = float(tau[0] + tau[1]) / self.torque_max
-        elbow_share = float(tau[1]) / self.torque_max
+        shoulder, at_elbow = float(effort[0] + effort[1]), float(effort[1])
         return Scene(
             extent=(reach, reach),
             rods=(Rod((0.0, 0.0), elbow), Rod(elbow, tip)),
             bobs=(Bob(elbow, m1), Bob(tip, m2)),
-            torques=(Torque((0.0, 0.0), shoulder_share), Torque(elbow, elbow_share)),
+            torques=(Torque((0.0, 0.0), shoulder), Torque(elbow, at_elbow)),
             trace=tip,
         )
 

@@ -22,21 +22,76 @@ Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), section 5.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
-from gym_lagrangian.systems.base import Parameter, System
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 from gym_lagrangian.systems.scene import Bob, Force, Gauge, Scene
+from gym_lagrangian.systems.task import Task, TaskState, widened
 
 LAGRANGIANS = ("paper", "special_relativity")
+
+# Training positions go 10 % beyond the range of the default task, in m.
+_FARTHEST = 22.0
+
+
+class Reach(Task):
+    """Reach and hold the origin; see `RelativisticParticle`.
+
+    Attributes:
+        force_max: force of a full action in N.
+        position_max: distance from the origin that ends an episode, in m.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ("q", "c", "g")
+
+    force_max: float = 4.0
+    position_max: float = 20.0
+
+    reset_low = (-5.0, 0.0)
+    reset_high = (5.0, 0.0)
+
+    def __post_init__(self):
+        positive_number("RelativisticParticle force_max", self.force_max, "N")
+        positive_number("RelativisticParticle position_max", self.position_max, "m")
+
+    def observation_bounds(
+        self, m_bounds: np.ndarray, goal_bounds: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """±`position_max`, ±c, and the range of g, or ±max(1, |g|) where g is fixed."""
+        (_, _, g_low), (_, _, g_high) = widened(m_bounds)
+        c = m_bounds[1, 1]
+        low = np.array([-self.position_max, -c, g_low], np.float32)
+        high = np.array([self.position_max, c, g_high], np.float32)
+        return low, high
+
+    def observation(self, state: TaskState) -> Array:
+        """(q, v, g)."""
+        return jnp.stack([state.q[0], state.qd[0], self.coordinates.named(state.m).g])
+
+    def reward(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+        """Half for being near the origin, half for being there and slow."""
+        offset, beta = q[0], qd[0] / self.coordinates.named(m).c
+        hold = jnp.exp(-(offset**2) / (2 * 0.5**2) - beta**2 / (2 * 0.2**2))
+        return 0.5 / (1.0 + offset**2) + 0.5 * hold
+
+    def at_goal(self, state: TaskState) -> Array:
+        """Within 0.2 m of the origin and slower than 0.1 c."""
+        c = self.coordinates.named(state.m).c
+        return (jnp.abs(state.q[0]) < 0.2) & (jnp.abs(state.qd[0]) < 0.1 * c)
+
+    def in_range(self, state: TaskState) -> Array:
+        """|v| < c and |q| ≤ `position_max`."""
+        c = self.coordinates.named(state.m).c
+        return (jnp.abs(state.qd[0]) < c) & (jnp.abs(state.q[0]) <= self.position_max)
 
 
 class RelativisticParticle(System):
@@ -106,9 +161,7 @@ class RelativisticParticle(System):
     * v0: Initial version.
     """
 
-    physical_options: ClassVar[tuple[str, ...]] = ("lagrangian",)
-    coordinates: ClassVar[tuple[str, ...]] = ("q",)
-    angular: ClassVar[tuple[bool, ...]] = (False,)
+    coordinates = ("q",)
     parameters: ClassVar[dict[str, Parameter]] = {
         "m": Parameter(1.0, "kg"),
         "c": Parameter(1.0, "m/s"),
@@ -124,35 +177,26 @@ class RelativisticParticle(System):
         **dict.fromkeys(("Baseline", "DeLaN", "NoncanonicalHNN"), Preset({}, {"steps": 300_000})),
         **dict.fromkeys(("NODE", "MLP"), Preset({}, {"steps": 75_000})),
     }
-    reset_low: ClassVar[tuple[float, ...]] = (-5.0, 0.0)
-    reset_high: ClassVar[tuple[float, ...]] = (5.0, 0.0)
-    substeps: ClassVar[int] = 4
-    learned_substeps: ClassVar[int] = 4
-    q_scale: ClassVar[tuple[float, ...]] = (10.0,)
-    qd_scale: ClassVar[tuple[float, ...]] = (1.0,)
-    tau_scale: ClassVar[tuple[float, ...]] = (10.0,)
+    substeps = 4
+    learned_substeps = 4
+    q_scale = (10.0,)
+    qd_scale = (1.0,)
+    tau_scale = (10.0,)
+    task = Reach
 
-    variant: str = eqx.field(static=True)
-    force_max: float = eqx.field(static=True)
-    position_max: float = eqx.field(static=True)
+    variant: str = "paper"
 
-    def __init__(
-        self, *, lagrangian: str = "paper", force_max: float = 4.0, position_max: float = 20.0
-    ):
-        self.variant = one_of("RelativisticParticle lagrangian", lagrangian, LAGRANGIANS)
-        self.force_max = positive_number("RelativisticParticle force_max", force_max, "N")
-        self.position_max = positive_number("RelativisticParticle position_max", position_max, "m")
+    def __init__(self, *, lagrangian: str = "paper"):
+        """Choose one of the two Lagrangians by name."""
+        variant = one_of("RelativisticParticle lagrangian", lagrangian, LAGRANGIANS)
+        object.__setattr__(self, "variant", variant)
 
     @property
-    def options(self) -> dict[str, str | float]:
-        return {
-            "lagrangian": self.variant,
-            "force_max": self.force_max,
-            "position_max": self.position_max,
-        }
+    def options(self) -> dict[str, Any]:
+        return {"lagrangian": self.variant}
 
     @property
-    def speed_limit(self) -> tuple[tuple[str, str]]:
+    def speed_limit(self) -> tuple[tuple[str, str]]:  # type: ignore[override]
         """c; the mass of the paper's particle grows as γ⁵, the physical one's as γ³."""
         return (("c", "rapidity" if self.variant == "paper" else "kinetic"),)
 
@@ -160,7 +204,7 @@ class RelativisticParticle(System):
 
     def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
         """L in joules by the chosen variant; NaN where |v| ≥ c."""
-        mass, c, g = m
+        mass, c, g = self.named(m)
         inverse_gamma = jnp.sqrt(1.0 - (qd[0] / c) ** 2)
         rest = mass * c**2
         if self.variant == "paper":
@@ -169,66 +213,27 @@ class RelativisticParticle(System):
             kinetic = -rest * inverse_gamma
         return kinetic + mass * g * q[0]
 
-    def generalized_force(self, action: Array) -> Array:
-        """The force along q in N of an action in [-1, 1]."""
-        return self.force_max * action
-
     def energy_scale(self, m: Array) -> Array:
         """The rest energy m c²."""
-        mass, c, _ = m
+        mass, c, _ = self.named(m)
         return mass * c**2
-
-    # -- task -------------------------------------------------------------------------------
-
-    @property
-    def action_size(self) -> int:
-        """One force."""
-        return 1
-
-    def observation_bounds(self, m_bounds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """±`position_max`, ±c, and the range of g, or ±max(1, |g|) where g is fixed."""
-        (_, _, g_low), (_, c, g_high) = m_bounds
-        if g_low == g_high:  # a box of no width cannot be rescaled
-            g_high = max(1.0, abs(g_high))
-            g_low = -g_high
-        low = np.array([-self.position_max, -c, g_low], np.float32)
-        high = np.array([self.position_max, c, g_high], np.float32)
-        return low, high
-
-    def observation(self, q: Array, qd: Array, m: Array) -> Array:
-        """(q, v, g)."""
-        return jnp.stack([q[0], qd[0], m[2]])
-
-    def reward(self, q: Array, qd: Array, m: Array) -> Array:
-        """Half for being near the origin, half for being there and slow."""
-        offset, beta = q[0], qd[0] / m[1]
-        hold = jnp.exp(-(offset**2) / (2 * 0.5**2) - beta**2 / (2 * 0.2**2))
-        return 0.5 / (1.0 + offset**2) + 0.5 * hold
-
-    def at_goal(self, q: Array, qd: Array, m: Array) -> Array:
-        """Within 0.2 m of the origin and slower than 0.1 c."""
-        return (jnp.abs(q[0]) < 0.2) & (jnp.abs(qd[0]) < 0.1 * m[1])
-
-    def in_range(self, q: Array, qd: Array, m: Array) -> Array:
-        """|v| < c and |q| ≤ `position_max`."""
-        return (jnp.abs(qd[0]) < m[1]) & (jnp.abs(q[0]) <= self.position_max)
 
     # -- data -------------------------------------------------------------------------------
 
     def sample(self, key: Array) -> Sample:
-        """The protocol's states, half of them where the task goes, and half of those and of the
-        others under a force F = 10·N(0, 1).
+        """Half of the states with q ~ U(−10, 10), the others where the task goes, q ~ U(−22, 22),
+        all with v = 0.99999 tanh(2 N(0, 1)) c and g = 10 N(0, 1), half of each under a force
+        F = 10 N(0, 1); weight 1 + γ(v).
         """
         key_state, key_q, key_far, key_force, key_forced = jax.random.split(key, 5)
-        state = self.protocol_sample(key_state)
-        reach = 1.1 * self.position_max
-        far = jax.random.uniform(key_q, (1,), minval=-reach, maxval=reach)
+        state = self.fast_state(key_state)
+        far = jax.random.uniform(key_q, (1,), minval=-_FARTHEST, maxval=_FARTHEST)
         q = jnp.where(jax.random.bernoulli(key_far), far, state.q)
         tau = 10.0 * jax.random.normal(key_force, (1,))
         tau = jnp.where(jax.random.bernoulli(key_forced), tau, 0.0)
         return state._replace(q=q, tau=tau)
 
-    def protocol_sample(self, key: Array) -> Sample:
+    def fast_state(self, key: Array) -> Sample:
         """q ~ U(−10, 10), v = 0.99999 tanh(2 N(0, 1)), g = 10 N(0, 1), weight 1 + γ(v)."""
         key_q, key_v, key_g = jax.random.split(key, 3)
         q = jax.random.uniform(key_q, (1,), minval=-10.0, maxval=10.0)
@@ -237,23 +242,17 @@ class RelativisticParticle(System):
         weight = 1.0 + 1.0 / jnp.sqrt(1.0 - qd[0] ** 2)
         return Sample(q, qd, jnp.zeros_like(q), m, weight)
 
-    def evaluation_sample(self, key: Array) -> Sample:
-        """q ~ U(−10, 10), v ~ U(−0.99, 0.99), g = 10 N(0, 1), no forces."""
-        key_state, key_qd = jax.random.split(key)
-        qd = jax.random.uniform(key_qd, (1,), minval=-0.99, maxval=0.99)
-        return self.protocol_sample(key_state)._replace(qd=qd)
-
     # -- picture ----------------------------------------------------------------------------
 
-    def scene(self, q: np.ndarray, qd: np.ndarray, tau: np.ndarray, m: np.ndarray) -> Scene:
+    def scene(self, q: np.ndarray, qd: np.ndarray, effort: np.ndarray, m: np.ndarray) -> Scene:
         """The particle on its line, the target, the force and a gauge of v/c."""
-        mass, c, _ = (float(v) for v in m)
+        mass, c, _ = (float(v) for v in self.named(m))
         here = (float(q[0]), 0.0)
         reach = max(8.0, 1.3 * abs(here[0]))  # so that the force beside it is seen too
         return Scene(
             extent=(reach, reach / 2),
             bobs=(Bob(here, mass),),
-            forces=(Force(here, float(tau[0]) / self.force_max),),
+            forces=(Force(here, float(effort[0])),),
             gauges=(Gauge("v / c", float(qd[0]) / c),),
             track=True,
             target=(0.0, 0.0),

@@ -1,10 +1,27 @@
-"""States to learn from: what systems draw and models are judged on."""
+r"""States to learn from: what systems draw for training, and what models are judged on.
+
+The default covers where a task can go, and more densely where motion usually is. With s the
+typical magnitudes of q and q̇ and R the range of the default task,
+
+    angles   ~ U(−π, π)
+    lengths  ~ N(0, (1.5 s)²) for seven in ten states, U(±1.1 R) for the rest
+    q̇        ~ N(0, s²) for half of them, U(±2 s) for three in ten, U(±1.1 R) for the rest
+    τ        ~ U(±1.25 s) for half of the states, none for the others,
+
+and the weight 1 / (1 + |q̇ / 2s|² / n) keeps the fast states, whose accelerations are largest, from
+dominating the loss.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import Array
+
+from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
 
 
 class Sample(NamedTuple):
@@ -15,3 +32,81 @@ class Sample(NamedTuple):
     tau: Array
     m: Array
     weight: Array
+
+
+class Draw(Protocol):
+    """Draws one sample with a jax key."""
+
+    def __call__(self, key: Array) -> Sample: ...
+
+
+class Distributions(NamedTuple):
+    """What a model of a system is judged on.
+
+    Attributes:
+        states: draws one unforced state, on which errors of accelerations and steps are measured.
+        starts: draws one unforced state from which free motion is followed.
+        label: what the states are called in a sentence.
+    """
+
+    states: Draw
+    starts: Draw
+    label: str = "its own states"
+
+
+def default_sample(coordinates: Coordinates, limits: Magnitudes, key: Array) -> Sample:
+    """One state of the distribution above, under a force or none.
+
+    Arguments:
+        limits: the range R of q and q̇; its forces are not used.
+    """
+    keys = jax.random.split(key, 4)
+    n, typical = coordinates.n, coordinates.magnitudes
+    q = _positions(keys[0], coordinates.angular, typical.q, limits.q)
+    qd = _velocities(keys[1], typical.qd, limits.qd)
+    key_size, key_forced = jax.random.split(keys[2])
+    force = jax.random.uniform(key_size, (n,), minval=-1.25, maxval=1.25) * np.array(typical.tau)
+    tau = jnp.where(jax.random.bernoulli(key_forced), force, 0.0)
+    low, high = coordinates.parameter_bounds()
+    m = low + (high - low) * jax.random.uniform(keys[3], low.shape)
+    speed = jnp.mean((qd / (2.0 * np.array(typical.qd))) ** 2)
+    return Sample(q, qd, tau, m, 1.0 / (1.0 + speed))
+
+
+def _positions(
+    key: Array, angular: tuple[bool, ...], typical: tuple[float, ...], limit: tuple[float, ...]
+) -> Array:
+    key_angle, key_near, key_far, key_kind = jax.random.split(key, 4)
+    shape = (len(angular),)
+    angles = jax.random.uniform(key_angle, shape, minval=-jnp.pi, maxval=jnp.pi)
+    near = 1.5 * jax.random.normal(key_near, shape) * np.array(typical)
+    far = jax.random.uniform(key_far, shape, minval=-1.1, maxval=1.1) * np.array(limit)
+    lengths = jnp.where(jax.random.bernoulli(key_kind, 0.7), near, far)
+    return jnp.where(np.array(angular), angles, lengths)
+
+
+def _velocities(key: Array, typical: tuple[float, ...], limit: tuple[float, ...]) -> Array:
+    key_usual, key_wide, key_far, key_kind = jax.random.split(key, 4)
+    shape = (len(typical),)
+    usual = jax.random.normal(key_usual, shape) * np.array(typical)
+    wide = jax.random.uniform(key_wide, shape, minval=-2.0, maxval=2.0) * np.array(typical)
+    far = jax.random.uniform(key_far, shape, minval=-1.1, maxval=1.1) * np.array(limit)
+    kind = jax.random.choice(key_kind, 3, p=jnp.array([0.5, 0.3, 0.2]))
+    return jnp.stack([usual, wide, far])[kind]
+
+
+def uniform_state(
+    key: Array,
+    coordinates: Coordinates,
+    q: tuple[float, float],
+    qd: tuple[float, float],
+) -> Sample:
+    """One unforced state, every coordinate ~ U(*q), every velocity ~ U(*qd), of weight 1 and with
+    the default parameters.
+    """
+    key_q, key_qd = jax.random.split(key)
+    shape = (coordinates.n,)
+    place = jax.random.uniform(key_q, shape, minval=q[0], maxval=q[1])
+    speed = jax.random.uniform(key_qd, shape, minval=qd[0], maxval=qd[1])
+    m = jnp.asarray(coordinates.parameter_bounds()[0], place.dtype)
+    return Sample(place, speed, jnp.zeros_like(place), m, jnp.ones((), place.dtype))

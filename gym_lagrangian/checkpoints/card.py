@@ -1,0 +1,182 @@
+"""What a checkpoint says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+
+from gym_lagrangian import references
+from gym_lagrangian.checkpoints.identity import fingerprint
+from gym_lagrangian.checks import known_arguments
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.registration import SYSTEMS, load_model, load_system
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import Coordinates
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says of itself, JSON-able.
+
+    Attributes:
+        coordinates: what moves, see `Coordinates.document`, with the magnitudes that the model
+            divides by, whether given or taken from its data.
+        physics: of a model of known equations, ``"entry_point"``, ``"options"`` and the
+            ``"fingerprint"`` that identifies them (see `identity`; None in files of format 1);
+            None for a model of coordinates alone.
+        parameters: name → value at which it was trained, for parameters it is not
+            conditioned on.
+        conditioned_on: names of the parameters that the model takes as inputs.
+        model, model_config: the model's registered name and constructor arguments.
+        training: the training configuration, seed included.
+        data: a sentence about the states it learned from.
+        forced: whether forces acted on any of them.
+        metrics: name → measured number.
+        package_version: the version of gym_lagrangian that wrote it.
+        ranges: name → (low, high) between which a parameter of `conditioned_on` was drawn; empty
+            where that is not known.
+        friction: the kind of friction that the model has; None for none.
+        members: how many models of the same structure there are.
+        base: the physics that the model corrects; None for a model of its own.
+    """
+
+    coordinates: dict[str, Any]
+    physics: dict[str, Any] | None
+    parameters: dict[str, float]
+    conditioned_on: tuple[str, ...]
+    model: str
+    model_config: dict[str, Any]
+    training: dict[str, Any] = field(default_factory=dict)
+    data: str = ""
+    forced: bool = True
+    metrics: dict[str, Any] = field(default_factory=dict)
+    package_version: str = ""
+    ranges: dict[str, Any] = field(default_factory=dict)
+    friction: str | None = None
+    members: int = 1
+    base: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, coordinates: Coordinates, **fields: Any) -> Card:
+        """The card of a model of `coordinates`, which may be a system."""
+        return cls(coordinates=coordinates.document(), physics=_physics(coordinates), **fields)
+
+    @classmethod
+    def of_format_1(cls, fields: Mapping[str, Any]) -> Card:
+        """The card that a file of format 1 holds, which names a system of this package.
+
+        Raises:
+            ConfigurationError: there is no such system.
+            KeyError, TypeError: it is not such a card.
+        """
+        kept = dict(fields)
+        name, options = kept.pop("system"), kept.pop("system_options")
+        system_class = load_system(name)
+        physical = {k: v for k, v in options.items() if k in system_class.option_names()}
+        entry_point = SYSTEMS[name].entry_point
+        return cls(
+            coordinates=system_class(**physical).document(),
+            physics={"entry_point": entry_point, "options": physical, "fingerprint": None},
+            **kept,
+        )
+
+    @property
+    def system(self) -> str:
+        """The name of the machine."""
+        return self.coordinates["name"]
+
+    def model_coordinates(self) -> Coordinates:
+        """The coordinates as the model sees them, without equations."""
+        return Coordinates.of_document(self.coordinates)
+
+    def origin(self) -> tuple[Any, dict[str, Any]]:
+        """The system's class and its options; the coordinates and nothing for a model of
+        coordinates alone.
+
+        Raises:
+            ConfigurationError: the class cannot be found.
+        """
+        if self.physics is None:
+            return self.model_coordinates(), {}
+        return load_system(self.physics["entry_point"]), dict(self.physics["options"])
+
+    def build_system(self) -> System:
+        """The system that the model was trained on.
+
+        Raises:
+            ConfigurationError: its class cannot be found, or it is a model of coordinates alone.
+        """
+        source, options = self.origin()
+        if not isinstance(source, type):
+            raise ConfigurationError(
+                f"{self.system} is known by its coordinates alone: there are no true equations"
+            )
+        return source(**options)
+
+    def build_model(self, *, key: jax.Array) -> Model:
+        """A model of the recorded structure with fresh weights."""
+        model_class = load_model(self.model)
+        canonical = model_class.canonical
+        seen = self.model_coordinates()
+        return _construct(
+            self.model,
+            seen,
+            tuple(self.conditioned_on),
+            self.build_system() if canonical else None,
+            key,
+            self.model_config,
+        )
+
+
+def fresh_model(
+    name: str,
+    coordinates: Coordinates,
+    conditioned_on: tuple[str, ...],
+    *,
+    key: jax.Array,
+    **config: Any,
+) -> Model:
+    """A registered model of a system or of coordinates, with fresh weights; `config` as the
+    model's constructor.
+
+    Raises:
+        ConfigurationError: an unknown argument, or a model in canonical momenta of a machine whose
+            Lagrangian nobody knows.
+    """
+    return _construct(name, coordinates, conditioned_on, coordinates.physics, key, config)
+
+
+def _construct(
+    name: str,
+    coordinates: Coordinates,
+    conditioned_on: tuple[str, ...],
+    physics: System | None,
+    key: jax.Array,
+    config: Mapping[str, Any],
+) -> Model:
+    model_class = load_model(name)
+    known_arguments(name, model_class, config)
+    if model_class.canonical and physics is None:
+        raise ConfigurationError(
+            f"{name} needs the canonical momenta p = ∂L/∂q̇, and nobody knows the Lagrangian of "
+            f"{coordinates.name}: choose LNN or DeLaN, which learn from (q, q̇)"
+        )
+    extra = {"legendre": physics} if model_class.canonical else {}
+    embedding = Embedding.of(coordinates, conditioned_on)
+    return model_class(embedding, key=key, **extra, **config)
+
+
+def _physics(coordinates: Coordinates) -> dict[str, Any] | None:
+    system = coordinates.physics
+    if system is None:
+        return None
+    return {
+        "entry_point": references.reference_to(type(system), "system"),
+        "options": system.options,
+        "fingerprint": fingerprint(system),
+    }
