@@ -14,6 +14,7 @@ from gym_lagrangian.envs.functional import make
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.physics.integrators import INTEGRATORS, integrate
+from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems import DoublePendulum
 
 M = np.array([1.0, 1.0, 1.0, 1.0, 9.8])
@@ -214,14 +215,14 @@ def run():
     @jax.jit
     def run_batch(starts, taus, steps):
         def one(x, tau):
-            action = jnp.stack([tau[0] + tau[1], tau[1]]) / env.system.torque_max
+            action = jnp.stack([tau[0] + tau[1], tau[1]]) / env.task.torque_max
 
             def step(_, carry):
                 state, worst = carry
                 state, timestep = env.step(None, state, action, params)
                 return state, jnp.maximum(worst, jnp.abs(timestep.info.energy_drift))
 
-            state, _ = env.start(x, params.m_bounds[0], params)
+            state, _ = env.start(x, params.m_bounds[0], params.goal_bounds[0], params)
             state, worst = jax.lax.fori_loop(0, steps, step, (state, jnp.zeros(())))
             return state.x, worst, state.steps, state.diverged
 
@@ -248,7 +249,7 @@ def test_free_motion_keeps_energy_for_100_seconds(run):
     """The paper's 40 evaluation states, at the worst moment of each; 29.4 J is 1."""
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(0), 40)
-        samples = jax.vmap(DoublePendulum().evaluation_sample)(keys)
+        samples = jax.vmap(distributions_of(DoublePendulum()).starts)(keys)
         starts = np.concatenate([samples.q, samples.qd], axis=1).astype(np.float64)
         found = run(starts, np.zeros((40, 2)), 2000)
         _, drift, steps, diverged = map(np.asarray, found)
