@@ -10,10 +10,13 @@ import numpy as np
 import pygame
 
 from gym_lagrangian.checks import seed_number
-from gym_lagrangian.registration import find
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.registration import GENERIC_ID
 from gym_lagrangian.rendering import Window
 from gym_lagrangian.rendering.canvas import from_array
+from gym_lagrangian.viewing.painter import Painter
 from gym_lagrangian.viewing.rollout import Film
+from gym_lagrangian.viewing.subject import Subject, Viewed, subject
 
 KEYS = "arrows: force   R: reset   space: pause   N: one step   Esc: close"
 
@@ -31,28 +34,32 @@ def watch(film: Film, title: str = "gym_lagrangian") -> None:
 
 
 def play(
-    env_id: str,
+    what: Viewed = GENERIC_ID,
     *,
     seed: int = 0,
     start: Sequence[float] | None = None,
     size: int = 500,
+    **arguments: Any,
 ) -> None:
-    """Drive `env_id` in real time, its exact twin as a ghost where it is learned.
+    """Drive an environment in real time, its exact twin as a ghost where it is learned.
 
     Left and right drive the first actuator, down and up the second. R resets, space pauses and
     goes on, N makes a single step and pauses, Escape or the window's button ends. There is no
-    time limit.
+    time limit, unless an environment that was handed in has one.
 
     Arguments:
+        what, arguments: as for `gym_lagrangian.viewing.rollout.rollout`.
         seed: of the starting states.
         start: the exact state (q, q̇) that every episode starts from instead.
         size: width and height of the picture in pixels.
 
     Raises:
-        ConfigurationError: `env_id` is not an id of this package, or a bad seed, start or size.
+        ConfigurationError: `what` is no environment of this package, its actions are not those
+            of the arrow keys, or a bad seed, start or size.
+        CheckpointError: the checkpoint is damaged, or a model of something else.
     """
-    game = Game(env_id, seed=seed, start=start, size=size)
-    window = Window(f"{env_id}   {KEYS}", (size, size), game.fps)
+    game = Game(what, seed=seed, start=start, size=size, **arguments)
+    window = Window(f"{game.label}   {KEYS}", (size, size), game.fps)
     try:
         while window.is_open:
             game.obey(window.show(from_array(game.picture())))
@@ -66,26 +73,33 @@ class Game:
     """An environment, the keys that are held down and whether it is paused.
 
     Arguments:
-        env_id, seed, start, size: as for `play`.
+        what, seed, start, size, arguments: as for `play`.
     """
 
     def __init__(
-        self, env_id: str, *, seed: int, start: Sequence[float] | None = None, size: int = 500
+        self,
+        what: Viewed = GENERIC_ID,
+        *,
+        seed: int = 0,
+        start: Sequence[float] | None = None,
+        size: int = 500,
+        **arguments: Any,
     ):
-        row = find(env_id)
-        extras = {} if row.model is None else {"show_truth": True}
-        self._env = gymnasium.make(
-            env_id, render_mode="rgb_array", render_size=size, max_episode_steps=-1, **extras
-        )
-        self._actions = self._env.get_wrapper_attr("get_keys_to_action")()
-        space = self._env.action_space
-        self._noop = np.zeros(space.shape or (), space.dtype)
-        self._options = None if start is None else {"state": np.asarray(start)}
-        self._env.reset(seed=seed_number(seed), options=self._options)
+        if not isinstance(what, gymnasium.Env):
+            arguments = {"max_episode_steps": -1, **arguments}
+        self._subject = subject(what, arguments)
+        self.label, self.fps = self._subject.label, self._subject.fps
+        self._start = start
         self._held: set[int] = set()
         self._single = False
         self.paused = False
-        self.fps: int = self._env.metadata["render_fps"]
+        try:
+            self._actions, self._noop = _keys(self._subject)
+            self._painter = Painter(self._subject, size)
+            self._subject.reset(seed=seed_number(seed), start=start)
+        except BaseException:
+            self._subject.close()
+            raise
 
     def obey(self, events: Iterable[pygame.event.Event]) -> None:
         """Take note of keys that went down or up."""
@@ -100,8 +114,7 @@ class Game:
         if self.paused and not self._single:
             return
         self._single = False
-        _, _, terminated, truncated, _ = self._env.step(self.action)
-        if terminated or truncated:
+        if self._subject.step(self.action).ended:
             self.reset()
 
     @property
@@ -112,14 +125,16 @@ class Game:
 
     def reset(self) -> None:
         """Begin another episode."""
-        self._env.reset(options=self._options)
+        self._subject.reset(start=self._start)
 
-    def picture(self) -> Any:
+    def picture(self) -> np.ndarray:
         """(size, size, 3) uint8."""
-        return self._env.render()
+        twin = self._subject.twin
+        return self._painter.draw(self._subject.now, None if twin is None else twin.now)
 
     def close(self) -> None:
-        self._env.close()
+        """Let go of the environment, which stays open if it was handed in."""
+        self._subject.close()
 
     def _press(self, key: int) -> None:
         self._held.add(key)
@@ -129,3 +144,18 @@ class Game:
             self.paused = not self.paused
         elif key == pygame.K_n:
             self.paused = self._single = True
+
+
+def _keys(shown: Subject) -> tuple[dict[tuple[int, ...], np.ndarray], np.ndarray]:
+    """The actions of the arrow keys, and that of none.
+
+    Raises:
+        ConfigurationError: a wrapper has changed what an action is.
+    """
+    space = shown.env.action_space
+    if space != shown.base.action_space:
+        raise ConfigurationError(
+            f"arrow keys are actions of {shown.base.action_space}, and a wrapper has made them "
+            f"{space}: hand in the environment without it"
+        )
+    return shown.base.get_keys_to_action(), np.zeros(space.shape or (), space.dtype)

@@ -6,15 +6,18 @@ that apply to an id.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gym_lagrangian.checks import seed_number
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
-from gym_lagrangian.registration import find
-from gym_lagrangian.viewing.rollout import Rollout, Trajectory, rollout
+from gym_lagrangian.registration import GENERIC_ID, distributions_of
+from gym_lagrangian.viewing.rollout import Rollout, Trajectory, follow
+from gym_lagrangian.viewing.subject import Subject, Viewed, subject
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
     from gym_lagrangian.checkpoints import Checkpoint
     from gym_lagrangian.physics.mechanics import Lagrangian
-    from gym_lagrangian.systems.base import System
+    from gym_lagrangian.systems.coordinates import Coordinates
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 TRUTH, MODEL = "#000000", "#0072B2"
@@ -30,49 +33,72 @@ COLOURS = (MODEL, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def figures(
-    env_id: str,
+    what: Viewed = GENERIC_ID,
     *,
     steps: int = 500,
     seed: int = 0,
     start: Sequence[float] | None = None,
+    **arguments: Any,
 ) -> dict[str, Figure]:
-    """Every figure that applies to an id, by name, of free motion beside its exact twin.
+    """Every figure that applies to an environment, by name, of free motion beside its exact twin.
 
     Arguments:
+        what, arguments: as for `gym_lagrangian.viewing.rollout.rollout`.
         steps: steps at most.
-        seed: of the starting state, drawn as the paper draws those that it judges.
+        seed: of the starting state, drawn from those on which models of the system are judged;
+            where nobody knows the system, as the environment draws it at reset.
         start: the exact starting state (q, q̇) instead.
 
     Raises:
-        ConfigurationError: as `gym_lagrangian.viewing.rollout.rollout`.
+        ConfigurationError, CheckpointError: as `gym_lagrangian.viewing.rollout.rollout`.
         MissingExtra: matplotlib is not installed.
     """
+    with contextlib.closing(subject(what, arguments)) as shown:
+        return figures_of(shown, steps=steps, seed=seed, start=start)
+
+
+def figures_of(
+    shown: Subject, *, steps: int, seed: int, start: Sequence[float] | None = None
+) -> dict[str, Figure]:
+    """The `figures` of a subject."""
+    new_figure(1, 1)  # is matplotlib there? before minutes of simulation
+    start = _default_start(shown, seed_number(seed)) if start is None else start
+    free = follow(shown, steps=steps, seed=seed, start=start, actions="zero")
+    return _figures_of_motion(free) | (_figures_of_model(shown) if shown.learned else {})
+
+
+def _default_start(shown: Subject, seed: int) -> list[float] | None:
     import jax
 
-    from gym_lagrangian import checkpoints
-    from gym_lagrangian.checks import seed_number
-    from gym_lagrangian.physics.mechanics import Lagrangian
-    from gym_lagrangian.registration import load_system
+    if shown.base.system is None:
+        return None
+    sample = distributions_of(shown.base.system).starts(jax.random.key(seed))
+    return np.concatenate([sample.q, sample.qd]).tolist()
 
-    new_figure(1, 1)  # is matplotlib there? before minutes of simulation
-    row = find(env_id)
-    system = load_system(row.system)()
-    if start is None:
-        sample = system.evaluation_sample(jax.random.key(seed_number(seed)))
-        start = np.concatenate([sample.q, sample.qd]).tolist()
-    free = rollout(env_id, steps=steps, seed=seed, start=start, actions="zero")
-    made = {
-        "rollout": rollout_figure(free),
-        "energy": energy_figure([free]),
-        "phase-portrait": phase_portrait_figure(free),
-    }
-    if row.model is not None:
+
+def _figures_of_motion(free: Rollout) -> dict[str, Figure]:
+    one = free.trajectory
+    made = {"rollout": rollout_figure(free)}
+    if one.energy is not None or one.model_energy is not None:
+        made["energy"] = energy_figure([free])
+    made["phase-portrait"] = phase_portrait_figure(free)
+    if free.truth is not None:
         made["error-growth"] = error_growth_figure([free])
-        found = checkpoints.load(row.kwargs["checkpoint"])
-        if found.extra.get("history", np.empty(0)).size:
-            made["training-curve"] = training_curve_figure(found)
-        if isinstance(found.model, Lagrangian):
-            made["learned-physics"] = learned_physics_figure(found.model, system)
+    return made
+
+
+def _figures_of_model(shown: Subject) -> dict[str, Figure]:
+    """What there is to see of the checkpoint that moves a subject."""
+    from gym_lagrangian.physics.mechanics import Lagrangian
+
+    found, made = shown.checkpoint, {}
+    if found is None:
+        return made
+    if found.extra.get("history", np.empty(0)).size:
+        made["training-curve"] = training_curve_figure(found)
+    if isinstance(found.model, Lagrangian):
+        m = np.asarray(shown.base.functional[1].m_bounds).mean(axis=0)
+        made["learned-physics"] = learned_physics_figure(found.model, shown.coordinates, m)
     return made
 
 
@@ -92,9 +118,10 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def rollout_figure(rollout: Rollout) -> Figure:
-    """The last picture of each trajectory; coordinates, true energy and its drift over time.
+    """The last picture of each trajectory; coordinates, and energies as far as they are known.
 
-    A dotted line marks where the two part. Drift is energy beyond what the actions put in.
+    They are the true energy and its drift, which is energy beyond what the actions put in; where
+    nobody knows the truth, the energy of the model. A dotted line marks where the two part.
     """
     pair = [rollout.trajectory] if rollout.truth is None else [rollout.truth, rollout.trajectory]
     colours = [MODEL] if rollout.truth is None else [TRUTH, MODEL]
@@ -106,17 +133,13 @@ def rollout_figure(rollout: Rollout) -> Figure:
         axes.imshow(trajectory.last_frame)
         axes.set_title(trajectory.label, fontsize=9)
         axes.axis("off")
-    rows = curves.subplots(len(rollout.coordinates) + 2, 1, sharex=True)
-    for trajectory, colour in zip(pair, colours, strict=True):
-        style: dict[str, Any] = {"color": colour, "linewidth": 1.2}
-        for index, axes in enumerate(rows[:-2]):
-            axes.plot(trajectory.time, trajectory.states[:, index], **style)
-        rows[-2].plot(trajectory.time, trajectory.energy, **style)
-        rows[-1].plot(
-            trajectory.time, 100 * trajectory.energy_drift, label=trajectory.label, **style
-        )
-    names = (*rollout.coordinates, "energy (J)", "energy drift\n(% of scale)")
-    for axes, name in zip(rows, names, strict=True):
+    drawn = [_coordinates(one, rollout.coordinates) | _energies(one) for one in pair]
+    rows = curves.subplots(len(drawn[0]), 1, sharex=True, squeeze=False)[:, 0]
+    for quantities, one, colour in zip(drawn, pair, colours, strict=True):
+        for axes, values in zip(rows, quantities.values(), strict=True):
+            axes.plot(one.time, values, color=colour, linewidth=1.2)
+        rows[-1].get_lines()[-1].set_label(one.label)
+    for axes, name in zip(rows, drawn[0], strict=True):
         axes.set_ylabel(name)
         if rollout.parting_time is not None:
             axes.axvline(rollout.parting_time, color="0.7", linestyle=":", zorder=0)
@@ -125,19 +148,42 @@ def rollout_figure(rollout: Rollout) -> Figure:
     return figure
 
 
-def energy_figure(rollouts: Iterable[Rollout]) -> Figure:
-    """True energy along each trajectory and its drift, in percent of the system's scale.
+def _coordinates(trajectory: Trajectory, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The coordinates over time, by what stands along their axes."""
+    return dict(zip(names, trajectory.states.T, strict=False))
 
-    Drift is energy beyond what the actions put in: zero for exact physics, whatever is done. The
-    twin of the first rollout is drawn in black.
+
+def _energies(trajectory: Trajectory) -> dict[str, np.ndarray]:
+    """The true energy and its drift; the model's energy where nobody knows the true one."""
+    if trajectory.energy is not None and trajectory.energy_drift is not None:
+        drift = 100 * trajectory.energy_drift
+        return {"energy (J)": trajectory.energy, "energy drift\n(% of scale)": drift}
+    if trajectory.model_energy is not None:
+        return {"model energy (J)": trajectory.model_energy}
+    return {}
+
+
+def energy_figure(rollouts: Iterable[Rollout]) -> Figure:
+    """Energies along each trajectory, as in `rollout_figure`.
+
+    The true energy drifts by nothing for exact physics, whatever is done. The twin of the first
+    rollout is drawn in black.
+
+    Raises:
+        ConfigurationError: a rollout without any energy.
     """
-    figure = new_figure(8, 5)
-    energy, drift = figure.subplots(2, 1, sharex=True)
-    for trajectory, style in _styled(rollouts):
-        energy.plot(trajectory.time, trajectory.energy, **style)
-        drift.plot(trajectory.time, 100 * trajectory.energy_drift, **style)
-    label(energy, "", "energy (J)", legend=True)
-    label(drift, "time (s)", "energy drift (% of scale)")
+    styled = _styled(rollouts)
+    names = list(_energies(styled[0][0]))
+    if not names:
+        raise ConfigurationError(f"{styled[0][0].label} has no energy: nobody knows the true one")
+    figure = new_figure(8, 2.5 * len(names))
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
+    for trajectory, style in styled:
+        for axes, values in zip(panels, _energies(trajectory).values(), strict=True):
+            axes.plot(trajectory.time, values, **style)
+    for axes, name in zip(panels, names, strict=True):
+        label(axes, "", name.replace("\n", " "), legend=axes is panels[0])
+    panels[-1].set_xlabel("time (s)")
     return figure
 
 
@@ -165,7 +211,7 @@ def error_growth_figure(rollouts: Iterable[Rollout]) -> Figure:
     where the line starts tells of the model.
 
     Raises:
-        ConfigurationError: a rollout of an exact id, which has no twin.
+        ConfigurationError: a rollout without a twin.
     """
     figure = new_figure(8, 4.5)
     axes = figure.subplots()
@@ -173,7 +219,7 @@ def error_growth_figure(rollouts: Iterable[Rollout]) -> Figure:
     for one, colour in zip(rollouts, _cycle(), strict=False):
         name = one.trajectory.label
         if one.truth is None:
-            raise ConfigurationError(f"{name} is exact: it has no error")
+            raise ConfigurationError(f"{name} is exact, or nobody knows the truth: it has no error")
         time = one.truth.time[: len(one.error)]
         axes.semilogy(time[1:], one.error[1:], color=colour, label=name, lw=1.2)
         units |= {"rad" if "(rad)" in axis else "m" for axis in one.coordinates}
@@ -199,9 +245,10 @@ def training_curve_figure(checkpoint: Checkpoint) -> Figure:
 
 
 def learned_physics_figure(
-    model: Lagrangian, system: System, m: Sequence[float] | None = None
+    model: Lagrangian, coordinates: Coordinates, m: Sequence[float] | np.ndarray | None = None
 ) -> Figure:
-    """Learned against true mass matrix and potential, along each coordinate through the origin.
+    """Learned mass matrix and potential, along each coordinate through the origin, beside the true
+    ones where they are known.
 
     A Lagrangian is only defined up to a factor and a constant (a L + b moves alike), so the
     factor and the constant of the potential that fit best, by least squares, are applied to
@@ -210,37 +257,45 @@ def learned_physics_figure(
 
     Arguments:
         model: a learned Lagrangian: an `LNN` or a `DeLaN`.
-        system: what it learned.
-        m: the parameters; default: the system's own, the middle of those that are drawn.
+        coordinates: of what it learned; the system where its equations are known.
+        m: the parameters; default: their own, the middle of those that are drawn.
     """
-    parameters = system.parameter_bounds().mean(axis=0) if m is None else np.asarray(m)
-    sweeps = [_sweep(system, i) for i in range(system.n)]
-    true, learned = (
-        [_physics(field, grid, parameters) for grid in sweeps] for field in (system, model)
-    )
-    factor, constant = _gauge(true, learned)
-    figure = new_figure(4.5 * system.n, 6)
-    rows = figure.subplots(2, system.n, squeeze=False, sharex="col", sharey="row")
-    pairs = [(i, j) for i in range(system.n) for j in range(i, system.n)]
+    parameters = coordinates.parameter_bounds().mean(axis=0) if m is None else np.asarray(m)
+    sweeps = [_sweep(coordinates, i) for i in range(coordinates.n)]
+    learned, gauge = [_physics(model, grid, parameters) for grid in sweeps], "as learned"
+    true = None
+    if coordinates.physics is not None:
+        true = [_physics(coordinates.physics, grid, parameters) for grid in sweeps]
+        factor, constant = _gauge(true, learned)
+        learned = [(factor * masses, factor * energy + constant) for masses, energy in learned]
+        gauge = f"learned × {factor:.4g}, potential {constant:+.4g} J; dotted: exact"
+    figure = new_figure(4.5 * coordinates.n, 6)
+    rows = figure.subplots(2, coordinates.n, squeeze=False, sharex="col", sharey="row")
     for i, grid in enumerate(sweeps):
-        for (row, column), colour in zip(pairs, _cycle(), strict=False):
-            entry = f"$M_{{{row + 1}{column + 1}}}$"
-            rows[0, i].plot(
-                grid[:, i], factor * learned[i][0][:, row, column], c=colour, label=entry
-            )
-            rows[0, i].plot(grid[:, i], true[i][0][:, row, column], **_EXACT)
-        rows[1, i].plot(grid[:, i], factor * learned[i][1] + constant, c=MODEL, label="learned")
-        rows[1, i].plot(grid[:, i], true[i][1], label="exact", **_EXACT)
-        unit = "rad" if system.angular[i] else "m"
+        _draw_physics(rows[:, i], grid[:, i], learned[i], None if true is None else true[i])
+        name = f"{coordinates.coordinates[i]} ({coordinates.units[i]}), others 0"
         label(rows[0, i], "", "mass matrix" if i == 0 else "", legend=i == 0)
-        name = f"{system.coordinates[i]} ({unit}), others 0"
         label(rows[1, i], name, "potential (J)" if i == 0 else "", legend=i == 0)
-    figure.suptitle(
-        f"{type(model).__name__} of {system.name}, up to gauge: learned × {factor:.4g}, "
-        f"potential {constant:+.4g} J; dotted: exact",
-        fontsize=10,
-    )
+    title = f"{type(model).__name__} of {coordinates.name}, up to gauge: {gauge}"
+    figure.suptitle(title, fontsize=10)
     return figure
+
+
+# Mass matrices (T, n, n) and potential energies (T,) of T states.
+_Physics = tuple[np.ndarray, np.ndarray]
+
+
+def _draw_physics(rows: Any, q: np.ndarray, learned: _Physics, true: _Physics | None) -> None:
+    """Draw mass matrices above potentials along one coordinate, the true ones dotted."""
+    n = learned[0].shape[1]
+    pairs = [(i, j) for i in range(n) for j in range(i, n)]
+    for (i, j), colour in zip(pairs, _cycle(), strict=False):
+        rows[0].plot(q, learned[0][:, i, j], c=colour, label=f"$M_{{{i + 1}{j + 1}}}$")
+        if true is not None:
+            rows[0].plot(q, true[0][:, i, j], **_EXACT)
+    rows[1].plot(q, learned[1], c=MODEL, label="learned")
+    if true is not None:
+        rows[1].plot(q, true[1], label="exact", **_EXACT)
 
 
 _EXACT: dict[str, Any] = {"color": TRUTH, "linestyle": ":", "linewidth": 1.6}
@@ -313,16 +368,16 @@ def wrapped(angle: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return np.insert(angle, jumps, np.nan), np.insert(other, jumps, np.nan)
 
 
-def _sweep(system: System, index: int) -> np.ndarray:
+def _sweep(coordinates: Coordinates, index: int) -> np.ndarray:
     """States of rest (101, n) along one coordinate, the others zero."""
-    reach = np.pi if system.angular[index] else 2 * system.q_scale[index]
-    grid = np.zeros((101, system.n))
+    reach = np.pi if coordinates.angular[index] else 2 * coordinates.magnitudes.q[index]
+    grid = np.zeros((101, coordinates.n))
     grid[:, index] = np.linspace(-reach, reach, len(grid))
     return grid
 
 
-def _physics(field: Lagrangian, grid: np.ndarray, m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mass matrices (T, n, n) and energies (T,) at rest."""
+def _physics(field: Lagrangian, grid: np.ndarray, m: np.ndarray) -> _Physics:
+    """Mass matrices and energies at rest."""
     import jax
     import jax.numpy as jnp
 

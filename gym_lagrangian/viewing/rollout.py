@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+from gymnasium import spaces
 
+from gym_lagrangian.checkpoints import SUFFIX
 from gym_lagrangian.checks import one_of, seed_number, whole_number
-from gym_lagrangian.registration import find, find_model
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.registration import GENERIC_ID, find_model
 from gym_lagrangian.rendering import Panels
-from gym_lagrangian.systems.base import System
+from gym_lagrangian.viewing.painter import Painter
+from gym_lagrangian.viewing.subject import Moment, Subject, Twin, Viewed, exact_id, row_of, subject
 
 ACTIONS = ("random", "zero")
 
@@ -24,31 +31,34 @@ class Trajectory(NamedTuple):
     """What one environment went through; T + 1 states, T steps.
 
     Attributes:
-        label: id of the environment.
+        label: what the environment is called.
         time: seconds, (T + 1,).
         states: (T + 1, 2n).
-        energy, energy_drift: true energy in joules and its drift as a share of the scale.
+        energy, energy_drift: true energy in joules and its drift as a share of the scale; None
+            where nobody knows the true energy.
         total_reward: the return.
         diverged: whether it left the valid range.
         last_frame: the picture at the end, with the trace of the last seconds, (H, W, 3) uint8.
+        model_energy: the energy that a learned model conserves, in joules; None without one.
     """
 
     label: str
     time: np.ndarray
     states: np.ndarray
-    energy: np.ndarray
-    energy_drift: np.ndarray
+    energy: np.ndarray | None
+    energy_drift: np.ndarray | None
     total_reward: float
     diverged: bool
     last_frame: np.ndarray
+    model_energy: np.ndarray | None = None
 
 
 class Rollout(NamedTuple):
     """A trajectory beside its true twin.
 
     Attributes:
-        trajectory: of the id itself.
-        truth: of its exact twin; None where the id is exact.
+        trajectory: of the environment itself.
+        truth: of its exact twin; None where the environment is exact or nobody knows the truth.
         coordinates: names of the n coordinates with their units.
     """
 
@@ -76,37 +86,68 @@ class Rollout(NamedTuple):
 
 
 def rollout(
-    env_id: str,
+    what: Viewed = GENERIC_ID,
     *,
     steps: int = 500,
     seed: int = 0,
     start: Sequence[float] | None = None,
     actions: str = "random",
     on_step: Callable[[], object] | None = None,
+    **arguments: Any,
 ) -> Rollout:
-    """Step `env_id` and its true twin under the same actions.
+    """Step an environment and its exact twin under the same actions.
+
+        rollout("DoublePendulum-v0", checkpoint="mine.safetensors", g=9.8)
+
+    The twin has the same task, options and parameters, those drawn at reset included. It goes on
+    when a learned model ends first, unless the environment was handed in.
 
     Arguments:
+        what: an id, a system's name, "module:Class" or a `System` subclass; or a scalar
+            environment of this package, wrapped or not, which is reset and stays open. A
+            checkpoint alone says itself what moves.
         steps: steps at most; an episode that ends earlier ends its trajectory.
         seed: of the starting state and the actions.
         start: the exact starting state (q, q̇) instead.
         actions: ``"random"`` or ``"zero"``.
         on_step: called after every step of either.
+        arguments: of `gymnasium.make`, for an id: `checkpoint`, `dt`, parameters of the system …
 
     Raises:
-        ConfigurationError: `env_id` is not an id of this package, `steps` < 1, or a start that
-            the system does not have.
+        ConfigurationError: `what` is none of these, `steps` < 1, a start that the system does not
+            have, or arguments that make no sense.
+        CheckpointError: the checkpoint is damaged, or a model of something else.
     """
-    row, steps, seed = find(env_id), whole_number("steps", steps), seed_number(seed)
-    choose = _chooser(one_of("actions", actions, ACTIONS), seed)
-    trajectory, system = _follow(env_id, start, steps, seed, choose, on_step)
-    truth = None
-    if row.model is not None:
-        start = trajectory.states[0].tolist()
-        truth, _ = _follow(f"{row.system}-v0", start, steps, seed, choose, on_step)
-    units = ("rad" if angular else "m" for angular in system.angular)
-    labels = tuple(f"{c} ({u})" for c, u in zip(system.coordinates, units, strict=True))
-    return Rollout(trajectory, truth, labels)
+    with contextlib.closing(subject(what, arguments)) as shown:
+        return follow(shown, steps=steps, seed=seed, start=start, actions=actions, on_step=on_step)
+
+
+def follow(
+    shown: Subject,
+    *,
+    steps: int,
+    seed: int,
+    start: Sequence[float] | None = None,
+    actions: str,
+    on_step: Callable[[], object] | None = None,
+) -> Rollout:
+    """The rollout of a subject; arguments and errors as for `rollout`."""
+    steps, seed = whole_number("steps", steps), seed_number(seed)
+    action = _chooser(shown, actions, seed)
+    shown.reset(seed=seed, start=start)
+    tracks = [_Track(shown, shown.label, Painter(shown, 500))]
+    if shown.twin is not None:
+        tracks.append(_Track(shown.twin, shown.twin_label, Painter(shown, 500)))
+    for _ in range(steps):
+        if not _step(shown, action()):
+            break
+        for track in tracks:
+            if track.note() and on_step is not None:
+                on_step()
+    found = [track.trajectory() for track in tracks]
+    named = zip(shown.coordinates.coordinates, shown.coordinates.units, strict=True)
+    labels = tuple(f"{name} ({unit})" for name, unit in named)
+    return Rollout(found[0], found[1] if shown.twin is not None else None, labels)
 
 
 class Film(NamedTuple):
@@ -124,7 +165,7 @@ class Film(NamedTuple):
 
 
 def film(
-    env_id: str,
+    what: Viewed = GENERIC_ID,
     *,
     compare: Sequence[str] = (),
     steps: int = 500,
@@ -132,126 +173,186 @@ def film(
     start: Sequence[float] | None = None,
     actions: str = "random",
     size: int = 500,
+    **arguments: Any,
 ) -> Film:
-    """Pictures of `env_id`, its exact twin as a ghost where it is learned.
+    """Pictures of an environment, its exact twin as a ghost where it is learned.
+
+    An environment that was handed in must not be stepped elsewhere while the film goes on.
 
     Arguments:
-        compare: names of models: then the exact system and these models of it side by side.
-        steps, seed, start, actions: as for `rollout`.
+        what, steps, seed, start, actions, arguments: as for `rollout`.
+        compare: names of models or paths of checkpoints: then the exact system and these models
+            of it side by side, an argument `checkpoint` before them.
         size: width and height of each picture in pixels.
 
     Raises:
         ConfigurationError: as `rollout`, or for a model that is not trained for the system.
+        CheckpointError: as `rollout`.
     """
-    row, steps, seed = find(env_id), whole_number("steps", steps), seed_number(seed)
-    choose = _chooser(one_of("actions", actions, ACTIONS), seed)
-    ids = [row.id]
-    if compare:
-        ids = [f"{row.system}-v0", *(find_model(row.system, model).id for model in compare)]
-    extras = {} if compare or row.model is None else {"show_truth": True}
-    envs = [gymnasium.make(i, render_mode="rgb_array", render_size=size, **extras) for i in ids]
-    infos = _start_together(envs, seed, start)
-    fps = envs[0].metadata["render_fps"]
-    panels = Panels(["exact", *compare], size, fps) if compare else None
-    frames = _frames(envs, infos, panels, steps, choose)
-    first = next(frames)
-    return Film(itertools.chain([first], frames), fps, (first.shape[1], first.shape[0]))
+    steps, seed = whole_number("steps", steps), seed_number(seed)
+    panels = _panels(what, compare, arguments) if compare else []
+    chosen = [(panel.id, panel.arguments) for panel in panels] or [(what, arguments)]
+    with contextlib.ExitStack() as stack:
+        shown = [
+            stack.enter_context(contextlib.closing(subject(*one, with_twin=not panels)))
+            for one in chosen
+        ]
+        action = _chooser(shown[0], actions, seed)
+        _start_together(shown, seed, start)
+        titles = [panel.title for panel in panels]
+        draw = _side_by_side(shown, titles, size) if panels else _alone(shown[0], size)
+        frames = _frames(shown, draw, steps, action, stack.pop_all())
+    picture = next(frames)
+    size_of_all = picture.shape[1], picture.shape[0]
+    return Film(itertools.chain([picture], frames), shown[0].fps, size_of_all)
 
 
-def _chooser(actions: str, seed: int) -> Callable[[gymnasium.Space], Callable[[], Any]]:
-    """For an action space, what draws the next action; the same sequence every time."""
+class _Panel(NamedTuple):
+    """One of several environments beside each other: its title, its id and its arguments."""
 
-    def choose(space: gymnasium.Space) -> Callable[[], Any]:
-        if actions == "zero":
-            return lambda: np.zeros(space.shape or (), space.dtype)
+    title: str
+    id: str
+    arguments: dict[str, Any]
+
+
+def _panels(what: Viewed, compare: Sequence[str], arguments: dict[str, Any]) -> list[_Panel]:
+    """The exact system, then models of it.
+
+    Raises:
+        ConfigurationError: an environment, something without a system, or an unknown model.
+    """
+    if isinstance(what, gymnasium.Env):
+        raise ConfigurationError("compare: only with an id; an environment moves in one way")
+    system = row_of(what).system
+    if system is None:
+        raise ConfigurationError("compare: name the system too, by an id or as module:Class")
+    exact = _Panel("exact", exact_id(system) or system, dict(arguments))
+    own = exact.arguments.pop("checkpoint", None)
+    mine = [] if own is None else [_of_checkpoint(exact, own)]
+    return [exact, *mine, *(_of_model(exact, system, model) for model in compare)]
+
+
+def _of_model(exact: _Panel, system: str, model: str) -> _Panel:
+    if model.endswith(SUFFIX):
+        return _of_checkpoint(exact, model)
+    return exact._replace(title=model, id=find_model(system, model).id)
+
+
+def _of_checkpoint(exact: _Panel, checkpoint: Any) -> _Panel:
+    arguments = exact.arguments | {"checkpoint": checkpoint}
+    return exact._replace(title=Path(checkpoint).stem, arguments=arguments)
+
+
+def _start_together(shown: Sequence[Subject], seed: int, start: Sequence[float] | None) -> None:
+    """Reset them all to `start`, or to what the first draws."""
+    for one in shown:
+        start = one.reset(seed=seed, start=start).info["state"]
+
+
+def _chooser(shown: Subject, actions: str, seed: int) -> Callable[[], Any]:
+    """What draws the next action: the same sequence every time.
+
+    Raises:
+        ConfigurationError: an unknown kind of actions, or no telling which action is no force.
+    """
+    space = copy.deepcopy(shown.env.action_space)
+    if one_of("actions", actions, ACTIONS) == "random":
         space.seed(seed)
         return space.sample
-
-    return choose
-
-
-def _start_together(
-    envs: Sequence[gymnasium.Env], seed: int, start: Sequence[float] | None
-) -> list[dict[str, Any]]:
-    """Reset them all to `start`, or to what the first draws; what each says of it."""
-    infos = []
-    for env in envs:
-        _, info = _reset(env, seed, start)
-        start = info["state"]
-        infos.append(info)
-    return infos
+    if not isinstance(space, spaces.Box) or not np.array_equal(space.low, -space.high):
+        raise ConfigurationError(
+            f'actions="zero": of {space} no action is known to be no force; hand in the '
+            "environment without the wrapper that changes actions"
+        )
+    return lambda: np.zeros(space.shape, space.dtype)
 
 
-def _reset(env: gymnasium.Env, seed: int, start: Sequence[float] | None) -> tuple[Any, dict]:
-    return env.reset(seed=seed, options=None if start is None else {"state": np.asarray(start)})
+def _step(shown: Subject, action: Any) -> bool:
+    """Step what has not ended; whether there was something."""
+    if not shown.now.ended:
+        shown.step(action)
+    elif shown.twin is not None and shown.twin_goes_on:
+        shown.twin.advance(action)
+    else:
+        return False
+    return True
+
+
+class _Track:
+    """The moments that one motion went through, and the picture of the last."""
+
+    def __init__(self, motion: Subject | Twin, label: str, painter: Painter):
+        self._motion, self._label, self._painter = motion, label, painter
+        self._moments: list[Moment] = []
+        self.note()
+
+    def note(self) -> bool:
+        """Take down the present moment; whether it is a new one."""
+        now = self._motion.now
+        if self._moments and now is self._moments[-1]:
+            return False
+        self._moments.append(now)
+        self._frame = self._painter.draw(now)
+        return True
+
+    def trajectory(self) -> Trajectory:
+        """What was taken down."""
+        last = self._moments[-1]
+        return Trajectory(
+            label=self._label,
+            time=np.array([moment.info["time"] for moment in self._moments], np.float64),
+            states=np.array([moment.info["state"] for moment in self._moments], np.float64),
+            energy=self._numbers("energy"),
+            energy_drift=self._numbers("energy_drift"),
+            total_reward=last.total_reward,
+            diverged=bool(last.info["diverged"]),
+            last_frame=self._frame,
+            model_energy=self._numbers("model_energy"),
+        )
+
+    def _numbers(self, name: str) -> np.ndarray | None:
+        if name not in self._moments[0].info:
+            return None
+        return np.array([moment.info[name] for moment in self._moments], np.float64)
+
+
+def _alone(shown: Subject, size: int) -> Callable[[], np.ndarray]:
+    """What draws a subject over its ghost."""
+    painter = Painter(shown, size)
+    return lambda: painter.draw(shown.now, None if shown.twin is None else shown.twin.now)
+
+
+def _side_by_side(
+    shown: Sequence[Subject], titles: Sequence[str], size: int
+) -> Callable[[], np.ndarray]:
+    """What draws subjects beside each other; one that has ended keeps its last picture."""
+    painters = [Painter(one, size) for one in shown]
+    panels = Panels(titles, size, shown[0].fps)
+    steps = itertools.count()
+
+    def picture() -> np.ndarray:
+        drawn = [painter.draw(one.now) for painter, one in zip(painters, shown, strict=True)]
+        drifts = [one.now.info["energy_drift"] for one in shown]
+        return panels.picture(drawn, step=next(steps), drifts=drifts)
+
+    return picture
 
 
 def _frames(
-    envs: Sequence[gymnasium.Env],
-    infos: list[dict[str, Any]],
-    panels: Panels | None,
+    shown: Sequence[Subject],
+    draw: Callable[[], np.ndarray],
     steps: int,
-    choose: Callable,
+    action: Callable[[], Any],
+    resources: contextlib.ExitStack,
 ) -> Iterator[np.ndarray]:
-    """One picture after every step; an environment that has ended keeps its last one."""
-    action = choose(envs[0].action_space)
-    pictures: list[Any] = [env.render() for env in envs]
-    running = dict(enumerate(envs))
-
-    def picture(step: int) -> np.ndarray:
-        if panels is None:
-            return pictures[0]
-        return panels.picture(pictures, step=step, drifts=[i["energy_drift"] for i in infos])
-
-    try:
-        yield picture(0)
-        for step in range(1, steps + 1):
+    """One picture of the start and one after every step, until all have ended."""
+    with resources:
+        yield draw()
+        for _ in range(steps):
+            running = [one for one in shown if not one.now.ended]
             if not running:
                 break
             chosen = action()
-            for i, env in tuple(running.items()):
-                _, _, terminated, truncated, infos[i] = env.step(chosen)
-                pictures[i] = env.render()
-                if terminated or truncated:
-                    del running[i]
-            yield picture(step)
-    finally:
-        for env in envs:
-            env.close()
-
-
-def _follow(
-    env_id: str,
-    start: Sequence[float] | None,
-    steps: int,
-    seed: int,
-    choose: Callable,
-    on_step: Callable[[], object] | None,
-) -> tuple[Trajectory, System]:
-    env = gymnasium.make(env_id, render_mode="rgb_array")
-    _, info = _reset(env, seed, start)
-    action = choose(env.action_space)
-    infos, total = [info], 0.0
-    frame = env.render()
-    for _ in range(steps):
-        _, reward, terminated, truncated, info = env.step(action())
-        infos.append(info)
-        total += float(reward)
-        frame = env.render()
-        if on_step is not None:
-            on_step()
-        if terminated or truncated:
-            break
-    system = env.get_wrapper_attr("system")
-    env.close()
-    trajectory = Trajectory(
-        label=env_id,
-        time=np.array([info["time"] for info in infos]),
-        states=np.array([info["state"] for info in infos]),
-        energy=np.array([info["energy"] for info in infos]),
-        energy_drift=np.array([info["energy_drift"] for info in infos]),
-        total_reward=total,
-        diverged=infos[-1]["diverged"],
-        last_frame=np.asarray(frame),
-    )
-    return trajectory, system
+            for one in running:
+                one.step(chosen)
+            yield draw()
