@@ -209,7 +209,7 @@ def register_system(
             f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, as "
             f"{GENERIC_ID} takes a checkpoint of it"
         )
-    entry_point = _entry_point(system)
+    entry_point = _entry_point(system, SYSTEMS, "system")
     _refuse_shared_arguments(built)
     module, class_name = entry_point.split(":")
     name = name or class_name.split(".")[-1]
@@ -290,9 +290,7 @@ def build_system(system: Any, options: Mapping[str, Any]) -> Any:
 
 def system_reference(system: Any) -> str:
     """The text that names a system: its registered name, or "module:Class"."""
-    entry_point = _entry_point(system)
-    names = (name for name, row in SYSTEMS.items() if row.entry_point == entry_point)
-    return next(names, entry_point)
+    return _registered_name(system, SYSTEMS, "system")
 
 
 def distributions_of(system: Any) -> Any:
@@ -313,6 +311,12 @@ def load_model(model: Any) -> Any:
         ConfigurationError: as `load_system`.
     """
     return _load("model", model, MODELS)
+
+
+def model_reference(model: Any) -> str:
+    """The text that names a model: its registered name, or "module:Class"."""
+    load_model(model)
+    return _registered_name(model, MODELS, "model")
 
 
 def load_task(task: Any) -> Any:
@@ -369,10 +373,16 @@ def _load(kind: str, given: Any, table: Mapping[str, Any]) -> Any:
     )
 
 
-def _entry_point(system: Any) -> str:
-    if isinstance(system, str):
-        return SYSTEMS[system].entry_point if system in SYSTEMS else system
-    return references.reference_to(system, "system")
+def _entry_point(thing: Any, table: Mapping[str, Any], kind: str) -> str:
+    if isinstance(thing, str):
+        return table[thing].entry_point if thing in table else thing
+    return references.reference_to(thing, kind)
+
+
+def _registered_name(thing: Any, table: Mapping[str, Any], kind: str) -> str:
+    entry_point = _entry_point(thing, table, kind)
+    names = (name for name, row in table.items() if row.entry_point == entry_point)
+    return next(names, entry_point)
 
 
 def _register(row: EnvironmentRow) -> None:

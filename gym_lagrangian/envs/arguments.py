@@ -10,13 +10,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.task import TaskState
 
 
-def check_action(action: Any, shape: tuple[int, ...], *, takes_forces: bool) -> Any:
+def check_action(
+    action: ArrayLike, shape: tuple[int, ...], *, takes_forces: bool
+) -> np.ndarray | jax.Array:
     """The action as a float32 array; a jax array is passed on as it is, and only its shape is
     looked at, so that it need not come back from its device.
 
@@ -24,9 +27,9 @@ def check_action(action: Any, shape: tuple[int, ...], *, takes_forces: bool) -> 
         ConfigurationError: another shape, values that are not finite, or that are not zero
             where the dynamics take no forces.
     """
-    on_device = isinstance(action, jax.Array)
+    array: np.ndarray | jax.Array
     try:
-        array = action if on_device else np.array(action, np.float32)
+        array = action if isinstance(action, jax.Array) else np.array(action, np.float32)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f"action {action!r}: expected numbers of shape {shape} in [-1, 1]"
@@ -35,9 +38,11 @@ def check_action(action: Any, shape: tuple[int, ...], *, takes_forces: bool) -> 
         raise ConfigurationError(
             f"action has shape {array.shape}, expected {shape} with values in [-1, 1]"
         )
-    if not on_device and not np.isfinite(array).all():
+    if isinstance(array, jax.Array):
+        return array
+    if not np.isfinite(array).all():
         raise ConfigurationError(f"action {array} is not finite; expected values in [-1, 1]")
-    if not on_device and not takes_forces and array.any():
+    if not takes_forces and array.any():
         raise ConfigurationError(
             f"action {array} is a force, but this model was trained on free motion alone: the "
             "scale of its Lagrangian, by which a force divides, is arbitrary. Step it with zeros, "

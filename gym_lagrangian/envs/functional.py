@@ -236,8 +236,11 @@ class FunctionalEnv(Static):
         def force(q: Array, qd: Array) -> Array:
             return self.task.generalized_force(q, qd, action)
 
-        driven = params.dynamics.driven(x, force, m, params.dt)
-        return driven.state, driven.impulse / params.dt, driven.work
+        def rates(q: Array, qd: Array, tau: Array) -> Array:
+            return jnp.concatenate([(qd @ tau)[None], tau])
+
+        moved, integrals = params.dynamics.driven(x, force, rates, m, params.dt)
+        return moved, integrals[1:] / params.dt, integrals[0]
 
     def next(self, before: TaskState, action: Array, params: Params) -> TaskState:
         """The instant dt later, valid or not."""

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import EzPickle
+from jax.typing import ArrayLike
 
 from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
 from gym_lagrangian.envs.functional import Params, State, exact_twin, no_number, scene_of
@@ -174,7 +175,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         observation, *_, info = self._received()
         return observation, info
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: ArrayLike) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Advance by `dt` under an action in [-1, 1].
 
         Raises:

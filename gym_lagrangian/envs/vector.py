@@ -16,6 +16,7 @@ from gymnasium import spaces
 from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
+from jax.typing import ArrayLike
 
 from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds, starting_state
@@ -165,7 +166,7 @@ class LagrangianVectorEnv(Shell, VectorEnv):
             self._episodes = episodes
         return self._hand_out(timestep.observation), self._infos(timestep.info, mask)
 
-    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+    def step(self, actions: ArrayLike) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step every sub-environment with actions (num_envs, a) in [-1, 1].
 
         Raises:

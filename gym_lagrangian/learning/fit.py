@@ -29,13 +29,13 @@ from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.registration import build_system, load_model
+from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, SCALES, Coordinates, Magnitudes
 
 
 def fit(
     data: Transitions | str | os.PathLike[str] | Mapping[str, Any],
-    model: str = "LNN",
+    model: Any = "LNN",
     *,
     out: str | Path,
     system: Any = None,
@@ -53,7 +53,7 @@ def fit(
 
     Arguments:
         data: transitions, the npz file of some, or their arrays by name.
-        model: a name in `registration.MODELS`.
+        model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass.
         system, system_options: of which machine they are, where the data does not say; see
             `Transitions`.
         model_config: arguments of the model's constructor; what is left out is as the model's
@@ -73,7 +73,7 @@ def fit(
             take; before anything is computed.
         CheckpointError, ConfigurationError, TrainingDiverged: as `training.train`.
     """
-    out = checkpoints.writable(out)
+    out, model = checkpoints.writable(out), model_reference(model)
     config = config or FitConfig.of(model)
     data = _transitions(data, system, system_options)
     conditions = _conditions(data, conditioned_on)

@@ -15,14 +15,14 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.config import TrainingConfig, recipe
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
-from gym_lagrangian.registration import build_system
+from gym_lagrangian.registration import build_system, model_reference
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 
 
 def train(
     system: Any,
-    model: str,
+    model: Any,
     *,
     out: str | Path,
     config: TrainingConfig | None = None,
@@ -44,7 +44,7 @@ def train(
 
     Arguments:
         system: a registered name, "module:Class" or a `System` subclass.
-        model: a name in `registration.MODELS`.
+        model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass.
         config: how to train; default: as the preset has it.
         preset: ``"package"``, or ``"paper"`` for the paper's own network and training.
         system_options, model_config: constructor arguments; what `model_config` leaves out is
@@ -64,9 +64,10 @@ def train(
     """
     out = checkpoints.writable(out)
     built_system = _known(build_system(system, system_options or {}))
+    model = model_reference(model)
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
-    config = config or TrainingConfig.of(model, system, preset=preset)
-    model_config = {**recipe(model, system, preset).config, **(model_config or {})}
+    config = config or TrainingConfig.of(model, built_system, preset=preset)
+    model_config = {**recipe(model, built_system, preset).config, **(model_config or {})}
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     fresh = checkpoints.fresh_model(model, built_system, conditions, key=key_model, **model_config)
     source: Source

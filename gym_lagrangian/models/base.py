@@ -65,6 +65,7 @@ class Model(eqx.Module):
     embedding: eqx.AbstractVar[Embedding]
     conserves_energy: ClassVar[bool]
     canonical: ClassVar[bool] = False
+    learned: ClassVar[bool] = True
 
     #: ``"package"``: how this package trains it; ``"paper"``, where there is one: how the
     #: paper did.

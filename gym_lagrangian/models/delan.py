@@ -97,7 +97,7 @@ class DeLaN(Lagrangian, AccelerationModel):
         mass_matrix, potential = self.inertia_and_potential(q, m)
         return 0.5 * qd @ mass_matrix @ qd - potential
 
-    def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
+    def terms_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         """M and f in closed form; equal to `euler_lagrange(lagrangian)`."""
         (mass_matrix, _), push = jax.linearize(lambda q: self.inertia_and_potential(q, m), q)
         slopes, potential_slope = jax.vmap(push)(jnp.eye(q.shape[0], dtype=q.dtype))

@@ -147,7 +147,7 @@ class LNN(Lagrangian, AccelerationModel):
         fixed = jax.lax.stop_gradient(mass_matrix)
         return jnp.sum(jnp.abs(solve(fixed, residual, method=self.mass_matrix_solver)))
 
-    def equation_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
+    def terms_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`.
 
         With the gradient g = h ∂N/∂x held fixed, the Euler–Lagrange terms of h N(x(q, q̇)) are

@@ -1,9 +1,9 @@
 r"""Dynamics: what an environment steps, and cannot tell whether it is truth or a model.
 
 A state is the vector x = (q, q̇) of shape (2n,). Every dynamics maps (x, τ, m, dt) to the
-state dt seconds later, τ and m held constant over the step. Where a force depends on the state, it
-is followed along the step, and with it, as further components of the same differential equation,
-the work ∫ q̇ᵀτ dt and the impulse ∫ τ dt.
+state dt seconds later, τ and m held constant over the step. A force may also depend on the state:
+it is then followed along the step, and so are integrals such as the work ∫ q̇ᵀτ dt, as further
+components of the same differential equation.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from gym_lagrangian.physics.integrators import INTEGRATORS, integrate
 # The generalized force τ (n,) in a state (q, q̇).
 Force = Callable[[Array, Array], Array]
 
+# The rates (c,) of c integrals in a state (q, q̇) under a force τ.
+Rates = Callable[[Array, Array, Array], Array]
+
 
 class Driven(NamedTuple):
     """A step under a force that depends on the state.
 
     Attributes:
         state: (2n,) at its end.
-        work: ∫ q̇ᵀτ dt in joules.
-        impulse: ∫ τ dt (n,) in N·s or N·m·s.
+        integrals: (c,) of the rates along it.
     """
 
     state: Array
-    work: Array
-    impulse: Array
+    integrals: Array
 
 
 class Dynamics(eqx.Module):
@@ -49,11 +50,12 @@ class Dynamics(eqx.Module):
 
     @abstractmethod
     def driven(
-        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
     ) -> Driven:
-        """A step of `dt` seconds under a force that depends on the state.
+        """A step of `dt` seconds under a force that depends on the state, and integrals along it.
 
-        Dynamics without a differential equation hold the force of the step's start.
+        Dynamics without a differential equation hold the force of the step's start, and integrate
+        along the cubic through both ends.
         """
 
     @abstractmethod
@@ -117,9 +119,9 @@ class UnforcedDynamics(Dynamics):
         return jnp.where(jnp.any(tau != 0.0), jnp.nan, moved)
 
     def driven(
-        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
     ) -> Driven:
-        return _held(self, state, force, m, dt)
+        return _held(self, state, force, rates, m, dt)
 
     def energy(self, state: Array, m: Array) -> Array | None:
         return self.free.energy(state, m)
@@ -195,17 +197,18 @@ class ContinuousDynamics(Dynamics):
         return _follow(self, derivative, state, dt)
 
     def driven(
-        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
     ) -> Driven:
         n = state.shape[0] // 2
 
         def derivative(y: Array) -> Array:
             q, qd = y[:n], y[n : 2 * n]
             tau = force(q, qd)
-            return jnp.concatenate([qd, self.field.acceleration(q, qd, tau, m), _carried(qd, tau)])
+            qdd = self.field.acceleration(q, qd, tau, m)
+            return jnp.concatenate([qd, qdd, rates(q, qd, tau)])
 
-        y = _follow(self, derivative, _with_integrals(state, n), dt)
-        return Driven(y[: 2 * n], y[2 * n], y[2 * n + 1 :])
+        y = _follow(self, derivative, _with_integrals(state, state, force, rates), dt)
+        return Driven(y[: 2 * n], y[2 * n :])
 
     @property
     def learned(self) -> bool:
@@ -276,7 +279,7 @@ class PhaseSpaceDynamics(Dynamics):
         return jnp.concatenate([y[:n], self.field.velocity(y[:n], y[n:], m, qd)])
 
     def driven(
-        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
     ) -> Driven:
         n = state.shape[0] // 2
         q, qd = state[:n], state[n:]
@@ -285,12 +288,12 @@ class PhaseSpaceDynamics(Dynamics):
             q, p = y[:n], y[n : 2 * n]
             velocity, rate = self.field.hamilton(q, p, jnp.zeros_like(q), m)
             tau = force(q, velocity)
-            return jnp.concatenate([velocity, rate + tau, _carried(velocity, tau)])
+            return jnp.concatenate([velocity, rate + tau, rates(q, velocity, tau)])
 
         y = jnp.concatenate([q, self.field.momentum(q, qd, m)])
-        y = _follow(self, derivative, _with_integrals(y, n), dt)
+        y = _follow(self, derivative, _with_integrals(y, state, force, rates), dt)
         velocity = self.field.velocity(y[:n], y[n : 2 * n], m, qd)
-        return Driven(jnp.concatenate([y[:n], velocity]), y[2 * n], y[2 * n + 1 :])
+        return Driven(jnp.concatenate([y[:n], velocity]), y[2 * n :])
 
     @property
     def learned(self) -> bool:
@@ -338,9 +341,9 @@ class DiscreteDynamics(Dynamics):
         )
 
     def driven(
-        self, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
     ) -> Driven:
-        return _held(self, state, force, m, dt)
+        return _held(self, state, force, rates, m, dt)
 
     def energy(self, state: Array, m: Array) -> None:
         return None
@@ -355,23 +358,39 @@ class DiscreteDynamics(Dynamics):
 
 
 def _held(
-    dynamics: Dynamics, state: Array, force: Force, m: Array, dt: Array | np.ndarray | float
+    dynamics: Dynamics,
+    state: Array,
+    force: Force,
+    rates: Rates,
+    m: Array,
+    dt: Array | np.ndarray | float,
 ) -> Driven:
-    """A step under the force of its start."""
+    """A step under the force of its start, and integrals along the cubic through both ends."""
     n = state.shape[0] // 2
     tau = force(state[:n], state[n:])
     moved = dynamics.step(state, tau, m, dt)
-    return Driven(moved, tau @ (moved[:n] - state[:n]), tau * jnp.asarray(dt, tau.dtype))
+    dt = jnp.asarray(dt, state.dtype)
+    found = jax.vmap(lambda s: rates(*_cubic(state, moved, dt, s), tau))
+    nodes, weights = np.polynomial.legendre.leggauss(5)
+    along = found(jnp.asarray(0.5 * (nodes + 1.0), state.dtype))
+    return Driven(moved, 0.5 * dt * jnp.asarray(weights, state.dtype) @ along)
 
 
-def _with_integrals(y: Array, n: int) -> Array:
-    """`y` followed by the work and the impulses, still zero."""
-    return jnp.concatenate([y, jnp.zeros(1 + n, y.dtype)])
+def _cubic(start: Array, end: Array, dt: Array, s: Array) -> tuple[Array, Array]:
+    """q and q̇ at the share s of a step, on the cubic that has both at both ends (Hermite's)."""
+    n = start.shape[0] // 2
+    (q, v), (q_end, v_end) = (start[:n], dt * start[n:]), (end[:n], dt * end[n:])
+    gap = q_end - q
+    bend, twist = 3.0 * gap - 2.0 * v - v_end, v + v_end - 2.0 * gap
+    place = q + s * (v + s * (bend + s * twist))
+    return place, (v + s * (2.0 * bend + 3.0 * s * twist)) / dt
 
 
-def _carried(qd: Array, tau: Array) -> Array:
-    """The rates of work and impulses."""
-    return jnp.concatenate([(qd @ tau)[None], tau])
+def _with_integrals(y: Array, state: Array, force: Force, rates: Rates) -> Array:
+    """`y` followed by the integrals, still zero."""
+    n = state.shape[0] // 2
+    first = rates(state[:n], state[n:], force(state[:n], state[n:]))
+    return jnp.concatenate([y, jnp.zeros_like(first)])
 
 
 def _check(integrator: str, substeps: int) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian import evaluation
-from gym_lagrangian.physics.dynamics import Driven, Dynamics, Force
+from gym_lagrangian.physics.dynamics import Driven, Dynamics, Force, Rates
 from gym_lagrangian.reproduce.protocol import Protocol
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import REFERENCE_DT
@@ -69,11 +69,10 @@ class Unmoved(Dynamics):
         """The same state."""
         return state
 
-    def driven(self, state: Array, force: Force, m: Array, dt: Any) -> Driven:
-        """The same state; no work is done."""
-        n = state.shape[0] // 2
-        tau = force(state[:n], state[n:])
-        return Driven(state, jnp.zeros((), state.dtype), tau * dt)
+    def driven(self, state: Array, force: Force, rates: Rates, m: Array, dt: Any) -> Driven:
+        """The same state all along."""
+        q, qd = jnp.split(state, 2)
+        return Driven(state, rates(q, qd, force(q, qd)) * dt)
 
     def energy(self, state: Array, m: Array) -> None:
         """There is none."""
