@@ -1,0 +1,88 @@
+"""Arguments that several commands have, and what they say."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.registration import GENERIC_ID
+
+
+def add_environment(command: argparse.ArgumentParser) -> None:
+    """What says which environment a command makes."""
+    command.add_argument(
+        "id",
+        nargs="?",
+        metavar="ID",
+        help="an id, a system's name, or module:Class; not needed with --checkpoint",
+    )
+    command.add_argument("--checkpoint", metavar="FILE", help="a model of your own that moves it")
+    command.add_argument("--task", metavar="MODULE:CLASS", help="another task")
+    command.add_argument("--reward", metavar="MODULE:FUNCTION", help="another reward")
+    add_options(command, "system", "a parameter, or an option of the physics or of the task")
+    add_options(command, "env", "an argument of the environment (dt, dtype, integrator …)")
+
+
+def environment(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """The id that was given, and the arguments of `gymnasium.make`.
+
+    Raises:
+        ConfigurationError: neither an id nor a checkpoint, or a name that the command has itself.
+    """
+    if options.id is None and options.checkpoint is None:
+        raise ConfigurationError("nothing to step: give an ID, or --checkpoint FILE")
+    arguments = dict(options.system_option) | dict(options.env_option)
+    for name in arguments:
+        if hasattr(options, name):
+            raise ConfigurationError(f"{name!r} is an argument of this command, not NAME=VALUE")
+    named = {name: getattr(options, name) for name in ("checkpoint", "task", "reward")}
+    given = {name: value for name, value in named.items() if value is not None}
+    return options.id or GENERIC_ID, arguments | given
+
+
+def add_options(command: argparse.ArgumentParser, what: str, meaning: str) -> None:
+    """An argument ``--WHAT-option NAME=VALUE``."""
+    command.add_argument(
+        f"--{what}-option",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"{meaning}; may be repeated",
+    )
+
+
+def add_start(command: argparse.ArgumentParser, seeds: str) -> None:
+    """Where an episode starts."""
+    command.add_argument("--seed", type=int, default=0, help=seeds)
+    command.add_argument(
+        "--start",
+        type=numbers,
+        metavar="X,Y,...",
+        help="the exact start, coordinates then velocities (--start=-1,... if that is negative)",
+    )
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers between commas."""
+    try:
+        return tuple(float(number) for number in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers, X,Y,...") from None
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names between commas."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

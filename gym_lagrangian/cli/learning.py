@@ -1,0 +1,200 @@
+"""``gym-lagrangian train``, ``collect`` and ``fit``: models of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from gym_lagrangian.cli.arguments import (
+    add_environment,
+    add_options,
+    environment,
+    names,
+    numbers,
+)
+from gym_lagrangian.registration import MODELS, SYSTEMS
+
+_MODELS = f"{', '.join(MODELS)}, or module:Class"
+
+
+def add_commands(commands: Any) -> None:
+    """Add ``train``, ``collect`` and ``fit``."""
+    _add_train(commands)
+    _add_collect(commands)
+    _add_fit(commands)
+
+
+def _add_train(commands: Any) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train a model of a system",
+        description="Train MODEL on SYSTEM and write a checkpoint. Ctrl-C saves; --resume goes on.",
+    )
+    train.add_argument("system", metavar="SYSTEM", help=f"{', '.join(SYSTEMS)}, or module:Class")
+    train.add_argument("model", metavar="MODEL", help=_MODELS)
+    train.add_argument("--out", type=Path, metavar="FILE", help="default: SYSTEMMODEL.safetensors")
+    train.add_argument("--data", type=Path, metavar="NPZ", help="fixed states; default: fresh ones")
+    train.add_argument(
+        "--preset",
+        default="package",
+        help="package (default), or paper: the paper's own network, data and optimiser",
+    )
+    train.add_argument("--fixed-states", type=int)
+    _add_training(train)
+    add_options(train, "system", "an argument of the system's constructor")
+    train.set_defaults(run=_train)
+
+
+def _add_collect(commands: Any) -> None:
+    collect = commands.add_parser(
+        "collect",
+        help="record transitions of an id under random actions",
+        description="Step ID under random actions and record states, forces and next states.",
+    )
+    add_environment(collect)
+    collect.add_argument("--transitions", type=int, required=True, metavar="N")
+    collect.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    collect.add_argument("--seed", type=int, default=0, help="of starts, actions and noise")
+    collect.add_argument("--hold", type=float, default=4.0, help="steps an action, on average")
+    collect.add_argument("--noise", type=float, default=0.0, help="of q_scale and qd_scale")
+    collect.add_argument("--episode-steps", type=int, metavar="N", help="reset after so many")
+    for name in ("low", "high"):
+        collect.add_argument(
+            f"--{name}", type=numbers, metavar="X,Y,...", help=f"{name}est start (--{name}=-1,...)"
+        )
+    collect.set_defaults(run=_collect)
+
+
+def _add_fit(commands: Any) -> None:
+    fit = commands.add_parser(
+        "fit",
+        help="fit a model to recorded transitions",
+        description="Fit MODEL to the transitions in FILE and write a checkpoint. Ctrl-C saves; "
+        "--resume goes on.",
+    )
+    fit.add_argument("file", type=Path, metavar="FILE.npz")
+    fit.add_argument("model", metavar="MODEL", help=_MODELS)
+    fit.add_argument("--out", type=Path, required=True, metavar="FILE")
+    fit.add_argument(
+        "--system", help="of which the file is, if it does not say: a name, or module:Class"
+    )
+    fit.add_argument("--horizon", type=int, help="transitions predicted in a row")
+    fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
+    _add_training(fit)
+    fit.set_defaults(run=_fit)
+
+
+def _add_training(command: argparse.ArgumentParser) -> None:
+    """What `train` and `fit` have in common."""
+    command.add_argument("--resume", action="store_true", help="continue an unfinished run")
+    command.add_argument("--overwrite", action="store_true", help="replace an existing checkpoint")
+    command.add_argument(
+        "--conditioned-on",
+        type=names,
+        metavar="NAME,...",
+        help="parameters that the model takes as inputs; default: those that vary",
+    )
+    for name in ("steps", "batch", "warmup", "seed"):
+        command.add_argument(f"--{name}", type=int)
+    for name in ("learning-rate", "final-learning-rate", "clip"):
+        command.add_argument(f"--{name}", type=float)
+    command.add_argument("--optimiser", choices=("muon", "adam"))
+    add_options(command, "model", "an argument of the model's constructor")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from gym_lagrangian.learning.config import TrainingConfig
+    from gym_lagrangian.learning.train import train
+
+    system, model = options.system, options.model
+    config = TrainingConfig.of(model, system, preset=options.preset, **_settings(options))
+    out = options.out or Path(f"{_class_name(system)}{_class_name(model)}.safetensors")
+    given: dict[str, Any] = {
+        "preset": options.preset,
+        "system_options": dict(options.system_option),
+        "data": options.data,
+    }
+    _learn(out, config, lambda **common: train(system, model, **given, **common), options)
+
+
+def _class_name(reference: str) -> str:
+    """The class of "module:Class"; a registered name is one."""
+    return reference.rpartition(":")[2].rpartition(".")[2]
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from gym_lagrangian.learning.config import FitConfig
+    from gym_lagrangian.learning.fit import fit
+
+    config = FitConfig.of(options.model, **_settings(options))
+    _learn(
+        options.out,
+        config,
+        lambda **common: fit(options.file, options.model, system=options.system, **common),
+        options,
+    )
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """What was given of the fields of a training's configuration."""
+    from gym_lagrangian.learning.fit import FitConfig
+
+    given = {field.name: getattr(options, field.name, None) for field in fields(FitConfig)}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> None:
+    """Train or fit with a bar, and say what came of it."""
+    from tqdm import tqdm
+
+    from gym_lagrangian.learning.loop import Progress, resume_path
+
+    with tqdm(total=config.steps, unit="step") as bar:
+
+        def show(progress: Progress) -> None:
+            bar.update(progress.step - bar.n)
+            bar.set_postfix_str(
+                f"loss {progress.loss:.4g}, {progress.states_per_second:,.0f} states/s"
+            )
+
+        try:
+            result = learn(
+                out=out,
+                config=config,
+                model_config=dict(options.model_option),
+                conditioned_on=options.conditioned_on,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                on_progress=show,
+            )
+        except KeyboardInterrupt:
+            bar.write(f"saved {resume_path(out)}; go on with --resume", file=sys.stderr)
+            raise
+    print(f"written: {out} (SHA-256 {result.sha256[:16]})")
+    print(json.dumps(result.card.metrics, indent=2))
+
+
+def _collect(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from gym_lagrangian.learning.recording import collect
+    from gym_lagrangian.learning.transitions import writable
+
+    writable(options.out)
+    what, arguments = environment(options)
+    bounds = {name: getattr(options, name) for name in ("low", "high")}
+    settings = ("transitions", "seed", "hold", "noise", "episode_steps")
+    with tqdm(total=options.transitions, unit="step", leave=False) as bar:
+        found = collect(
+            what,
+            options={name: value for name, value in bounds.items() if value is not None},
+            on_progress=lambda done: bar.update(done - bar.n),
+            **{name: getattr(options, name) for name in settings},
+            **arguments,
+        )
+    found.save(options.out)
+    print(f"written: {options.out}, {found.description()}")
