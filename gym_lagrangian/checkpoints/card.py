@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,7 @@ from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.registration import SYSTEMS, load_model, load_system
+from gym_lagrangian.registration import SYSTEMS, build_system, load_model, load_system
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 
@@ -64,7 +65,8 @@ class Card:
     @classmethod
     def of(cls, coordinates: Coordinates, **fields: Any) -> Card:
         """The card of a model of `coordinates`, which may be a system."""
-        return cls(coordinates=coordinates.document(), physics=_physics(coordinates), **fields)
+        origin = {"coordinates": coordinates.document(), "physics": _physics(coordinates)}
+        return cls(**_as_read(origin), **fields)
 
     @classmethod
     def of_format_1(cls, fields: Mapping[str, Any]) -> Card:
@@ -79,16 +81,20 @@ class Card:
         system_class = load_system(name)
         physical = {k: v for k, v in options.items() if k in system_class.option_names()}
         entry_point = SYSTEMS[name].entry_point
-        return cls(
-            coordinates=system_class(**physical).document(),
-            physics={"entry_point": entry_point, "options": physical, "fingerprint": None},
-            **kept,
-        )
+        physics = {"entry_point": entry_point, "options": physical, "fingerprint": None}
+        origin = {"coordinates": system_class(**physical).document(), "physics": physics}
+        return cls(**_as_read(origin), **kept)
 
     @property
     def system(self) -> str:
         """The name of the machine."""
         return self.coordinates["name"]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the physics as its constructor takes them."""
+        given = {} if self.physics is None else self.physics["options"]
+        return {name: hashable(value) for name, value in given.items()}
 
     def model_coordinates(self) -> Coordinates:
         """The coordinates as the model sees them, without equations."""
@@ -103,7 +109,7 @@ class Card:
         """
         if self.physics is None:
             return self.model_coordinates(), {}
-        return load_system(self.physics["entry_point"]), dict(self.physics["options"])
+        return load_system(self.physics["entry_point"]), self.options
 
     def build_system(self) -> System:
         """The system that the model was trained on.
@@ -116,7 +122,7 @@ class Card:
             raise ConfigurationError(
                 f"{self.system} is known by its coordinates alone: there are no true equations"
             )
-        return source(**options)
+        return build_system(source, options)
 
     def build_model(self, *, key: jax.Array) -> Model:
         """A model of the recorded structure with fresh weights."""
@@ -169,6 +175,16 @@ def _construct(
     extra = {"legendre": physics} if model_class.canonical else {}
     embedding = Embedding.of(coordinates, conditioned_on)
     return model_class(embedding, key=key, **extra, **config)
+
+
+def _as_read(document: dict[str, Any]) -> dict[str, Any]:
+    """A document as it will be read from the file, to be equal to what is."""
+    return json.loads(json.dumps(document))
+
+
+def hashable(value: Any) -> Any:
+    """An option, which is compared by value, with tuples in place of JSON's lists."""
+    return tuple(map(hashable, value)) if isinstance(value, list) else value
 
 
 def _physics(coordinates: Coordinates) -> dict[str, Any] | None:

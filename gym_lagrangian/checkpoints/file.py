@@ -2,7 +2,8 @@ r"""Checkpoints: a model's weights and where they came from, in one safetensors 
 
 The file holds the arrays under their paths in the model (``network.weights.0`` …) and, in the
 header, one JSON document: the format version, the `Card`, and a SHA-256 over all of it. Format 1,
-which names a system of this package, is read as well. Nothing is ever unpickled, and a file that was truncated or edited by hand is refused.
+which names a system of this package, is read as well. Nothing is ever unpickled, and a file that
+was truncated or edited by hand is refused.
 
 A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
 a system in a variant other than its default the same name stands for the checkpoint of that
@@ -199,13 +200,13 @@ def check_fits(card: Card, coordinates: Coordinates, m_bounds: np.ndarray, *, wh
 
 
 def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
-    """Refuse a model of other equations, or of other coordinates where there are none to compare."""
+    """Refuse a model of other equations; of other coordinates where nobody knows equations."""
     found, system = card.physics, coordinates.physics
     if not card.model_coordinates().agrees_with(coordinates):
         raise CheckpointError(f"{what} is a model of {card.system}, this is {coordinates.name}")
     if found is None or system is None:
         return
-    for name, trained in found["options"].items():
+    for name, trained in card.options.items():
         asked = system.options.get(name)
         if asked is not None and trained != asked:
             raise CheckpointError(f"{what} was trained for {name}={trained!r}, not {asked!r}")

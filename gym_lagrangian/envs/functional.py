@@ -24,12 +24,14 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checkpoints import Checkpoint, load, load_for
+from gym_lagrangian.checkpoints.card import hashable
 from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, UnforcedDynamics
 from gym_lagrangian.registration import (
     COMMON_ARGUMENTS,
+    build_system,
     load_reward,
     load_system,
     load_task,
@@ -402,11 +404,11 @@ def build(
         ConfigurationError, CheckpointError: as `make`.
     """
     source, recorded = (load_system(system), {}) if system is not None else _origin(checkpoint)
-    options = {name: _plain(value) for name, value in options.items()}
+    options = {name: hashable(value) for name, value in options.items()}
     task_class = None if task is None else load_task(task)
     task_class = task_class or default_task_of(source)
     physical, own, parameters, goal = _sorted(source, task_class, options)
-    coordinates = source(**recorded | physical) if isinstance(source, type) else source
+    coordinates = build_system(source, recorded | physical)
     built = task_class(coordinates=coordinates, **own)
     own_reward = None if reward is None else load_reward(reward)
     check_task(built, own_reward)
@@ -501,11 +503,6 @@ def _sorted(
         order = (2, 0, 1, 3)
         found[next(i for i in order if places[i])][name] = value
     return found  # type: ignore[return-value]
-
-
-def _plain(value: Any) -> Any:
-    """Options are compared by value: lists become tuples."""
-    return tuple(map(_plain, value)) if isinstance(value, list) else value
 
 
 def _uniform(key: Array, bounds: Array | np.ndarray) -> Array:

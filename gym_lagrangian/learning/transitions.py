@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from gym_lagrangian.checkpoints.card import hashable
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.learning.sources import check_values, digest, read_npz
@@ -266,7 +267,7 @@ def _stated(arrays: Mapping[str, Any], label: str) -> Coordinates | None:
     options = _options(arrays.get("system_options", "{}"), label)
     source = load_system(str(arrays["system"]))
     # Files of version 0.1 name options of the task as well.
-    physical = {k: v for k, v in options.items() if k in source.option_names()}
+    physical = {k: hashable(v) for k, v in options.items() if k in source.option_names()}
     return build_system(source, physical)
 
 
