@@ -28,9 +28,8 @@ def make_checkpoint(tmp_path_factory):
         key = jax.random.key(seed)
         fresh = checkpoints.fresh_model(model, built, built.varying, key=key, **config)
         small = jax.tree.map(lambda leaf: 0.2 * leaf, fresh)
-        card = checkpoints.Card(
-            system=system,
-            system_options=built.options,
+        card = checkpoints.Card.of(
+            built,
             parameters=built.fixed_parameters(built.varying),
             conditioned_on=built.varying,
             model=model,

@@ -14,18 +14,19 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from gym_lagrangian import checkpoints
-from gym_lagrangian.checkpoints import Card, check_fits, load, load_for, save
+from gym_lagrangian.checkpoints import Card, check_fits, file, load, load_for, save
+from gym_lagrangian.envs.functional import make
 from gym_lagrangian.errors import CheckpointError
 from gym_lagrangian.models import LNN
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 
 CONFIG = {"width": 4, "depth": 2, "activation": "tanh"}
 
 
 def card_for(system, model, conditioned_on=()):
-    return Card(
-        system=system.name,
-        system_options=system.options,
+    return Card.of(
+        system,
         parameters=system.fixed_parameters(conditioned_on),
         conditioned_on=conditioned_on,
         model=type(model).__name__,
@@ -41,7 +42,7 @@ def card_for(system, model, conditioned_on=()):
 def pendulum():
     """A model of the default double pendulum, with weights that no seed draws, and its card."""
     system = DoublePendulum()
-    model = LNN(system.embedding(), key=jax.random.key(0), **CONFIG)
+    model = LNN(Embedding.of(system), key=jax.random.key(0), **CONFIG)
     model = jax.tree.map(lambda a: a + 0.125, model)
     return model, card_for(system, model)
 
@@ -50,7 +51,7 @@ def pendulum():
 def particle():
     """The same of the relativistic particle, conditioned on g."""
     system = RelativisticParticle()
-    model = LNN(system.embedding(("g",)), key=jax.random.key(1), **CONFIG)
+    model = LNN(Embedding.of(system, ("g",)), key=jax.random.key(1), **CONFIG)
     return model, card_for(system, model, ("g",))
 
 
@@ -178,8 +179,8 @@ DAMAGE = {
         "SHA-256.*edited",
     ),
     "seed": (lambda p: rewrite_header(p, rb"\"seed\": 5", rb"\"seed\": 6"), "SHA-256.*edited"),
-    "options": (
-        lambda p: rewrite_header(p, rb"\"torque_max\": 6.0", rb"\"torque_max\": 7.0"),
+    "scales": (
+        lambda p: rewrite_header(p, rb"\"qd_scale\": [5.0", rb"\"qd_scale\": [7.0"),
         "SHA-256.*edited",
     ),
     "weight": (lambda p: flip(p, -1), "SHA-256.*edited or damaged"),
@@ -206,10 +207,9 @@ def test_damaged_and_foreign_files_are_refused(kind, saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"system": "TriplePendulum"}, "TriplePendulum"),
+        ({"coordinates": {"name": "TriplePendulum"}}, "coordinates"),
+        ({"coordinates": {"coordinates": ["theta", "theta"]}}, "theta"),
         ({"model": "Transformer"}, "Transformer"),
-        ({"system_options": {"actuated": "wrist"}}, "wrist"),
-        ({"system_options": {"wrists": 2}}, "wrists"),
         ({"model_config": CONFIG | {"width": 5}}, "holds arrays"),
         ({"model_config": CONFIG | {"heads": 2}}, "heads"),
         ({"conditioned_on": ("charge",)}, "charge"),
@@ -222,6 +222,83 @@ def test_a_card_that_does_not_describe_the_weights(change, message, pendulum, tm
     save(path, model, replace(card, **change))
     with pytest.raises(CheckpointError, match=rf"odd\.safetensors(?s:.*){message}"):
         load(path)
+
+
+PHYSICS = {"entry_point": "gym_lagrangian.systems:DoublePendulum", "options": {}}
+
+
+@pytest.mark.parametrize(
+    ("physics", "message"),
+    [
+        (PHYSICS | {"entry_point": "gym_lagrangian.systems:TriplePendulum"}, "TriplePendulum"),
+        (PHYSICS | {"entry_point": "three.pendula:Triple"}, "three.pendula"),
+        (PHYSICS | {"options": {"wrists": 2}}, "wrists"),
+        (None, "canonical momenta|coordinates alone"),
+    ],
+    ids=str,
+)
+def test_a_canonical_model_of_physics_that_are_not_to_be_had(physics, message, tmp_path):
+    """It cannot be built without the true momenta; others need their coordinates alone."""
+    system = DoublePendulum()
+    model = checkpoints.fresh_model("HNN", system, (), key=jax.random.key(0), width=4, depth=2)
+    path = tmp_path / "odd.safetensors"
+    save(path, model, replace(card_for(system, model), physics=physics))
+    with pytest.raises(CheckpointError, match=rf"odd\.safetensors(?s:.*)({message})"):
+        load(path)
+
+
+# -- format 1 -------------------------------------------------------------------------------
+
+FORMAT_1 = {"system", "system_options", "parameters", "conditioned_on", "model", "model_config"}
+FORMAT_1 |= {"training", "data", "forced", "metrics", "package_version"}
+
+
+def as_format_1(path, **changes):
+    """The checkpoint in `path` again, as version 0.1 wrote it."""
+    document, tensors = file._read(path)
+    card = document["card"]
+    options = {"actuated": "both", "torque_max": 6.0, "omega_max": 20.0}
+    card |= {"system": card["coordinates"]["name"], "system_options": options} | changes
+    card = {name: value for name, value in card.items() if name in FORMAT_1}
+    document = {"format": 1, "card": card}
+    document["sha256"] = file._digest(document, tensors)
+    save_file(tensors, path, metadata={"gym_lagrangian": json.dumps(document)})
+
+
+def test_format_1_is_read(saved, pendulum):
+    model, card = pendulum
+    as_format_1(saved)
+    found = load_for(saved, DoublePendulum(), DoublePendulum().parameter_bounds())
+    assert eqx.tree_equal(found.model, model)
+    assert found.card.physics == card.physics | {"fingerprint": None}
+    assert replace(found.card, physics=card.physics) == card
+    with pytest.raises(CheckpointError, match=r"DoublePendulum.*RelativisticParticle"):
+        load_for(saved, RelativisticParticle(), RelativisticParticle().parameter_bounds())
+
+
+def test_format_1_of_a_variant(particle, tmp_path):
+    model, card = particle
+    save(tmp_path / "p.safetensors", model, card)
+    as_format_1(tmp_path / "p.safetensors", system_options={"lagrangian": "special_relativity"})
+    found = load(tmp_path / "p.safetensors")
+    assert found.card.build_system() == RelativisticParticle(lagrangian="special_relativity")
+    system = RelativisticParticle()
+    with pytest.raises(CheckpointError, match=r"lagrangian.*'special_relativity'.*'paper'"):
+        check_fits(found.card, system, system.parameter_bounds(), what="it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"system": "TriplePendulum"}, "TriplePendulum"),
+        ({"system": "RelativisticParticle", "system_options": {"lagrangian": "n"}}, "'n'"),
+    ],
+    ids=str,
+)
+def test_format_1_of_no_system_of_the_package(changes, message, saved):
+    as_format_1(saved, **changes)
+    with pytest.raises(CheckpointError, match=rf"good\.safetensors.*{message}"):
+        load(saved)
 
 
 def test_missing_file(tmp_path):
@@ -316,9 +393,9 @@ def test_wrong_suffix(name, pendulum, tmp_path):
 def test_a_fitting_model_is_accepted(saved, pendulum, particle):
     system = DoublePendulum()
     assert load_for(saved, system, system.parameter_bounds()).card == pendulum[1]
-    # Who pulls and how hard is not part of the unforced physics.
-    for other in (DoublePendulum(actuated="elbow"), DoublePendulum(torque_max=2.0)):
-        check_fits(pendulum[1], other, other.parameter_bounds(), what="it")
+    # Who pulls and how hard is not part of the physics.
+    for options in ({"actuated": "elbow"}, {"torque_max": 2.0}):
+        make("DoublePendulum", checkpoint=saved, **options)
     particles = RelativisticParticle()
     for g in (0.7, (-1.0, 5.0)):
         check_fits(particle[1], particles, particles.parameter_bounds(g=g), what="it")
