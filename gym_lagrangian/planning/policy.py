@@ -322,8 +322,19 @@ def _differences(
     for what, of_env in (("m", params.m_bounds), ("goal", params.goal_bounds)):
         ours, theirs = np.asarray(bounds[what]), np.asarray(of_env)
         if ours.shape[-1] != theirs.shape[-1] or not np.allclose(ours, theirs):
-            found.append(f"{what} within {ours.tolist()}, the environment's is {theirs.tolist()}")
+            found.append(f"{what} = {_shown(ours)}, the environment has {_shown(theirs)}")
     return tuple(found)
+
+
+def _shown(bounds: np.ndarray) -> str:
+    """Bounds (2, k), or (N, 2, k) of N environments, as numbers and ranges."""
+    low, high = np.moveaxis(bounds, -2, 0)
+    low, high = (
+        low.reshape(-1, low.shape[-1]).min(axis=0),
+        high.reshape(-1, high.shape[-1]).max(axis=0),
+    )
+    pairs = zip(low, high, strict=True)
+    return f"({', '.join(f'{a:g}' if a == b else f'{a:g} to {b:g}' for a, b in pairs)})"
 
 
 def _fixed(bounds: np.ndarray) -> np.ndarray | None:

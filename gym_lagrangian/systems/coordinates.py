@@ -238,12 +238,12 @@ class Coordinates:
     # -- as plain data ------------------------------------------------------------------------
 
     def document(self) -> dict[str, Any]:
-        """All of it as JSON-able data."""
+        """All of it as JSON-able data; parameters are a list, as their order counts."""
         return {
             "name": self.name,
             "coordinates": list(self.coordinates),
             "angular": list(self.angular),
-            "parameters": {name: list(p) for name, p in self.parameters.items()},
+            "parameters": [[name, *parameter] for name, parameter in self.parameters.items()],
             **{
                 name: list(scale)
                 for name, scale in zip(SCALES, self.magnitudes, strict=True)
@@ -261,8 +261,8 @@ class Coordinates:
         """
         kept = dict(document)
         kept["parameters"] = {
-            name: Parameter(tuple(p[0]) if isinstance(p[0], list) else p[0], *p[1:])
-            for name, p in kept.get("parameters", {}).items()
+            name: Parameter(tuple(default) if isinstance(default, list) else default, *rest)
+            for name, default, *rest in kept.get("parameters", ())
         }
         limits = kept.get("speed_limit", ())
         kept["speed_limit"] = [limit and tuple(limit) for limit in limits]

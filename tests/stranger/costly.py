@@ -10,3 +10,10 @@ class Nothing(SwingUp):
 
     def reward(self, q, qd, tau, m):
         return -jnp.ones(())
+
+
+class Effort(SwingUp):
+    """Height, less what the motors use: a reward of both signs."""
+
+    def reward(self, before, action, after):
+        return -jnp.sum(jnp.cos(after.q)) - 5.0 * jnp.sum(action**2)

@@ -1,9 +1,9 @@
 """What is wrong, or nearly right, in one way each."""
 
 import jax.numpy as jnp
-from stranger.systems import Balance, CartPole
 
 from gym_lagrangian import System
+from stranger.systems import Balance, CartPole
 
 
 class MovedCartPole(CartPole):
