@@ -75,7 +75,14 @@ def one_of(what: str, value: Any, choices: Iterable[str]) -> str:
 def known_arguments(
     what: str, function: Callable, given: Iterable[str], *, also: Iterable[str] = ()
 ) -> None:
-    """Refuse keyword arguments that a constructor does not take.
+    """Refuse keyword arguments that a constructor does not take; see `known_names`."""
+    known_names(what, inspect.signature(function).parameters, given, also=also)
+
+
+def known_names(
+    what: str, known: Iterable[str], given: Iterable[str], *, also: Iterable[str] = ()
+) -> None:
+    """Refuse names of arguments other than the known ones.
 
     Arguments:
         also: what else may be given where `what` is made, for the message.
@@ -83,14 +90,10 @@ def known_arguments(
     Raises:
         ConfigurationError: naming the unknown ones and the valid ones.
     """
-    known = [name for name in inspect.signature(function).parameters if name not in _SUPPLIED]
+    known = tuple(known)
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ConfigurationError(
             f"{what} takes no argument {', '.join(map(repr, unknown))}; it takes "
             f"{', '.join([*also, *known])}"
         )
-
-
-# What a model's constructor is given by the package, not by the user.
-_SUPPLIED = ("self", "key", "embedding", "legendre")

@@ -2,25 +2,42 @@ r"""What every learned model has in common.
 
 A new model is one subclass of `Model` in a file of its own and one row of
 `gym_lagrangian.registration.MODELS`. Training, checkpoints, evaluation and environments work
-on what is declared here. A model that is an acceleration field, as most are, subclasses
-`AccelerationModel` and states only q̈.
+on what is declared here. Most models are made of one network and some settings and are an
+acceleration field that an integrator follows. Such a model subclasses `NetworkModel` and
+`IntegratedModel` and states its settings, the network's `sizes`, q̈ and a loss.
+
+A method is either abstract or final: what a subclass states is never replaced further down.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
-from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.checks import known_names, one_of, positive_number, whole_number
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.network import Network, Shape
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics
+from gym_lagrangian.physics.mechanics import Lagrangian
+from gym_lagrangian.physics.shapes import AnyArray, Parameters, Scalar, Vector
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
+
+# The true q̈ (n,), or the true states (steps, 2n) of a `Horizon`.
+Target = Float[AnyArray, "..."]
+
+ModelT = TypeVar("ModelT", bound="Model")
+NetworkT = TypeVar("NetworkT", bound="NetworkModel")
+
+# The entries of a configuration that are the network's.
+SHAPE = tuple(field.name for field in fields(Shape))
 
 
 @dataclass(frozen=True)
@@ -50,16 +67,17 @@ PAPER_TRAINING: dict[str, Any] = {
 class Model(eqx.Module):
     """A learned motion.
 
-    A subclass is constructed as ``Model(embedding, *, key, **config)`` and returns that
-    `config` from the property of the same name, so that a checkpoint can rebuild it. A model
-    that conserves an energy states it as ``energy(q, qd, m)``, as `Lagrangian` does.
+    Its configuration is flat and JSON-able, one entry a setting, so that a checkpoint, a preset
+    and the command line can state it: ``type(model).build(embedding, key=key, **model.config)``
+    has the structure of `model`.
 
     Attributes:
         embedding: how the model sees a state.
-        conserves_energy: whether ``energy`` exists and is constant along the model's own
-            unforced motion.
-        canonical: whether the model lives in canonical coordinates (q, p). Its constructor
-            then takes ``legendre``, the `Lagrangian` whose p = ∂L/∂q̇ these are.
+        conserves_energy: whether there is a method ``energy(q, qd, m)``, as `Lagrangian` has it,
+            that is constant along the model's own unforced motion.
+        canonical: whether the model lives in canonical coordinates (q, p). `build` then needs
+            ``legendre``, the `Lagrangian` whose p = ∂L/∂q̇ these are.
+        learned: True, as of every model; a system says False.
     """
 
     embedding: eqx.AbstractVar[Embedding]
@@ -83,14 +101,44 @@ class Model(eqx.Module):
         """
         return cls.presets[one_of(f"preset of {cls.__name__}", name, cls.presets)]
 
+    @classmethod
+    @abstractmethod
+    def settings(cls) -> tuple[str, ...]:
+        """The names that a configuration may hold."""
+
+    @classmethod
+    @abstractmethod
+    def build(
+        cls: type[ModelT],
+        embedding: Embedding,
+        *,
+        key: Array,
+        legendre: Lagrangian | None = None,
+        **config: Any,
+    ) -> ModelT:
+        """A model with random weights.
+
+        Arguments:
+            legendre: the Lagrangian that says what a momentum is; used by canonical models only,
+                and no part of the configuration.
+            config: some of `settings`, the others having their defaults.
+
+        Raises:
+            ConfigurationError: an unknown name or a value that makes no sense, or no `legendre`
+                for a canonical model.
+        """
+
     @property
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """The keyword arguments, JSON-able, that rebuild this model's structure."""
+        """The whole configuration: every one of `settings` by name, JSON-able."""
 
     @property
     def needs_forces(self) -> bool:
-        """Whether `loss` makes sense only where forces act on some of the states."""
+        """Whether `loss` makes sense only where forces act on some of the states.
+
+        The usual answer, like that of `horizon`; a model states it where it differs.
+        """
         return False
 
     @property
@@ -99,7 +147,7 @@ class Model(eqx.Module):
         return None
 
     @abstractmethod
-    def loss(self, sample: Sample, target: Array) -> Array:
+    def loss(self, sample: Sample, target: Target) -> Scalar:
         """What training minimises for one state, a scalar.
 
         Arguments:
@@ -111,18 +159,84 @@ class Model(eqx.Module):
         """What an environment steps."""
 
 
+class NetworkModel(Model):
+    """A model made of one network and of settings.
+
+    A subclass declares its own settings as fields by `gym_lagrangian.models.settings.setting`.
+
+    Attributes:
+        usual: the network's shape where the configuration does not say otherwise.
+    """
+
+    usual: ClassVar[Shape]
+
+    embedding: Embedding
+    network: Network
+
+    @classmethod
+    @abstractmethod
+    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
+        """How many numbers go into the network, and how many come out."""
+
+    @classmethod
+    def settings(cls) -> tuple[str, ...]:
+        """Those of the network's shape, then the model's own."""
+        return (*SHAPE, *cls._own())
+
+    @classmethod
+    def _own(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in fields(cls) if field.kw_only)
+
+    @classmethod
+    def build(
+        cls: type[NetworkT],
+        embedding: Embedding,
+        *,
+        key: Array,
+        legendre: Lagrangian | None = None,
+        **config: Any,
+    ) -> NetworkT:
+        known_names(cls.__name__, cls.settings(), config)
+        shape = replace(cls.usual, **{name: config.pop(name) for name in SHAPE if name in config})
+        network = Network(*cls.sizes(embedding), shape, key=key)
+        return cls(embedding, network, *cls._momenta(embedding, legendre), **config)
+
+    @classmethod
+    def _momenta(cls, embedding: Embedding, legendre: Lagrangian | None) -> tuple[Lagrangian, ...]:
+        """What a canonical model's constructor is given besides; nothing for the others."""
+        if not cls.canonical:
+            return ()
+        if legendre is None:
+            raise ConfigurationError(
+                f"{cls.__name__} needs the canonical momenta p = ∂L/∂q̇: give it the system as "
+                f"`legendre`. Where nobody knows the Lagrangian of {embedding.system}, choose LNN "
+                "or DeLaN, which learn from (q, q̇)"
+            )
+        return (legendre,)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in self._own()}
+        return {**asdict(self.network.shape), **own}
+
+
 class AccelerationModel(Model):
-    """A learned acceleration field q̈(q, q̇, τ, m)."""
+    """A model that states q̈(q, q̇, τ, m)."""
 
     @abstractmethod
-    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
         """q̈ (n,) in rad/s² or m/s²."""
 
-    def loss(self, sample: Sample, target: Array) -> Array:
-        """Σ_i |q̈_i error|, in the unit of the paper's losses."""
-        predicted = self.acceleration(sample.q, sample.qd, sample.tau, sample.m)
-        return jnp.sum(jnp.abs(predicted - target))
+
+class IntegratedModel(AccelerationModel):
+    """A learned acceleration field that an integrator follows."""
 
     def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
         """The field with an integrator, rolled: a network is work enough."""
         return ContinuousDynamics(self, integrator, substeps, roll=True)
+
+
+def acceleration_error(model: AccelerationModel, sample: Sample, target: Target) -> Scalar:
+    """Σ_i |q̈_i error|, in the unit of the paper's losses."""
+    predicted = model.acceleration(sample.q, sample.qd, sample.tau, sample.m)
+    return jnp.sum(jnp.abs(predicted - target))

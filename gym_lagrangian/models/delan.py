@@ -18,25 +18,26 @@ et al., "Lagrangian Neural Networks" (2020), section 3.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.models.base import AccelerationModel
+from gym_lagrangian.models.base import IntegratedModel, NetworkModel, Target, acceleration_error
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.models.network import Network
+from gym_lagrangian.models.network import Shape
+from gym_lagrangian.models.settings import setting
 from gym_lagrangian.physics.mechanics import Lagrangian
+from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector
+from gym_lagrangian.systems.sample import Sample
 
 # ε: the smallest eigenvalue that M can have, in kg or kg·m².
 SMALLEST_MASS = 1e-3
 
 
-class DeLaN(Lagrangian, AccelerationModel):
+class DeLaN(Lagrangian, NetworkModel, IntegratedModel):
     """Mass matrix and potential energy learned by a network.
 
     Attributes:
@@ -45,42 +46,16 @@ class DeLaN(Lagrangian, AccelerationModel):
     """
 
     mass_matrix_solver: ClassVar[str] = "direct"
-    conserves_energy: ClassVar[bool] = True
+    usual: ClassVar[Shape] = Shape(width=64)
 
-    network: Network
-    embedding: Embedding
-    potential_scale: float = eqx.field(static=True)
+    potential_scale: float = setting("potential_scale", 10.0, positive_number, "J")
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        *,
-        width: int = 64,
-        depth: int = 3,
-        activation: str = "softplus",
-        initialiser: str = "fan_in",
-        potential_scale: float = 10.0,
-        key: Array,
-    ):
-        """Random weights; arguments as for `LNN`, and the scale above."""
+    @classmethod
+    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
         n = embedding.n
-        self.embedding = embedding
-        self.potential_scale = positive_number("potential_scale", potential_scale, "J")
-        self.network = Network(
-            embedding.size - n,
-            n * (n + 1) // 2 + 1,
-            width=width,
-            depth=depth,
-            activation=activation,
-            initialiser=initialiser,
-            key=key,
-        )
+        return embedding.size - n, n * (n + 1) // 2 + 1
 
-    @property
-    def config(self) -> dict[str, Any]:
-        return {**self.network.config, "potential_scale": self.potential_scale}
-
-    def inertia_and_potential(self, q: Array, m: Array) -> tuple[Array, Array]:
+    def inertia_and_potential(self, q: Vector, m: Parameters) -> tuple[Matrix, Scalar]:
         """M(q, m) of shape (n, n) and V(q, m), a scalar."""
         n = self.embedding.n
         features = [self.embedding.coordinates(q), self.embedding.parameters(m)]
@@ -92,14 +67,18 @@ class DeLaN(Lagrangian, AccelerationModel):
         mass_matrix = factor @ factor.T + SMALLEST_MASS * jnp.eye(n, dtype=q.dtype)
         return mass_matrix, self.potential_scale * potential
 
-    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+    def lagrangian(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """½ q̇ᵀMq̇ − V, a scalar."""
         mass_matrix, potential = self.inertia_and_potential(q, m)
         return 0.5 * qd @ mass_matrix @ qd - potential
 
-    def terms_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
+    def terms_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
         """M and f in closed form; equal to `euler_lagrange(lagrangian)`."""
         (mass_matrix, _), push = jax.linearize(lambda q: self.inertia_and_potential(q, m), q)
         slopes, potential_slope = jax.vmap(push)(jnp.eye(q.shape[0], dtype=q.dtype))
         forces = slopes @ qd  # (∂M/∂q_k) q̇ in row k
         return mass_matrix, 0.5 * forces @ qd - qd @ forces - potential_slope
+
+    def loss(self, sample: Sample, target: Target) -> Scalar:
+        """Σ_i |q̈_i error|."""
+        return acceleration_error(self, sample, target)

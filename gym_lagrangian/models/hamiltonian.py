@@ -4,10 +4,11 @@ r"""What the Hamiltonian networks share: a learned H(q, p, m) and Hamilton's equ
 
 with h a fixed scale in joules, so that N works with numbers of order one. It follows that
 dH/dt = (∂H/∂p)ᵀ τ, whatever N is: H is conserved where τ = 0. The fixed last term, like the
-LNN's, starts training near the motion of a free particle: T₀ = ½ κ |p|².
+LNN's, starts training near the motion of a free particle, T₀ = ½ κ |p|² where nothing limits its
+speed.
 
-What p is of a state (q, q̇) is for the subclass to say, as a pair of maps `momentum` and
-`velocity`. With M = ∂p/∂q̇, training minimises
+The subclass says what p is of a state (q, q̇), by a pair of maps `momentum` and `velocity`. With
+M = ∂p/∂q̇, the discrepancy that training minimises is
 
     Σ_i |∂H/∂p − q̇|_i + Σ_i |M⁻¹ (dp/dt − ṗ_true)|_i,    ṗ_true = (∂p/∂q) q̇ + M q̈_true,
 
@@ -19,21 +20,22 @@ Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019).
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array
 
-from gym_lagrangian.models.base import AccelerationModel
-from gym_lagrangian.models.network import Network
+from gym_lagrangian.models.base import AccelerationModel, NetworkModel
+from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.network import Shape
 from gym_lagrangian.physics.dynamics import Dynamics, PhaseSpaceDynamics
 from gym_lagrangian.physics.linear import solve
+from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
 from gym_lagrangian.systems.sample import Sample
 
 
-class HamiltonianModel(AccelerationModel):
+class HamiltonianModel(NetworkModel, AccelerationModel):
     """A Hamiltonian learned by a network, in coordinates (q, p) that the subclass chooses.
 
     Attributes:
@@ -44,49 +46,55 @@ class HamiltonianModel(AccelerationModel):
     """
 
     conserves_energy: ClassVar[bool] = True
+    usual: ClassVar[Shape] = Shape(width=64)
 
-    network: eqx.AbstractVar[Network]
     energy_scale: eqx.AbstractVar[float]
     quadratic_start: eqx.AbstractVar[float]
 
+    @classmethod
+    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
+        return embedding.size, 1
+
     @abstractmethod
-    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+    def momentum(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
         """The momentum p (n,) of a state."""
 
     @abstractmethod
-    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+    def velocity(
+        self, q: Vector, p: Vector, m: Parameters, qd_guess: Vector | None = None
+    ) -> Vector:
         """q̇ (n,), the inverse of `momentum`."""
 
     @abstractmethod
-    def scaled(self, p: Array, m: Array) -> Array:
+    def scaled(self, p: Vector, m: Parameters) -> Vector:
         """The momentum in numbers of order one, for the network."""
 
-    def hamiltonian(self, q: Array, p: Array, m: Array) -> Array:
+    @abstractmethod
+    def free_energy(self, p: Vector, m: Parameters) -> Scalar:
+        """T₀(p), the fixed part of H in joules, a scalar."""
+
+    def hamiltonian(self, q: Vector, p: Vector, m: Parameters) -> Scalar:
         """H(q, p, m), a scalar."""
         embedding = self.embedding
         x = [embedding.coordinates(q), self.scaled(p, m), embedding.parameters(m)]
         learned = self.energy_scale * self.network(jnp.concatenate(x))[0]
         return learned + self.free_energy(p, m)
 
-    def free_energy(self, p: Array, m: Array) -> Array:
-        """T₀(p), the fixed part of H, a scalar."""
-        return 0.5 * self.quadratic_start * jnp.sum(p**2)
-
-    def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
+    def hamilton(self, q: Vector, p: Vector, tau: Vector, m: Parameters) -> tuple[Vector, Vector]:
         """Hamilton's equations: (dq/dt, dp/dt)."""
         dH_dq, dH_dp = jax.grad(self.hamiltonian, argnums=(0, 1))(q, p, m)
         return dH_dp, tau - dH_dq
 
-    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+    def energy(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """H at the state (q, q̇)."""
         return self.hamiltonian(q, self.momentum(q, qd, m), m)
 
-    def true_momentum(self, sample: Sample, target: Array) -> tuple[Array, Array]:
+    def true_momentum(self, sample: Sample, target: Vector) -> tuple[Vector, Vector]:
         """p and ṗ_true, for the true q̈."""
         q, qd, m = sample.q, sample.qd, sample.m
         return jax.jvp(lambda q, qd: self.momentum(q, qd, m), (q, qd), (qd, target))
 
-    def loss(self, sample: Sample, target: Array) -> Array:
+    def discrepancy(self, sample: Sample, target: Vector) -> Scalar:
         """The discrepancy of (q̇, q̈) named above, for the true q̈."""
         q, qd, m = sample.q, sample.qd, sample.m
         p, true_rate = self.true_momentum(sample, target)
@@ -98,11 +106,3 @@ class HamiltonianModel(AccelerationModel):
     def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
         """Hamilton's equations, with `momentum` and `velocity` at the two ends of a step."""
         return PhaseSpaceDynamics(self, integrator, substeps, roll=True)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return {
-            **self.network.config,
-            "energy_scale": self.energy_scale,
-            "quadratic_start": self.quadratic_start,
-        }

@@ -22,18 +22,18 @@ Cranmer et al., "Lagrangian Neural Networks" (2020), section 5.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array
 
 from gym_lagrangian.checks import finite_number, one_of, positive_number
-from gym_lagrangian.models.embedding import GROWTH, Embedding, rapidity
+from gym_lagrangian.models.base import Target
+from gym_lagrangian.models.embedding import GROWTH, rapidity
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
-from gym_lagrangian.models.network import Network
+from gym_lagrangian.models.settings import setting
 from gym_lagrangian.physics.mechanics import Lagrangian
+from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
 from gym_lagrangian.systems.sample import Sample
 
 LEARNS = ("momenta", "accelerations")
@@ -43,70 +43,22 @@ class HNN(HamiltonianModel):
     """A Hamiltonian of canonical coordinates, learned by a network.
 
     Attributes:
-        legendre: the Lagrangian whose momenta are p.
+        legendre: the Lagrangian whose momenta are p; no part of `config`.
         momentum_scale: a typical momentum in kg·m/s or kg·m²/s, by which p is divided.
         learns: from ``"momenta"`` or from ``"accelerations"`` as well, as above.
     """
 
     canonical: ClassVar[bool] = True
 
-    network: Network
-    embedding: Embedding
     legendre: Lagrangian
-    energy_scale: float = eqx.field(static=True)
-    quadratic_start: float = eqx.field(static=True)
-    momentum_scale: float = eqx.field(static=True)
-    learns: str = eqx.field(static=True)
+    energy_scale: float = setting("energy_scale", 10.0, positive_number, "J")
+    quadratic_start: float = setting("quadratic_start", 0.5, finite_number, "1/kg")
+    momentum_scale: float = setting("momentum_scale", 10.0, positive_number, "kg·m/s")
+    learns: str = setting("learns", "momenta", one_of, LEARNS)
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        *,
-        legendre: Lagrangian,
-        width: int = 64,
-        depth: int = 3,
-        activation: str = "softplus",
-        initialiser: str = "fan_in",
-        energy_scale: float = 10.0,
-        quadratic_start: float = 0.5,
-        momentum_scale: float = 10.0,
-        learns: str = "momenta",
-        key: Array,
-    ):
-        """Random weights.
-
-        Arguments:
-            legendre: the system; not part of `config`, a checkpoint knows its system.
-            width, depth, activation, initialiser: as for `LNN`.
-            energy_scale, quadratic_start, momentum_scale, learns: as above.
-        """
-        self.embedding = embedding
-        self.legendre = legendre
-        self.energy_scale = positive_number("energy_scale", energy_scale, "J")
-        self.quadratic_start = finite_number("quadratic_start", quadratic_start, "1/kg")
-        self.momentum_scale = positive_number("momentum_scale", momentum_scale, "kg·m/s")
-        self.learns = one_of("learns", learns, LEARNS)
-        self.network = Network(
-            embedding.size,
-            1,
-            width=width,
-            depth=depth,
-            activation=activation,
-            initialiser=initialiser,
-            key=key,
-        )
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return {
-            **super().config,
-            "momentum_scale": self.momentum_scale,
-            "learns": self.learns,
-        }
-
-    def loss(self, sample: Sample, target: Array) -> Array:
+    def loss(self, sample: Sample, target: Target) -> Scalar:
         """The discrepancy of q̇, of ṗ and, if so asked, of the rate of ∂H/∂p."""
-        loss = super().loss(sample, target)
+        loss = self.discrepancy(sample, target)
         if self.learns == "momenta":
             return loss
         q, qd, tau, m = sample.q, sample.qd, sample.tau, sample.m
@@ -114,37 +66,40 @@ class HNN(HamiltonianModel):
         rate = self._velocity_rate(q, p, tau, m, (qd, true_rate))
         return loss + jnp.sum(jnp.abs(rate - target))
 
-    def scaled(self, p: Array, m: Array) -> Array:
+    def scaled(self, p: Vector, m: Parameters) -> Vector:
         return self.embedding.momenta(p / self.momentum_scale)
 
-    def free_energy(self, p: Array, m: Array) -> Array:
+    def free_energy(self, p: Vector, m: Parameters) -> Scalar:
+        """Σ_i T₀ of p_i, that of a particle which keeps to its limit."""
         energies = [
             _free_energy(p[i], self.quadratic_start, limit and (m[limit[0]], GROWTH[limit[1]]))
             for i, limit in enumerate(self.embedding.speed_limit)
         ]
         return jnp.sum(jnp.stack(energies))
 
-    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+    def momentum(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
         """The true canonical momentum ∂L/∂q̇."""
         return self.legendre.momentum(q, qd, m)
 
-    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+    def velocity(
+        self, q: Vector, p: Vector, m: Parameters, qd_guess: Vector | None = None
+    ) -> Vector:
         """The true velocity of a canonical momentum."""
         return self.legendre.velocity(q, p, m, qd_guess)
 
-    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
         """d²q/dt² along the model's own motion: ∂H/∂p, differentiated along (dq/dt, dp/dt)."""
         p = self.momentum(q, qd, m)
         return self._velocity_rate(q, p, tau, m, self.hamilton(q, p, tau, m))
 
     def _velocity_rate(
-        self, q: Array, p: Array, tau: Array, m: Array, rates: tuple[Array, Array]
-    ) -> Array:
+        self, q: Vector, p: Vector, tau: Vector, m: Parameters, rates: tuple[Vector, Vector]
+    ) -> Vector:
         """d/dt ∂H/∂p where q and p change at those rates."""
         return jax.jvp(lambda q, p: self.hamilton(q, p, tau, m)[0], (q, p), rates)[1]
 
 
-def _free_energy(p: Array, start: float, limit: tuple[Array, int] | None) -> Array:
+def _free_energy(p: Scalar, start: float, limit: tuple[Scalar, int] | None) -> Scalar:
     """T₀ of one momentum; with a limit, its speed c and the k of its mass."""
     if limit is None:
         return 0.5 * start * p**2

@@ -27,37 +27,43 @@ Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), Eq. 2 and Append
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax import Array
 
 from gym_lagrangian.checks import finite_number, one_of, positive_number
-from gym_lagrangian.models.base import PAPER_TRAINING, AccelerationModel
+from gym_lagrangian.models.base import (
+    PAPER_TRAINING,
+    IntegratedModel,
+    NetworkModel,
+    Target,
+    acceleration_error,
+)
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.models.network import Network
+from gym_lagrangian.models.network import Shape
+from gym_lagrangian.models.settings import setting
 from gym_lagrangian.physics.linear import solve
 from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange
+from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 
 GRADIENTS = ("exact", "force")
 
 
-class LNN(Lagrangian, AccelerationModel):
+class LNN(Lagrangian, NetworkModel, IntegratedModel):
     """A Lagrangian learned by a network.
 
     Attributes:
         network: N, one output.
-        energy_scale: h in joules.
-        quadratic_start: κ in kg (about a length) or kg·m² (about an angle).
+        energy_scale: h in joules; one for the paper's own network.
+        quadratic_start: κ in kg (about a length) or kg·m² (about an angle); zero for the paper's
+            own network.
         gradient: ``"exact"`` or ``"force"``, as above.
     """
 
     mass_matrix_solver: ClassVar[str] = "damped"
-    conserves_energy: ClassVar[bool] = True
     presets: ClassVar[dict[str, Preset]] = {
         # A gentle start: while the mass matrix is still poor, large steps can make it singular.
         "package": Preset({}, {"warmup": 3000}),
@@ -75,79 +81,36 @@ class LNN(Lagrangian, AccelerationModel):
         {"learning_rate": 1e-2, "weight_decay": 0.03, "warmup": 1500, "starts": 4},
     )
 
-    network: Network
-    embedding: Embedding
-    energy_scale: float = eqx.field(static=True)
-    quadratic_start: float = eqx.field(static=True)
-    gradient: str = eqx.field(static=True)
+    usual: ClassVar[Shape] = Shape(width=32)
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        *,
-        width: int = 32,
-        depth: int = 3,
-        activation: str = "softplus",
-        initialiser: str = "fan_in",
-        energy_scale: float = 20.0,
-        quadratic_start: float = 1.0,
-        gradient: str = "exact",
-        key: Array,
-    ):
-        """Random weights.
+    energy_scale: float = setting("energy_scale", 20.0, positive_number, "J")
+    quadratic_start: float = setting("quadratic_start", 1.0, finite_number, "kg")
+    gradient: str = setting("gradient", "exact", one_of, GRADIENTS)
 
-        Arguments:
-            width, depth: hidden units a layer, hidden layers.
-            activation: a name in `network.ACTIVATIONS`; smooth, since q̈ is made of second
-                derivatives.
-            initialiser: ``"fan_in"``, or ``"paper"`` for Appendix B.
-            energy_scale: h; one for the paper's own network.
-            quadratic_start: κ; zero for the paper's own network.
-            gradient: of the loss, as above.
-        """
-        self.embedding = embedding
-        self.energy_scale = positive_number("energy_scale", energy_scale, "J")
-        self.quadratic_start = finite_number("quadratic_start", quadratic_start, "kg")
-        self.gradient = one_of("gradient", gradient, GRADIENTS)
-        self.network = Network(
-            embedding.size,
-            1,
-            width=width,
-            depth=depth,
-            activation=activation,
-            initialiser=initialiser,
-            key=key,
-        )
-
-    @property
-    def config(self) -> dict[str, Any]:
-        return {
-            **self.network.config,
-            "energy_scale": self.energy_scale,
-            "quadratic_start": self.quadratic_start,
-            "gradient": self.gradient,
-        }
+    @classmethod
+    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
+        return embedding.size, 1
 
     @property
     def needs_forces(self) -> bool:
         """The gradient ``"force"`` does: L = 0 has no residual otherwise."""
         return self.gradient == "force"
 
-    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+    def lagrangian(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """L(q, q̇, m), a scalar. In joules only once forced motion has fixed its scale."""
         learned = self.energy_scale * self.network(self.embedding.state(q, qd, m))[0]
         return learned + self._start(qd, m)
 
-    def loss(self, sample: Sample, target: Array) -> Array:
+    def loss(self, sample: Sample, target: Target) -> Scalar:
         """Σ_i |q̈_i error|, with the gradient that `gradient` names."""
         if self.gradient == "exact":
-            return super().loss(sample, target)
+            return acceleration_error(self, sample, target)
         mass_matrix, force = self.equation_of_motion(sample.q, sample.qd, sample.m)
         residual = sample.tau + force - mass_matrix @ target
         fixed = jax.lax.stop_gradient(mass_matrix)
         return jnp.sum(jnp.abs(solve(fixed, residual, method=self.mass_matrix_solver)))
 
-    def terms_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
+    def terms_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
         """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`.
 
         With the gradient g = h ∂N/∂x held fixed, the Euler–Lagrange terms of h N(x(q, q̇)) are
@@ -170,5 +133,5 @@ class LNN(Lagrangian, AccelerationModel):
         mass_matrix, force = euler_lagrange(linear_part, q, qd, m)
         return mass_matrix + curvature[:n, :n], force - curvature[:n, n]
 
-    def _start(self, qd: Array, m: Array) -> Array:
+    def _start(self, qd: Vector, m: Parameters) -> Scalar:
         return 0.5 * self.quadratic_start * jnp.sum(self.embedding.stretched(qd, m) ** 2)

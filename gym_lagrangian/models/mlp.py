@@ -12,22 +12,23 @@ Learning" (2018); the "neural net" of Table 1 in Cranmer et al. (2020).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
-from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.models.base import Horizon, Model
+from gym_lagrangian.models.base import Horizon, NetworkModel, Target
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.models.network import Network
+from gym_lagrangian.models.field import state_and_forces
+from gym_lagrangian.models.network import Shape
+from gym_lagrangian.models.settings import setting
 from gym_lagrangian.physics.dynamics import DiscreteDynamics, Dynamics
+from gym_lagrangian.physics.shapes import Parameters, Scalar, State, Vector
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 
 
-class MLP(Model):
+class MLP(NetworkModel):
     """The change of a state over one step, learned by a network.
 
     Attributes:
@@ -40,59 +41,29 @@ class MLP(Model):
     # A start and the states after it count alike: as many in all as the other models see.
     presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {"steps": 300_000, "batch": 256})}
 
-    network: Network
-    embedding: Embedding
-    dt: float = eqx.field(static=True)
-    acceleration_scale: float = eqx.field(static=True)
+    usual: ClassVar[Shape] = Shape(width=128)
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        *,
-        width: int = 128,
-        depth: int = 3,
-        activation: str = "softplus",
-        initialiser: str = "fan_in",
-        acceleration_scale: float = 10.0,
-        dt: float = 0.05,
-        key: Array,
-    ):
-        """Random weights; arguments as for `LNN`, and those above."""
-        self.embedding = embedding
-        self.acceleration_scale = positive_number("acceleration_scale", acceleration_scale)
-        self.dt = positive_number("dt", dt, "s")
-        self.network = Network(
-            embedding.size + embedding.n,
-            2 * embedding.n,
-            width=width,
-            depth=depth,
-            activation=activation,
-            initialiser=initialiser,
-            key=key,
-        )
+    acceleration_scale: float = setting("acceleration_scale", 10.0, positive_number)
+    dt: float = setting("dt", 0.05, positive_number, "s")
 
-    @property
-    def config(self) -> dict[str, Any]:
-        return {
-            **self.network.config,
-            "acceleration_scale": self.acceleration_scale,
-            "dt": self.dt,
-        }
+    @classmethod
+    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
+        return embedding.size + embedding.n, 2 * embedding.n
 
     @property
     def horizon(self) -> Horizon:
         """One state, one step ahead."""
         return Horizon(self.dt, 1)
 
-    def next_state(self, state: Array, tau: Array, m: Array) -> Array:
+    def next_state(self, state: State, tau: Vector, m: Parameters) -> State:
         """The state (2n,) after `dt` seconds."""
         q, qd = jnp.split(state, 2)
-        features = [self.embedding.state(q, qd, m), self.embedding.forces(tau)]
         n = self.embedding.n
+        x = state_and_forces(self.embedding, q, qd, tau, m)
         scale = jnp.array([*self.embedding.qd_scale, *[self.acceleration_scale] * n], state.dtype)
-        return state + self.dt * scale * self.network(jnp.concatenate(features))
+        return state + self.dt * scale * self.network(x)
 
-    def loss(self, sample: Sample, target: Array) -> Array:
+    def loss(self, sample: Sample, target: Target) -> Scalar:
         """Σ |error| / dt over the state: a discrepancy of ẋ."""
         state = jnp.concatenate([sample.q, sample.qd])
         predicted = self.next_state(state, sample.tau, sample.m)

@@ -1,4 +1,4 @@
-r"""The multilayer perceptron under every model, with its exact second-order pass.
+r"""The multilayer perceptron inside every model, with its exact second-order pass.
 
 A scalar network N(x) = W_D σ(… σ(W_0 x + b_0) …) + b_D needs its gradient and its curvature
 along a few directions u_1 … u_k to state an equation of motion. With z_l the pre-activations,
@@ -14,39 +14,50 @@ differentiation spends 2k + 2). The sum over l and units is one sum at the end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import no_type_check
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Float
 
 from gym_lagrangian.checks import one_of, whole_number
+from gym_lagrangian.physics.shapes import AnyArray
+
+Inputs = Float[AnyArray, " inputs"]
+Outputs = Float[AnyArray, " outputs"]
+Directions = Float[AnyArray, "directions inputs"]
+Curvature = Float[AnyArray, "directions directions"]
+Weights = Float[AnyArray, "_ _"]
+Units = Float[AnyArray, " units"]
+Elements = Float[AnyArray, "..."]
 
 
-def _softplus(z: Array) -> tuple[Array, ...]:
+def _softplus(z: Elements) -> tuple[Elements, ...]:
     decay = jnp.exp(-jnp.abs(z))
     s = jnp.where(z > 0, 1.0, decay) / (1.0 + decay)
     bend = s * (1.0 - s)
     return jnp.maximum(z, 0.0) + jnp.log1p(decay), s, bend, bend * (1.0 - 2.0 * s)
 
 
-def _squareplus(z: Array) -> tuple[Array, ...]:
+def _squareplus(z: Elements) -> tuple[Elements, ...]:
     """(z + √(z² + 4)) / 2, softplus's algebraic twin (Barron, 2021): no exponential to pay for."""
     r = jax.lax.rsqrt(z * z + 4.0)
     bend = 2.0 * r**3
     return 0.5 * (z + 1.0 / r), 0.5 * (1.0 + z * r), bend, -3.0 * z * r * r * bend
 
 
-def _tanh(z: Array) -> tuple[Array, ...]:
+def _tanh(z: Elements) -> tuple[Elements, ...]:
     t = jnp.tanh(z)
     slope = 1.0 - t * t
     return t, slope, -2.0 * t * slope, slope * (6.0 * t * t - 2.0)
 
 
 # Each activation with its first three derivatives: they share their one expensive term.
-ACTIVATIONS: dict[str, Callable[[Array], tuple[Array, ...]]] = {
+ACTIVATIONS: dict[str, Callable[[Elements], tuple[Elements, ...]]] = {
     "softplus": _softplus,
     "squareplus": _squareplus,
     "tanh": _tanh,
@@ -54,7 +65,7 @@ ACTIVATIONS: dict[str, Callable[[Array], tuple[Array, ...]]] = {
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1))
-def activate(activation: str, order: int, z: Array) -> Array:
+def activate(activation: str, order: int, z: Elements) -> Elements:
     """The derivative of the named activation of the given order (0, 1, 2 or 3), elementwise."""
     return ACTIVATIONS[activation](z)[order]
 
@@ -67,7 +78,7 @@ def _activate_jvp(activation, order, primals, tangents):
     return jax.jvp(lambda z: ACTIVATIONS[activation](z)[order], (z,), (dz,))
 
 
-def fan_in(key: Array, sizes: tuple[int, ...]) -> tuple[Array, ...]:
+def fan_in(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
     """Standard deviation 1/√(fan-in) in every layer."""
     keys = jax.random.split(key, len(sizes) - 1)
     return tuple(
@@ -76,7 +87,7 @@ def fan_in(key: Array, sizes: tuple[int, ...]) -> tuple[Array, ...]:
     )
 
 
-def paper(key: Array, sizes: tuple[int, ...]) -> tuple[Array, ...]:
+def paper(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
     """Appendix B, Eq. 3: σ = (1/√n) · {2.2 first; 0.58 i hidden layer i ≥ 1; n output}."""
     keys = jax.random.split(key, len(sizes) - 1)
     n = sizes[1]
@@ -88,10 +99,37 @@ def paper(key: Array, sizes: tuple[int, ...]) -> tuple[Array, ...]:
     )
 
 
-INITIALISERS: dict[str, Callable[[Array, tuple[int, ...]], tuple[Array, ...]]] = {
+INITIALISERS: dict[str, Callable[[Array, tuple[int, ...]], tuple[Weights, ...]]] = {
     "fan_in": fan_in,
     "paper": paper,
 }
+
+
+@no_type_check  # of a wrong type it speaks itself
+@dataclass(frozen=True)
+class Shape:
+    """What a network is made of, apart from how many numbers go in and come out.
+
+    Attributes:
+        width, depth: units in a hidden layer, and hidden layers.
+        activation: a name in `ACTIVATIONS`; smooth, since q̈ may be made of second derivatives.
+        initialiser: the name in `INITIALISERS` of what draws the first weights: ``"fan_in"``, or
+            ``"paper"`` for Appendix B.
+
+    Raises:
+        ConfigurationError: an unknown activation or initialiser, or a size below 1.
+    """
+
+    width: int
+    depth: int = 3
+    activation: str = "softplus"
+    initialiser: str = "fan_in"
+
+    def __post_init__(self):
+        object.__setattr__(self, "width", whole_number("width", self.width))
+        object.__setattr__(self, "depth", whole_number("depth", self.depth))
+        one_of("activation", self.activation, ACTIVATIONS)
+        one_of("initialiser", self.initialiser, INITIALISERS)
 
 
 class Network(eqx.Module):
@@ -100,57 +138,27 @@ class Network(eqx.Module):
     Attributes:
         weights: one (outputs, inputs) matrix a layer.
         biases: one (outputs,) vector a layer.
-        activation: a name in `ACTIVATIONS`.
-        initialiser: the name in `INITIALISERS` that drew the first weights.
+        shape: hidden layers, activation and initialiser.
     """
 
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
-    activation: str = eqx.field(static=True)
-    initialiser: str = eqx.field(static=True)
+    weights: tuple[Weights, ...]
+    biases: tuple[Units, ...]
+    shape: Shape = eqx.field(static=True)
 
-    def __init__(
-        self,
-        inputs: int,
-        outputs: int,
-        *,
-        width: int,
-        depth: int,
-        activation: str,
-        initialiser: str,
-        key: Array,
-    ):
-        """`depth` hidden layers of `width` units each: `depth` + 1 weight matrices.
-
-        Raises:
-            ConfigurationError: an unknown activation or initialiser, or a size below 1.
-        """
-        one_of("activation", activation, ACTIVATIONS)
-        one_of("initialiser", initialiser, INITIALISERS)
-        width, depth = whole_number("width", width), whole_number("depth", depth)
-        sizes = (inputs, *([width] * depth), outputs)
-        self.weights = INITIALISERS[initialiser](key, sizes)
+    def __init__(self, inputs: int, outputs: int, shape: Shape, *, key: Array):
+        """Random weights: `shape.depth` hidden layers, `shape.depth` + 1 matrices."""
+        sizes = (inputs, *([shape.width] * shape.depth), outputs)
+        self.weights = INITIALISERS[shape.initialiser](key, sizes)
         self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
-        self.activation = activation
-        self.initialiser = initialiser
+        self.shape = shape
 
-    @property
-    def config(self) -> dict[str, Any]:
-        """What a checkpoint needs to rebuild this network's structure."""
-        return {
-            "width": self.weights[0].shape[0],
-            "depth": len(self.weights) - 1,
-            "activation": self.activation,
-            "initialiser": self.initialiser,
-        }
-
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Inputs) -> Outputs:
         """The outputs for one input: (inputs,) → (outputs,)."""
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            x = activate(self.activation, 0, weight @ x + bias)
+            x = activate(self.shape.activation, 0, weight @ x + bias)
         return self.weights[-1] @ x + self.biases[-1]
 
-    def second_order(self, x: Array, directions: Array) -> tuple[Array, Array]:
+    def second_order(self, x: Inputs, directions: Directions) -> tuple[Inputs, Curvature]:
         """Gradient (inputs,) and curvature (k, k) along `directions` (k, inputs) at `x`.
 
         For a network with one output; equal to `jax.grad` and `jax.hessian` of it.
@@ -159,7 +167,7 @@ class Network(eqx.Module):
         slopes, bends, bent = [], [], []
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             z = weight @ value + bias
-            value, slope, bend = (activate(self.activation, order, z) for order in range(3))
+            value, slope, bend = (activate(self.shape.activation, order, z) for order in range(3))
             tangents = [weight @ tangent for tangent in tangents]
             slopes.append(slope)
             bends.append(bend)
@@ -177,7 +185,7 @@ class Network(eqx.Module):
         return adjoint, _symmetric([born * one for one in along], along)
 
 
-def _symmetric(weighted: list[Array], vectors: list[Array]) -> Array:
+def _symmetric(weighted: list[Units], vectors: list[Units]) -> Curvature:
     """The inner products w_i · v_j (k, k), given that they are symmetric."""
     k = len(vectors)
     upper = {(i, j): jnp.sum(weighted[i] * vectors[j]) for i in range(k) for j in range(i, k)}

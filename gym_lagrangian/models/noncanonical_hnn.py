@@ -14,60 +14,43 @@ Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), section 5 and Fi
 
 from __future__ import annotations
 
-import equinox as eqx
-from jax import Array
+import jax.numpy as jnp
 
 from gym_lagrangian.checks import finite_number, positive_number
-from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.base import Target
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
-from gym_lagrangian.models.network import Network
+from gym_lagrangian.models.settings import setting
+from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
+from gym_lagrangian.systems.sample import Sample
 
 
 class NoncanonicalHNN(HamiltonianModel):
     """A Hamiltonian of (q, q̇), learned by a network."""
 
-    network: Network
-    embedding: Embedding
-    energy_scale: float = eqx.field(static=True)
-    quadratic_start: float = eqx.field(static=True)
+    energy_scale: float = setting("energy_scale", 10.0, positive_number, "J")
+    quadratic_start: float = setting("quadratic_start", 1.0, finite_number, "1/kg")
 
-    def __init__(
-        self,
-        embedding: Embedding,
-        *,
-        width: int = 64,
-        depth: int = 3,
-        activation: str = "softplus",
-        initialiser: str = "fan_in",
-        energy_scale: float = 10.0,
-        quadratic_start: float = 1.0,
-        key: Array,
-    ):
-        """Random weights; arguments as for `HNN`."""
-        self.embedding = embedding
-        self.energy_scale = positive_number("energy_scale", energy_scale, "J")
-        self.quadratic_start = finite_number("quadratic_start", quadratic_start, "1/kg")
-        self.network = Network(
-            embedding.size,
-            1,
-            width=width,
-            depth=depth,
-            activation=activation,
-            initialiser=initialiser,
-            key=key,
-        )
+    def loss(self, sample: Sample, target: Target) -> Scalar:
+        """The discrepancy of q̇ and of q̈."""
+        return self.discrepancy(sample, target)
 
-    def scaled(self, p: Array, m: Array) -> Array:
+    def scaled(self, p: Vector, m: Parameters) -> Vector:
         return self.embedding.velocities(p, m)
 
-    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+    def free_energy(self, p: Vector, m: Parameters) -> Scalar:
+        """½ κ |p|²."""
+        return 0.5 * self.quadratic_start * jnp.sum(p**2)
+
+    def momentum(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
         """The velocity itself."""
         return qd
 
-    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+    def velocity(
+        self, q: Vector, p: Vector, m: Parameters, qd_guess: Vector | None = None
+    ) -> Vector:
         """The momentum itself."""
         return p
 
-    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
         """dq̇/dt = −∂H/∂q + τ."""
         return self.hamilton(q, qd, tau, m)[1]
