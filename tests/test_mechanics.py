@@ -127,11 +127,13 @@ def test_energy_scales():
 )
 def test_motor_power_is_torque_times_joint_velocity(actuated, power):
     """The shoulder works on θ̇1, the elbow on the relative θ̇2 − θ̇1."""
-    system = DoublePendulum(actuated=actuated, torque_max=3.0)
+    system = DoublePendulum()
+    task = system.task(coordinates=system, actuated=actuated, torque_max=3.0)
     rng = np.random.default_rng(5)
     for _ in range(5):
-        action, w = rng.uniform(-1, 1, system.action_size), rng.normal(size=2)
-        tau = np.asarray(system.generalized_force(jnp.asarray(action)))
+        action, w = rng.uniform(-1, 1, task.action_size), rng.normal(size=2)
+        q, qd = jnp.asarray(rng.normal(size=2)), jnp.asarray(w)
+        tau = np.asarray(task.generalized_force(q, qd, jnp.asarray(action)))
         assert tau @ w == pytest.approx(power(3.0 * action, w), rel=1e-5, abs=1e-5)
 
 

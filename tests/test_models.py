@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from functools import partial
 from typing import ClassVar
@@ -16,16 +17,18 @@ from physics_helpers import batched
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models import HNN, LNN, Baseline
-from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, activate
+from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, Shape, activate
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.physics.linear import DAMPING
-from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange
+from gym_lagrangian.physics.mechanics import euler_lagrange
+from gym_lagrangian.registration import MODELS, load_model
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 from gym_lagrangian.systems.sample import Sample
 
 PENDULUM = DoublePendulum()
-PENDULUM_SEES = PENDULUM.embedding()
-PARTICLE_SEES = RelativisticParticle().embedding(("g",))
+PENDULUM_SEES = Embedding.of(PENDULUM)
+PARTICLE_SEES = Embedding.of(RelativisticParticle(), ("g",))
 KEY = jax.random.key(11)
 
 
@@ -96,9 +99,7 @@ def test_activations_and_derivatives_are_finite_far_out(name):
 def test_second_order_pass_equals_automatic_differentiation(activation, depth):
     rng = np.random.default_rng(depth)
     with jax.enable_x64(True):
-        network = Network(
-            5, 1, width=8, depth=depth, activation=activation, initialiser="fan_in", key=KEY
-        )
+        network = Network(5, 1, Shape(8, depth, activation), key=KEY)
         network = jax.tree.map(lambda a: np.asarray(a) + 0.2 * rng.normal(size=a.shape), network)
     x, directions = rng.normal(size=(8, 5)), rng.normal(size=(8, 3, 5))
 
@@ -113,9 +114,7 @@ def test_second_order_pass_equals_automatic_differentiation(activation, depth):
 
 
 def test_network_is_the_stated_function():
-    network = Network(
-        3, 2, width=8, depth=2, activation="tanh", initialiser="fan_in", key=jax.random.key(0)
-    )
+    network = Network(3, 2, Shape(8, depth=2, activation="tanh"), key=jax.random.key(0))
     network = jax.tree.map(lambda a: np.asarray(a) + 0.1, network)
     x = np.array([0.3, -1.0, 2.0])
     w, b = network.weights, network.biases
@@ -126,15 +125,9 @@ def test_network_is_the_stated_function():
 def deviations(initialiser, depth, inputs=100, width=100):
     """Root mean square of every layer's weights, averaged over keys; and all biases."""
     weights, biases = [], []
+    shape = Shape(width, depth, initialiser=initialiser)
     for seed in range(30):
-        network = Network(
-            *(inputs, 1),
-            width=width,
-            depth=depth,
-            activation="softplus",
-            initialiser=initialiser,
-            key=jax.random.key(seed),
-        )
+        network = Network(inputs, 1, shape, key=jax.random.key(seed))
         weights.append([float(jnp.mean(w**2)) for w in network.weights])
         biases += [np.asarray(b) for b in network.biases]
     return np.sqrt(np.mean(weights, axis=0)), np.concatenate(biases)
@@ -179,7 +172,7 @@ def appendix_a(model, q, q_t, tau, conditionals):
     ],
 )
 def test_lnn_equals_appendix_a(options, states, embedding, dtype):
-    model = with_biases(LNN(embedding, width=8, key=KEY, **options))
+    model = with_biases(LNN.build(embedding, width=8, key=KEY, **options))
     with jax.enable_x64(True):
         model = cast(model, dtype)
 
@@ -200,7 +193,7 @@ def test_lnn_equals_appendix_a(options, states, embedding, dtype):
 
 def test_lnn_equation_of_motion_is_that_of_its_lagrangian():
     with jax.enable_x64(True):
-        model = cast(with_biases(LNN(PENDULUM_SEES, width=8, depth=2, key=KEY)), "float64")
+        model = cast(with_biases(LNN.build(PENDULUM_SEES, width=8, depth=2, key=KEY)), "float64")
     q, qd, _, m = pendulum_states()
     found, expected = batched(
         lambda *x: (model.equation_of_motion(*x), euler_lagrange(model.lagrangian, *x)), q, qd, m
@@ -217,12 +210,12 @@ class TrueLagrangian(LNN):
     def lagrangian(self, q, qd, m):
         return PENDULUM.lagrangian(q, qd, m)
 
-    def equation_of_motion(self, q, qd, m):
-        return Lagrangian.equation_of_motion(self, q, qd, m)
+    def terms_of_motion(self, q, qd, m):
+        return euler_lagrange(self.lagrangian, q, qd, m)
 
 
 def test_lnn_machinery_given_the_true_lagrangian_is_the_system():
-    model = TrueLagrangian(PENDULUM_SEES, width=2, depth=1, key=KEY)
+    model = TrueLagrangian.build(PENDULUM_SEES, width=2, depth=1, key=KEY)
     states = pendulum_states()
     expected = batched(PENDULUM.acceleration, *states)
     np.testing.assert_allclose(batched(model.acceleration, *states), expected, rtol=2e-6)
@@ -242,7 +235,7 @@ def test_lnn_machinery_given_the_true_lagrangian_is_the_system():
 @pytest.mark.parametrize("model_class", [LNN, Baseline])
 def test_models_are_periodic_in_angles(model_class):
     with jax.enable_x64(True):
-        model = cast(model_class(PENDULUM_SEES, width=8, depth=2, key=KEY), "float64")
+        model = cast(model_class.build(PENDULUM_SEES, width=8, depth=2, key=KEY), "float64")
     q, qd, tau, m = pendulum_states()
     turns = 2 * np.pi * np.random.default_rng(0).integers(-3, 4, q.shape)
     thrice = [np.concatenate([a] * 3) for a in (qd, tau, m)]
@@ -255,7 +248,9 @@ def test_models_are_periodic_in_angles(model_class):
 def test_lnn_conserves_its_own_energy_along_its_own_flow():
     """And the true pendulum's not: random weights know no physics but this."""
     with jax.enable_x64(True):
-        model = with_biases(LNN(PENDULUM_SEES, width=8, depth=2, quadratic_start=1.0, key=KEY))
+        model = with_biases(
+            LNN.build(PENDULUM_SEES, width=8, depth=2, quadratic_start=1.0, key=KEY)
+        )
         model = cast(model, "float64")
     dynamics = model.dynamics(integrator="rk4", substeps=10)
     m = pendulum_states()[3][0]
@@ -276,7 +271,7 @@ def test_lnn_conserves_its_own_energy_along_its_own_flow():
 
 def test_lnn_energy_changes_by_the_power_of_the_forces():
     with jax.enable_x64(True):
-        model = LNN(PENDULUM_SEES, width=8, depth=2, quadratic_start=1.0, key=KEY)
+        model = LNN.build(PENDULUM_SEES, width=8, depth=2, quadratic_start=1.0, key=KEY)
         model = cast(with_biases(model), "float64")
 
     def rate(q, qd, tau, m):
@@ -290,7 +285,7 @@ def test_lnn_energy_changes_by_the_power_of_the_forces():
 
 
 def test_baseline_is_a_network_of_state_and_force():
-    model = Baseline(PENDULUM_SEES, width=8, depth=1, acceleration_scale=7.0, key=KEY)
+    model = Baseline.build(PENDULUM_SEES, width=8, depth=1, acceleration_scale=7.0, key=KEY)
     q, qd, tau, m = (a[0].astype(np.float32) for a in pendulum_states())
     x = np.concatenate([np.cos(q), np.sin(q), qd / 5.0, tau / 10.0])
     np.testing.assert_allclose(
@@ -332,7 +327,7 @@ def loss_and_gradient(model, samples, qdd):
     ],
 )
 def test_gradients_of_the_loss_are_finite(model_class, options, training_batch):
-    model = model_class(PENDULUM_SEES, width=8, depth=2, key=KEY, **options)
+    model = model_class.build(PENDULUM_SEES, width=8, depth=2, key=KEY, **options)
     value, gradient = loss_and_gradient(model, *training_batch)
     assert np.isfinite(value)
     assert len(gradient) == 6
@@ -342,7 +337,7 @@ def test_gradients_of_the_loss_are_finite(model_class, options, training_batch):
 
 def test_gradients_are_finite_where_the_mass_matrix_is_zero(training_batch):
     """All weights zero and no quadratic start: L is constant."""
-    model = LNN(PENDULUM_SEES, width=8, depth=2, quadratic_start=0.0, key=KEY)
+    model = LNN.build(PENDULUM_SEES, width=8, depth=2, quadratic_start=0.0, key=KEY)
     value, gradient = loss_and_gradient(jax.tree.map(jnp.zeros_like, model), *training_batch)
     assert np.isfinite(value)
     assert all(np.isfinite(leaf).all() for leaf in gradient)
@@ -364,7 +359,9 @@ def test_gradients_are_finite_where_the_mass_matrix_is_zero(training_batch):
 )
 def test_a_model_is_rebuilt_from_its_configuration(model_class, config):
     def build(config):
-        return eqx.filter_eval_shape(lambda key: model_class(PENDULUM_SEES, key=key, **config), KEY)
+        return eqx.filter_eval_shape(
+            lambda key: model_class.build(PENDULUM_SEES, key=key, **config), KEY
+        )
 
     model = build(config)
     written = json.loads(json.dumps(model.config))
@@ -387,7 +384,52 @@ def test_a_model_is_rebuilt_from_its_configuration(model_class, config):
 )
 def test_bad_configuration_is_refused(model_class, config, message):
     with pytest.raises(ConfigurationError, match=message):
-        model_class(PENDULUM_SEES, key=KEY, **config)
+        model_class.build(PENDULUM_SEES, key=KEY, **config)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_names_what_it_can_be_given(name):
+    model_class = load_model(name)
+    names = ", ".join(model_class.settings())
+    assert names.startswith("width, depth, activation, initialiser")
+    with pytest.raises(ConfigurationError, match=f"{name} takes no argument 'breadth'.*{names}"):
+        model_class.build(PENDULUM_SEES, key=KEY, breadth=3)
+    model = eqx.filter_eval_shape(
+        lambda key: model_class.build(PENDULUM_SEES, key=key, legendre=PENDULUM), KEY
+    )
+    assert tuple(model.config) == model_class.settings()
+    assert model.config["width"] == model_class.usual.width
+    assert model.learned
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_settings_are_checked_and_take_their_own_type(name):
+    model_class = load_model(name)
+    own = model_class.settings()[4:]
+    for setting in own:
+        with pytest.raises(ConfigurationError, match=f"{setting} = {{}}"):
+            model_class.build(PENDULUM_SEES, key=KEY, legendre=PENDULUM, **{setting: {}})
+    scale = next(setting for setting in own if setting.endswith("scale"))
+    model = model_class.build(PENDULUM_SEES, key=KEY, legendre=PENDULUM, **{scale: np.int64(3)})
+    assert json.dumps(model.config[scale]) == "3.0"
+
+
+def test_a_canonical_model_asks_for_its_momenta():
+    with pytest.raises(ConfigurationError, match=r"HNN needs the canonical momenta.*`legendre`"):
+        HNN.build(PENDULUM_SEES, key=KEY)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_concrete_method_is_overridden(name):
+    """A method is abstract or final, so that one class is read to know what one call does."""
+    lineage = [c for c in load_model(name).__mro__ if c.__module__.startswith("gym_lagrangian")]
+    for i, base in enumerate(lineage):
+        for attribute, value in vars(base).items():
+            function = getattr(value, "__func__", getattr(value, "method", value))
+            concrete = inspect.isfunction(function) and not attribute.startswith("__")
+            if concrete and not getattr(function, "__isabstractmethod__", False):
+                above = [c.__name__ for c in lineage[:i] if attribute in vars(c)]
+                assert not above, f"{above} override {base.__name__}.{attribute}"
 
 
 def test_initialisers_are_listed():
@@ -410,9 +452,9 @@ def test_particle_embedding_picks_g():
     system = RelativisticParticle()
     q, qd = np.array([[3.0]]), np.array([[0.5]])
     m = np.array([[1.7, 2.9, 4.0], [9.0, 2.9, 4.0], [1.7, 2.9, -4.0]])
-    expected = [3.0 / system.q_scale[0], 2.9 * np.arctanh(0.5 / 2.9), 4.0 / 10.0]
+    expected = [3.0 / system.magnitudes.q[0], 2.9 * np.arctanh(0.5 / 2.9), 4.0 / 10.0]
     assert np.allclose(batched(PARTICLE_SEES.state, q, qd, m[:1])[0], expected)
-    model = LNN(PARTICLE_SEES, width=8, depth=2, key=KEY)
+    model = LNN.build(PARTICLE_SEES, width=8, depth=2, key=KEY)
     here, other_mass, other_g = batched(
         lambda m: model.acceleration(q[0], qd[0], np.zeros(1), m), m, dtype="float64"
     )
@@ -465,7 +507,9 @@ def test_hnn_starts_with_a_mass_that_grows_as_the_systems():
 def start_of_hnn(system: RelativisticParticle, learns: str = "momenta") -> HNN:
     """A model whose network is zero, so that T₀ is all of its Hamiltonian."""
     settings = {"momentum_scale": 1.0, "quadratic_start": 1.0, "learns": learns}
-    model = HNN(system.embedding(("g",)), legendre=system, width=8, depth=2, **settings, key=KEY)
+    model = HNN.build(
+        Embedding.of(system, ("g",)), legendre=system, width=8, depth=2, **settings, key=KEY
+    )
     zero = jax.tree.map(jnp.zeros_like, model.network)
     return eqx.tree_at(lambda model: model.network, model, zero)
 
@@ -474,7 +518,7 @@ def test_lnn_gradients_differ_and_their_loss_does_not():
     """Both minimise the acceleration error."""
     system = RelativisticParticle()
     exact, force = (
-        LNN(PARTICLE_SEES, width=8, depth=2, gradient=gradient, key=KEY)
+        LNN.build(PARTICLE_SEES, width=8, depth=2, gradient=gradient, key=KEY)
         for gradient in ("exact", "force")
     )
     q, qd, tau, m = jnp.array([1.0]), jnp.array([0.4]), jnp.array([3.0]), jnp.array([1.0, 1.0, 2.0])
@@ -490,8 +534,8 @@ def test_lnn_gradients_differ_and_their_loss_does_not():
 
 
 def test_conditioning_keeps_the_order_of_m():
-    sees = RelativisticParticle().embedding(("g", "m"))
+    sees = Embedding.of(RelativisticParticle(), ("g", "m"))
     assert sees.m_index == (0, 2)
     assert np.allclose(sees.parameters(jnp.array([2.0, 3.0, 5.0])), [2.0, 0.5])
     with pytest.raises(ConfigurationError, match=r"'charge'.*m, c, g"):
-        RelativisticParticle().embedding(("charge",))
+        Embedding.of(RelativisticParticle(), ("charge",))

@@ -21,8 +21,10 @@ from gym_lagrangian.learning.sources import FreshStates, from_arrays
 from gym_lagrangian.learning.train import train
 from gym_lagrangian.models import HNN
 from gym_lagrangian.models.base import AccelerationModel, Horizon
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.physics.mechanics import euler_lagrange
+from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 
 NAMES = ("HNN", "NoncanonicalHNN", "DeLaN", "NODE", "MLP")
@@ -40,9 +42,8 @@ def build(name, system=None, *, seed=0, **config):
 
 
 def card_of(model, system):
-    return Card(
-        system=system.name,
-        system_options=system.options,
+    return Card.of(
+        system,
         parameters=system.fixed_parameters(system.varying),
         conditioned_on=system.varying,
         model=type(model).__name__,
@@ -57,7 +58,9 @@ def saved(name, path, **config):
 
 
 def states(system, count=16, seed=3):
-    samples = jax.vmap(system.protocol_sample)(jax.random.split(jax.random.key(seed), count))
+    samples = jax.vmap(distributions_of(system).states)(
+        jax.random.split(jax.random.key(seed), count)
+    )
     return samples._replace(qd=0.3 * samples.qd, tau=jnp.ones_like(samples.q))
 
 
@@ -200,9 +203,9 @@ class TrueHNN(HNN):
 @pytest.fixture(params=CASES)
 def true_hnn(request):
     case = CASES[request.param]
-    embedding = case.system.embedding(case.system.varying)
+    embedding = Embedding.of(case.system, case.system.varying)
     key = jax.random.key(0)
-    return case, TrueHNN(embedding, legendre=case.system, key=key, **SMALL)
+    return case, TrueHNN.build(embedding, legendre=case.system, key=key, **SMALL)
 
 
 def test_hnn_given_the_true_hamiltonian_is_the_system(true_hnn):
@@ -229,7 +232,7 @@ def test_hnn_loss_vanishes_at_the_true_hamiltonian(true_hnn):
     (system, q, qd, tau, m), model = true_hnn
 
     def loss(q, qd, tau, m):
-        sample = system.protocol_sample(jax.random.key(0))
+        sample = distributions_of(system).states(jax.random.key(0))
         sample = sample._replace(q=q, qd=qd, tau=tau, m=m)
         return model.loss(sample, system.acceleration(q, qd, tau, m))
 
