@@ -12,10 +12,12 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 
-from gym_lagrangian.registration import environments, load_model
+from gym_lagrangian.registration import environments, load_model, load_system
+from gym_lagrangian.systems.task import TaskState
 
 ROWS = list(environments())
 IDS = [row.id for row in ROWS]
+BY_ID = {row.id: row for row in ROWS}
 EXACT = [row.id for row in ROWS if row.model is None]
 PENDULA = [row.id for row in ROWS if row.system == "DoublePendulum"]
 
@@ -28,14 +30,22 @@ QUICK = {"integrator": "rk4", "substeps": 1}
 NAN = float("nan")
 
 
-def another_dt(env_id: str) -> float:
-    """A step that is not the default, where the dynamics can take one."""
-    return 0.05 if "MLP" in env_id else 0.02
-
-
 def make(env_id, **arguments):
     """The environment without its wrappers."""
     return gymnasium.make(env_id, **arguments).unwrapped
+
+
+def another_dt(env_id: str) -> float:
+    """A step that is not the default, where the dynamics can take one."""
+    return make(env_id).dynamics.fixed_dt or 0.02
+
+
+def settled(env_id: str, share: float) -> dict[str, float]:
+    """Values, at that share of their ranges, of the parameters that are otherwise drawn."""
+    system = load_system(BY_ID[env_id].system)()
+    low, high = system.parameter_bounds()
+    values = dict(zip(system.parameters, low + share * (high - low), strict=True))
+    return {name: float(values[name]) for name in system.varying}
 
 
 def no_force(env) -> np.ndarray:
@@ -43,9 +53,21 @@ def no_force(env) -> np.ndarray:
 
 
 def random_state(env, rng) -> np.ndarray:
-    """A state far from where episodes start, inside the range of every system."""
-    n = env.system.n
-    return np.concatenate([rng.uniform(-3, 3, n), rng.uniform(-0.9, 0.9, n)])
+    """A state far from where episodes start, of typical motion."""
+    typical = env.system.magnitudes
+    reach = np.where(env.system.angular, np.pi, typical.q)
+    return rng.uniform(-0.9, 0.9, 2 * env.system.n) * np.array([*reach, *typical.qd])
+
+
+def valid_state(env, rng) -> np.ndarray:
+    """A state anywhere in the range of the task; the environment has been reset."""
+    n, limits, now = env.system.n, env.task.limits, env.functional_state
+    reach = np.array([*np.where(env.system.angular, 9.0, limits.q), *limits.qd])
+    while True:
+        x = rng.uniform(-1, 1, 2 * n) * reach
+        state = TaskState(x[:n], x[n:], now.m, now.goal, np.zeros(()), np.zeros(n))
+        if env.task.in_range(state):
+            return x
 
 
 def follow(env, *, seed, steps=5, **reset) -> np.ndarray:
@@ -71,21 +93,30 @@ def pendulum_energy(x, m1=1.0, m2=1.0, l1=1.0, l2=1.0, g=9.8) -> float:
     return kinetic + g * (m1 * height1 + m2 * height2)
 
 
-def particle_energy(x, g) -> float:
-    """The energy of the paper's Lagrangian with m = c = 1, v ∂L/∂v − L."""
+def particle_energy(x, m=1.0, c=1.0, g=1.0) -> float:
+    """The energy of the paper's Lagrangian, v ∂L/∂v − L."""
     q, v = x
-    gamma = (1 - v**2) ** -0.5
-    return v**2 * gamma**3 - (gamma - 1) - g * q
+    gamma = (1 - (v / c) ** 2) ** -0.5
+    return m * v**2 * gamma**3 - m * c**2 * (gamma - 1) - m * g * q
 
 
-def true_energy(env, observation, x) -> float:
-    if env.system.name == "DoublePendulum":
-        return pendulum_energy(x)
-    return particle_energy(x, float(observation[2]))
+# Told from elsewhere than the systems, with the typical energies of their default parameters.
+ENERGIES = {"DoublePendulum": (pendulum_energy, 29.4), "RelativisticParticle": (particle_energy, 1)}
+
+
+def true_energy(env, x) -> float:
+    """The energy of a state with the parameters of this episode."""
+    m, n = env.functional_state.m, env.system.n
+    if env.system.name in ENERGIES:
+        return ENERGIES[env.system.name][0](x, *m)
+    return float(env.system.energy(x[:n], x[n:], m))
 
 
 def energy_scale(env) -> float:
-    return {"DoublePendulum": 29.4, "RelativisticParticle": 1.0}[env.system.name]
+    found = float(env.system.energy_scale(env.functional_state.m))
+    if env.system.name in ENERGIES:
+        assert found == pytest.approx(ENERGIES[env.system.name][1])
+    return found
 
 
 class TestGymnasium:
@@ -111,14 +142,14 @@ class TestGymnasium:
         np.testing.assert_array_equal(follow(twin, seed=3), expected)
 
     @every_id
-    def test_time_limit_of_500_steps(self, env_id):
-        arguments = {"g": 0.0} if env_id.startswith("RelativisticParticle") else {}
-        env = gymnasium.make(env_id, **arguments)
-        assert env.spec.max_episode_steps == 500
+    def test_time_limit(self, env_id):
+        env = gymnasium.make(env_id, **settled(env_id, 0.5))
+        steps = env.spec.max_episode_steps
+        assert steps == BY_ID[env_id].max_episode_steps
         start = np.zeros(2 * env.unwrapped.system.n)
         env.reset(seed=0, options={"state": start})
-        ends = [env.step(no_force(env))[2:] for _ in range(500)]
-        assert [truncated for _, truncated, _ in ends] == [False] * 499 + [True]
+        ends = [env.step(no_force(env))[2:] for _ in range(steps)]
+        assert [truncated for _, truncated, _ in ends] == [False] * (steps - 1) + [True]
         assert not any(terminated for terminated, _, _ in ends)
         assert not any(info["diverged"] for _, _, info in ends)
 
@@ -237,7 +268,7 @@ class TestStartingState:
     @every_id
     def test_options_hold_for_one_reset(self, env_id):
         env = make(env_id)
-        low, high = np.array(env.system.reset_low), np.array(env.system.reset_high)
+        low, high = env.task.reset_bounds()
         start(env, seed=0, options={"state": high + 0.5})
         after = start(env)
         assert np.all((low <= after) & (after <= high))
@@ -277,7 +308,7 @@ class TestInfo:
     @every_id
     def test_state_time_and_energies(self, env_id):
         env = make(env_id)
-        observation, info = env.reset(seed=1)
+        _, info = env.reset(seed=1)
         assert info["time"] == 0
         assert info["energy_drift"] == 0
         initial, x, work = info["energy"], info["state"], 0.0
@@ -285,13 +316,13 @@ class TestInfo:
         rng = np.random.default_rng(1)
         for count in range(1, 21):
             action = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
-            observation, *_, info = env.step(action)
-            tau = np.asarray(env.system.generalized_force(jnp.asarray(action)))
+            *_, info = env.step(action)
+            tau = np.asarray(env.task.generalized_force(x[:n], x[n:], jnp.asarray(action)))
             work += tau @ (info["state"][:n] - x[:n])
             x = info["state"]
             np.testing.assert_array_equal(x, env.get_state())
             assert info["time"] == pytest.approx(0.05 * count, rel=1e-12)
-            energy = true_energy(env, observation, x)
+            energy = true_energy(env, x)
             assert info["energy"] == pytest.approx(energy, rel=1e-6)
             drift = (info["energy"] - initial - work) / energy_scale(env)
             assert info["energy_drift"] == pytest.approx(drift, abs=1e-7)
@@ -343,9 +374,9 @@ class TestState:
         follow(env, seed=2)
         x = random_state(env, np.random.default_rng(0))
         env.set_state(x)
-        observation, *_, info = env.step(no_force(env))
+        *_, info = env.step(no_force(env))
         assert info["time"] == 0.05
-        energy = true_energy(env, observation, x)
+        energy = true_energy(env, x)
         drift = (info["energy"] - energy) / energy_scale(env)
         assert info["energy_drift"] == pytest.approx(drift, abs=1e-6)
 
@@ -467,11 +498,9 @@ class TestReward:
     def test_within_zero_and_one(self, env_id):
         env = make(env_id)
         rng = np.random.default_rng(4)
-        n = env.system.n
-        scale = 15.0 if env.system.name == "DoublePendulum" else 0.95
         env.reset(seed=0)
         for _ in range(200):
-            env.set_state(np.concatenate([rng.uniform(-9, 9, n), rng.uniform(-scale, scale, n)]))
+            env.set_state(valid_state(env, rng))
             reward = env.step(env.action_space.sample())[1]
             assert type(reward) is float
             assert 0 <= reward <= 1
@@ -653,8 +682,9 @@ class TestDtype:
     @every_exact_id
     def test_float32_follows_float64(self, env_id):
         # The dtypes draw different numbers from one key, so nothing is left to draw.
-        double = make(env_id, g=1.0)
-        single = make(env_id, g=1.0, dtype="float32", integrator="rk4", substeps=6)
+        fixed = settled(env_id, 0.75)
+        double = make(env_id, **fixed)
+        single = make(env_id, **fixed, dtype="float32", integrator="rk4", substeps=6)
         x = random_state(double, np.random.default_rng(5))
         expected = follow(double, seed=0, steps=10, options={"state": x})
         found = follow(single, seed=0, steps=10, options={"state": x})
