@@ -85,7 +85,3 @@ def _drop_output() -> None:
     """Send what is left to nowhere: Python would try to write it once more as it exits."""
     with contextlib.suppress(OSError):  # standard output that is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-if __name__ == "__main__":
-    sys.exit(main())
