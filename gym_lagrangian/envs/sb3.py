@@ -32,7 +32,7 @@ from gymnasium.vector import AutoresetMode
 
 from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
-from gym_lagrangian.registration import find
+from gym_lagrangian.registration import GENERIC_ID, find, system_reference
 
 try:
     from stable_baselines3.common.vec_env import VecEnv  # pyright: ignore[reportMissingImports]
@@ -58,26 +58,36 @@ class SB3VecEnv(VecEnv):
     """
 
     def __init__(
-        self, env: str | LagrangianVectorEnv, *, num_envs: int | None = None, **arguments: Any
+        self,
+        env: str | type | LagrangianVectorEnv = GENERIC_ID,
+        *,
+        num_envs: int | None = None,
+        **arguments: Any,
     ):
         """Make the environment of an id, or adapt one that is there.
 
+            SB3VecEnv("mypkg.systems:CartPole", num_envs=64, checkpoint="cartpole.safetensors")
+
         Arguments:
-            env: an id of this package, or a vector environment whose autoreset mode is
-                ``SAME_STEP`` and whose output is ``"numpy"``.
+            env: an id, a system's name, "module:Class" or a `System` subclass; or a vector
+                environment whose autoreset mode is ``SAME_STEP`` and whose output is ``"numpy"``.
+                A checkpoint alone says itself what moves.
             num_envs: number of sub-environments of an id; 1 if not given.
-            arguments: of `LagrangianVectorEnv`, for an id.
+            arguments: of `LagrangianVectorEnv`, for an id: `checkpoint`, `task`, parameters of
+                the system …
 
         Raises:
             ConfigurationError: an unknown id, another kind of environment, or arguments that make
                 no sense.
+            CheckpointError: the checkpoint is damaged, or a model of something else.
         """
         given = arguments if num_envs is None else {"num_envs": num_envs, **arguments}
-        if given and not isinstance(env, str):
+        named = isinstance(env, str | type)
+        if given and not named:
             raise ConfigurationError(
                 f"{', '.join(given)}: only for an id; this environment has its own"
             )
-        self.vector_env = base = _checked(_made(env, given) if isinstance(env, str) else env)
+        self.vector_env = base = _checked(_made(env, given) if named else env)
         self._actions: Any = None
         super().__init__(base.num_envs, base.single_observation_space, base.single_action_space)
         self.metadata = base.metadata
@@ -180,10 +190,11 @@ class SB3VecEnv(VecEnv):
             )
 
 
-def _made(env_id: str, arguments: dict[str, Any]) -> Any:
-    arguments = {"num_envs": 1, "autoreset_mode": AutoresetMode.SAME_STEP, **arguments}
-    find(env_id)  # whose error lists the ids that there are
-    return gymnasium.make_vec(env_id, vectorization_mode="vector_entry_point", **arguments)
+def _made(what: str | type, arguments: dict[str, Any]) -> Any:
+    row = find(what if isinstance(what, str) else system_reference(what))
+    common = {"num_envs": 1, "autoreset_mode": AutoresetMode.SAME_STEP}
+    given = {**common, **row.kwargs, **arguments}
+    return gymnasium.make_vec(row.id, vectorization_mode="vector_entry_point", **given)
 
 
 def _checked(env: Any) -> LagrangianVectorEnv:
