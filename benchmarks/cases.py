@@ -74,11 +74,12 @@ def lagrangian_scan(
     from gym_lagrangian import functional
     from gym_lagrangian.autoreset import advance, begin
     from gym_lagrangian.models import LNN
+    from gym_lagrangian.models.embedding import Embedding
 
     env, params = functional.make(system, checkpoint=checkpoint)
     if width is not None:
-        model = LNN(env.system.embedding(), width=width, key=jax.random.key(0))
-        substeps = env.system.default_substeps(float(params.dt), learned=True)
+        model = LNN.build(Embedding.of(env.coordinates), width=width, key=jax.random.key(0))
+        substeps = env.coordinates.default_substeps(float(params.dt), learned=True)
         dynamics = model.dynamics(integrator="dop853", substeps=substeps)
         params = dataclasses.replace(params, dynamics=dynamics)
 
@@ -94,7 +95,7 @@ def lagrangian_scan(
 
     keys = jax.random.split(jax.random.key(0), envs)
     episodes, _ = jax.vmap(partial(begin, env, params))(keys)
-    action = jnp.zeros((envs, env.system.action_size))
+    action = jnp.zeros((envs, env.task.action_size))
     return lambda: jax.block_until_ready(go(params, episodes, action)), envs * STEPS
 
 
@@ -163,10 +164,11 @@ def acceleration(formula: str, width: int, batch: int, *, train: bool) -> Case:
     from appendix_a import appendix_a
 
     from gym_lagrangian.models import LNN
+    from gym_lagrangian.models.embedding import Embedding
     from gym_lagrangian.systems import DoublePendulum
 
     system = DoublePendulum()
-    model = LNN(system.embedding(), width=width, key=jax.random.key(0))
+    model = LNN.build(Embedding.of(system), width=width, key=jax.random.key(0))
     samples = jax.vmap(system.sample)(jax.random.split(jax.random.key(1), batch))
     target = jax.vmap(system.acceleration)(samples.q, samples.qd, samples.tau, samples.m)
     one = {"ours": LNN.acceleration, "appendix_a": appendix_a}[formula]

@@ -32,12 +32,13 @@ def test_appendix_a_agrees_with_the_model():
         from appendix_a import appendix_a
 
         from gym_lagrangian.models import LNN
+        from gym_lagrangian.models.embedding import Embedding
         from gym_lagrangian.systems import DoublePendulum
     finally:
         sys.path.remove(str(RUN.parent))
     system = DoublePendulum()
     with jax.enable_x64(True):
-        model = LNN(system.embedding(), width=8, quadratic_start=1.0, key=jax.random.key(0))
+        model = LNN.build(Embedding.of(system), width=8, quadratic_start=1.0, key=jax.random.key(0))
         state = (np.array([0.3, -1.0]), np.array([0.5, 2.0]), np.array([1.0, -2.0]), np.ones(5))
         found, expected = appendix_a(model, *state), model.acceleration(*state)
     np.testing.assert_allclose(found, expected, rtol=1e-6)

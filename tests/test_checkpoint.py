@@ -8,6 +8,7 @@ from pathlib import Path
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors import safe_open
@@ -20,6 +21,7 @@ from gym_lagrangian.errors import CheckpointError
 from gym_lagrangian.models import LNN
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
+from gym_lagrangian.systems.base import System
 
 CONFIG = {"width": 4, "depth": 2, "activation": "tanh"}
 
@@ -42,7 +44,7 @@ def card_for(system, model, conditioned_on=()):
 def pendulum():
     """A model of the default double pendulum, with weights that no seed draws, and its card."""
     system = DoublePendulum()
-    model = LNN(Embedding.of(system), key=jax.random.key(0), **CONFIG)
+    model = LNN.build(Embedding.of(system), key=jax.random.key(0), **CONFIG)
     model = jax.tree.map(lambda a: a + 0.125, model)
     return model, card_for(system, model)
 
@@ -51,7 +53,7 @@ def pendulum():
 def particle():
     """The same of the relativistic particle, conditioned on g."""
     system = RelativisticParticle()
-    model = LNN(Embedding.of(system, ("g",)), key=jax.random.key(1), **CONFIG)
+    model = LNN.build(Embedding.of(system, ("g",)), key=jax.random.key(1), **CONFIG)
     return model, card_for(system, model, ("g",))
 
 
@@ -132,6 +134,31 @@ def test_saving_replaces_an_older_file(saved, pendulum):
 def test_shipped_checkpoints_load_by_name():
     for name in checkpoints.shipped():
         assert load(name).card.system in name
+
+
+class Springs(System):
+    """Two unit masses, each on a spring of its own."""
+
+    coordinates = ("x", "y")
+    stiffness: tuple[float, ...] = (1.0, 2.0)
+
+    def lagrangian(self, q, qd, m):
+        return 0.5 * qd @ qd - 0.5 * jnp.sum(jnp.array(self.stiffness) * q**2)
+
+
+def test_options_that_are_tuples(tmp_path):
+    """JSON has lists alone; a system's options are compared by value."""
+    system, other = Springs(stiffness=(3.0, 4.0)), Springs(stiffness=(3.0, 5.0))
+    model = LNN.build(Embedding.of(system), key=jax.random.key(0), **CONFIG)
+    path = tmp_path / "springs.safetensors"
+    save(path, model, card_for(system, model))
+    found = load(path)
+    assert found.card == card_for(system, model)
+    assert found.card.build_system() == system
+    check_fits(found.card, system, system.parameter_bounds(), what="it")
+    with pytest.raises(CheckpointError, match=r"stiffness=\(3\.0, 4\.0\), not \(3\.0, 5\.0\)"):
+        check_fits(found.card, other, other.parameter_bounds(), what="it")
+    assert make(checkpoint=path)[0].system == system
 
 
 # -- what is not a good checkpoint ----------------------------------------------------------

@@ -26,6 +26,7 @@ from gym_lagrangian.learning.loop import resume_path
 from gym_lagrangian.learning.sources import FreshStates, from_arrays, from_npz
 from gym_lagrangian.learning.train import train
 from gym_lagrangian.models import Baseline
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 
 MUON = replace(SMALL, steps=120, optimiser="muon", learning_rate=3e-2)
@@ -165,8 +166,8 @@ def test_a_model_conditioned_on_what_the_system_draws(tmp_path):
     found = short(tmp_path / "p.safetensors", system="RelativisticParticle")
     assert found.card.conditioned_on == ("g",)
     assert found.card.parameters == {"m": 1.0, "c": 1.0}
-    assert found.card.system_options["lagrangian"] == "paper"
-    assert found.model.embedding == RelativisticParticle().embedding(("g",))
+    assert found.card.physics["options"]["lagrangian"] == "paper"
+    assert found.model.embedding == Embedding.of(RelativisticParticle(), ("g",))
 
 
 # -- interruption and resumption ------------------------------------------------------------
@@ -218,12 +219,22 @@ def test_resume_with_another_configuration_is_refused(unfinished):
     for change, message in [
         ({"config": replace(SMALL, learning_rate=1e-4)}, r"learning_rate.*0\.05.*0\.0001"),
         ({"model_config": {"width": 9, "depth": 2}}, "model_config.*8.*9"),
-        ({"system_options": {"torque_max": 5.0}}, r"torque_max.*6\.0.*5\.0"),
         ({"model": "LNN"}, "Baseline.*LNN"),
     ]:
         with pytest.raises(CheckpointError, match=message):
             short(unfinished, resume=True, **({"config": SMALL} | change))
     assert resume_path(unfinished).read_bytes() == before
+
+
+def test_resume_with_other_physics_is_refused(tmp_path):
+    out, how = tmp_path / "run.safetensors", {"system": "RelativisticParticle"}
+    with pytest.raises(KeyboardInterrupt):
+        short(out, on_progress=stop_at(40), **how)
+    other = {"lagrangian": "special_relativity"}
+    with pytest.raises(CheckpointError, match=r"physics was .*'paper'.*'special_relativity'"):
+        short(out, resume=True, system_options=other, **how)
+    resumed = short(out, resume=True, **how)
+    assert_same_run(resumed, short(tmp_path / "whole.safetensors", **how))
 
 
 def test_resume_from_a_damaged_file_is_refused(unfinished):
@@ -320,7 +331,7 @@ def test_what_divergence_saves_is_good_where_a_chunk_ended_in_a_bad_update(tmp_p
 def test_loss_is_the_weighted_mean_of_absolute_errors(good_data):
     """Σ w Σ_i |q̈_i − q̈_i^true| / Σ w over the batch."""
     source = from_arrays(good_data, DoublePendulum())
-    model = Baseline(DoublePendulum().embedding(), key=jax.random.key(0), **SMALL_MODEL)
+    model = Baseline.build(Embedding.of(DoublePendulum()), key=jax.random.key(0), **SMALL_MODEL)
     key = jax.random.key(5)
     samples, qdd = source.batch(key, 32)
     predicted = np.asarray(jax.jit(jax.vmap(model.acceleration))(*samples[:4]))
@@ -499,8 +510,11 @@ def test_bad_training_settings_are_refused(setting):
         ({"model": "Transformer", "config": SMALL}, "Transformer.*LNN"),
         ({"model_config": {"width": 0}}, "width"),
         ({"model_config": {"widht": 8}}, "widht"),
-        ({"system_options": {"actuated": "wrist"}}, "wrist"),
-        ({"system_options": {"torque": 8}}, "torque"),
+        (
+            {"system": "RelativisticParticle", "system_options": {"lagrangian": "newton"}},
+            "newton",
+        ),
+        ({"system_options": {"torque_max": 8}}, "torque_max"),  # an option of the task
         ({"conditioned_on": ("charge",)}, "charge"),
         ({"system": "RelativisticParticle", "conditioned_on": ()}, "g"),
     ],

@@ -11,7 +11,6 @@ import jax
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints.identity import fingerprint
-from gym_lagrangian.checks import known_arguments
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
@@ -127,16 +126,9 @@ class Card:
     def build_model(self, *, key: jax.Array) -> Model:
         """A model of the recorded structure with fresh weights."""
         model_class = load_model(self.model)
-        canonical = model_class.canonical
-        seen = self.model_coordinates()
-        return _construct(
-            self.model,
-            seen,
-            tuple(self.conditioned_on),
-            self.build_system() if canonical else None,
-            key,
-            self.model_config,
-        )
+        embedding = Embedding.of(self.model_coordinates(), tuple(self.conditioned_on))
+        legendre = self.build_system() if model_class.canonical else None
+        return model_class.build(embedding, key=key, legendre=legendre, **self.model_config)
 
 
 def fresh_model(
@@ -154,37 +146,18 @@ def fresh_model(
         ConfigurationError: an unknown argument, or a model in canonical momenta of a machine whose
             Lagrangian nobody knows.
     """
-    return _construct(name, coordinates, conditioned_on, coordinates.physics, key, config)
-
-
-def _construct(
-    name: str,
-    coordinates: Coordinates,
-    conditioned_on: tuple[str, ...],
-    physics: System | None,
-    key: jax.Array,
-    config: Mapping[str, Any],
-) -> Model:
-    model_class = load_model(name)
-    known_arguments(name, model_class, config)
-    if model_class.canonical and physics is None:
-        raise ConfigurationError(
-            f"{name} needs the canonical momenta p = ∂L/∂q̇, and nobody knows the Lagrangian of "
-            f"{coordinates.name}: choose LNN or DeLaN, which learn from (q, q̇)"
-        )
-    extra = {"legendre": physics} if model_class.canonical else {}
     embedding = Embedding.of(coordinates, conditioned_on)
-    return model_class(embedding, key=key, **extra, **config)
-
-
-def _as_read(document: dict[str, Any]) -> dict[str, Any]:
-    """A document as it will be read from the file, to be equal to what is."""
-    return json.loads(json.dumps(document))
+    return load_model(name).build(embedding, key=key, legendre=coordinates.physics, **config)
 
 
 def hashable(value: Any) -> Any:
     """An option, which is compared by value, with tuples in place of JSON's lists."""
     return tuple(map(hashable, value)) if isinstance(value, list) else value
+
+
+def _as_read(document: dict[str, Any]) -> dict[str, Any]:
+    """A document as it will be read from the file, to be equal to what is."""
+    return json.loads(json.dumps(document))
 
 
 def _physics(coordinates: Coordinates) -> dict[str, Any] | None:

@@ -8,7 +8,6 @@ was held out.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -215,7 +214,7 @@ def _fresh(
     key: jax.Array,
 ) -> Model:
     model_class = load_model(model)
-    own_step = {"dt": dt} if "dt" in inspect.signature(model_class).parameters else {}
+    own_step = {"dt": dt} if "dt" in model_class.settings() else {}
     usual = recipe(model, moved).but(model_class.fitting).config
     config = {**usual, **own_step, **config}
     fresh = checkpoints.fresh_model(model, moved, conditions, key=key, **config)

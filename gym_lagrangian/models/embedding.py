@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import equinox as eqx
 import jax.numpy as jnp
-from jax import Array
+from jaxtyping import Float
 
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.shapes import AnyArray, Parameters, Scalar, Vector
 from gym_lagrangian.systems.coordinates import Coordinates
+
+Features = Float[AnyArray, " features"]
 
 STRETCHES = {
     "rapidity": jnp.arctanh,
@@ -98,7 +101,7 @@ class Embedding(eqx.Module):
         """Number of features of (q, q̇, m)."""
         return 2 * self.n + sum(self.angular) + len(self.m_index)
 
-    def coordinates(self, q: Array) -> Array:
+    def coordinates(self, q: Vector) -> Features:
         """(cos θ for every angle, sin θ for every angle, q / q_scale for the rest)."""
         angles = [i for i, angular in enumerate(self.angular) if angular]
         others = [i for i, angular in enumerate(self.angular) if not angular]
@@ -111,7 +114,7 @@ class Embedding(eqx.Module):
             parts.append(rest / jnp.array([self.q_scale[i] for i in others], q.dtype))
         return jnp.concatenate(parts)
 
-    def stretched(self, qd: Array, m: Array) -> Array:
+    def stretched(self, qd: Vector, m: Parameters) -> Vector:
         """q̇, or u where it has a limit, shape (n,)."""
         for i, limit in enumerate(self.speed_limit):
             if limit is not None:
@@ -120,32 +123,32 @@ class Embedding(eqx.Module):
                 qd = qd.at[i].set(m[index] * STRETCHES[name](share))
         return qd
 
-    def velocities(self, qd: Array, m: Array) -> Array:
+    def velocities(self, qd: Vector, m: Parameters) -> Vector:
         """`stretched` / qd_scale, shape (n,)."""
         return self.stretched(qd, m) / jnp.array(self.qd_scale, qd.dtype)
 
-    def momenta(self, p: Array) -> Array:
+    def momenta(self, p: Vector) -> Vector:
         """p in typical momenta, or its rapidity where the velocity has a limit, shape (n,)."""
         for i, limit in enumerate(self.speed_limit):
             if limit is not None:
                 p = p.at[i].set(rapidity(p[i], GROWTH[limit[1]]))
         return p
 
-    def forces(self, tau: Array) -> Array:
+    def forces(self, tau: Vector) -> Vector:
         """τ / tau_scale, shape (n,)."""
         return tau / jnp.array(self.tau_scale, tau.dtype)
 
-    def parameters(self, m: Array) -> Array:
+    def parameters(self, m: Parameters) -> Features:
         """The entries of m that the network is conditioned on, scaled."""
         if not self.m_index:
             return jnp.zeros((0,), m.dtype)
         return m[jnp.array(self.m_index)] / jnp.array(self.m_scale, m.dtype)
 
-    def state(self, q: Array, qd: Array, m: Array) -> Array:
+    def state(self, q: Vector, qd: Vector, m: Parameters) -> Features:
         """Features of (q, q̇, m), shape (size,)."""
         return jnp.concatenate([self.coordinates(q), self.velocities(qd, m), self.parameters(m)])
 
 
-def rapidity(p: Array, growth: int) -> Array:
+def rapidity(p: Scalar, growth: int) -> Scalar:
     """w of p = sinh(k w) / k, for k = `growth`."""
     return jnp.arcsinh(growth * p) / growth

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Protocol, cast
+from typing import ClassVar, NamedTuple, Protocol, cast, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -21,6 +21,7 @@ from jax import Array
 
 from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.physics.integrators import INTEGRATORS, integrate
+from gym_lagrangian.physics.shapes import Parameters, State, Vector
 
 # The generalized force τ (n,) in a state (q, q̇).
 Force = Callable[[Array, Array], Array]
@@ -45,12 +46,19 @@ class Dynamics(eqx.Module):
     """The common contract of simulators and learned models."""
 
     @abstractmethod
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+    def step(
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
+    ) -> Array:
         """State (2n,) after `dt` seconds under generalized forces `tau` (n,)."""
 
     @abstractmethod
     def driven(
-        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
+        self,
+        state: State,
+        force: Force,
+        rates: Rates,
+        m: Parameters,
+        dt: Array | np.ndarray | float,
     ) -> Driven:
         """A step of `dt` seconds under a force that depends on the state, and integrals along it.
 
@@ -59,11 +67,11 @@ class Dynamics(eqx.Module):
         """
 
     @abstractmethod
-    def energy(self, state: Array, m: Array) -> Array | None:
+    def energy(self, state: State, m: Parameters) -> Array | None:
         """The energy that these dynamics conserve at τ = 0, in joules; None if they have none."""
 
     def trajectory(
-        self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float, steps: int
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float, steps: int
     ) -> Array:
         """The states (steps, 2n) after dt, 2 dt … seconds under the same forces."""
 
@@ -114,16 +122,23 @@ class UnforcedDynamics(Dynamics):
 
     free: Dynamics
 
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+    def step(
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
+    ) -> Array:
         moved = self.free.step(state, jnp.zeros_like(tau), m, dt)
         return jnp.where(jnp.any(tau != 0.0), jnp.nan, moved)
 
     def driven(
-        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
+        self,
+        state: State,
+        force: Force,
+        rates: Rates,
+        m: Parameters,
+        dt: Array | np.ndarray | float,
     ) -> Driven:
         return _held(self, state, force, rates, m, dt)
 
-    def energy(self, state: Array, m: Array) -> Array | None:
+    def energy(self, state: State, m: Parameters) -> Array | None:
         return self.free.energy(state, m)
 
     @property
@@ -146,6 +161,7 @@ class UnforcedDynamics(Dynamics):
         return dataclasses.replace(self, free=free)
 
 
+@runtime_checkable
 class AccelerationField(Protocol):
     """Whatever states q̈(q, q̇, τ, m): a system, or a model of one.
 
@@ -157,15 +173,16 @@ class AccelerationField(Protocol):
     learned: ClassVar[bool]
     conserves_energy: ClassVar[bool]
 
-    def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Array:
         """q̈, shape (n,)."""
         ...
 
 
+@runtime_checkable
 class ConservativeField(AccelerationField, Protocol):
     """An acceleration field along which an energy is conserved where τ = 0."""
 
-    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+    def energy(self, q: Vector, qd: Vector, m: Parameters) -> Array:
         """The conserved energy in joules, a scalar."""
         ...
 
@@ -188,7 +205,9 @@ class ContinuousDynamics(Dynamics):
     def __check_init__(self):
         _check(self.integrator, self.substeps)
 
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+    def step(
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
+    ) -> Array:
         n = state.shape[0] // 2
 
         def derivative(x: Array) -> Array:
@@ -197,7 +216,12 @@ class ContinuousDynamics(Dynamics):
         return _follow(self, derivative, state, dt)
 
     def driven(
-        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
+        self,
+        state: State,
+        force: Force,
+        rates: Rates,
+        m: Parameters,
+        dt: Array | np.ndarray | float,
     ) -> Driven:
         n = state.shape[0] // 2
 
@@ -220,31 +244,34 @@ class ContinuousDynamics(Dynamics):
     def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
         return dataclasses.replace(self, integrator=integrator, substeps=substeps)
 
-    def energy(self, state: Array, m: Array) -> Array | None:
+    def energy(self, state: State, m: Parameters) -> Array | None:
         if not self.field.conserves_energy:
             return None
         n = state.shape[0] // 2
         return cast(ConservativeField, self.field).energy(state[:n], state[n:], m)
 
 
+@runtime_checkable
 class PhaseSpaceField(Protocol):
     """A flow in phase space (q, p), and the change of coordinates to (q, q̇) and back."""
 
     learned: ClassVar[bool]
 
-    def hamilton(self, q: Array, p: Array, tau: Array, m: Array) -> tuple[Array, Array]:
+    def hamilton(self, q: Vector, p: Vector, tau: Vector, m: Parameters) -> tuple[Array, Array]:
         """(dq/dt, dp/dt), two arrays (n,)."""
         ...
 
-    def momentum(self, q: Array, qd: Array, m: Array) -> Array:
+    def momentum(self, q: Vector, qd: Vector, m: Parameters) -> Array:
         """p (n,)."""
         ...
 
-    def velocity(self, q: Array, p: Array, m: Array, qd_guess: Array | None = None) -> Array:
+    def velocity(
+        self, q: Vector, p: Vector, m: Parameters, qd_guess: Vector | None = None
+    ) -> Array:
         """q̇ (n,), the inverse of `momentum`."""
         ...
 
-    def energy(self, q: Array, qd: Array, m: Array) -> Array:
+    def energy(self, q: Vector, qd: Vector, m: Parameters) -> Array:
         """The conserved energy in joules, a scalar."""
         ...
 
@@ -267,7 +294,9 @@ class PhaseSpaceDynamics(Dynamics):
     def __check_init__(self):
         _check(self.integrator, self.substeps)
 
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+    def step(
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
+    ) -> Array:
         n = state.shape[0] // 2
         q, qd = state[:n], state[n:]
 
@@ -279,7 +308,12 @@ class PhaseSpaceDynamics(Dynamics):
         return jnp.concatenate([y[:n], self.field.velocity(y[:n], y[n:], m, qd)])
 
     def driven(
-        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
+        self,
+        state: State,
+        force: Force,
+        rates: Rates,
+        m: Parameters,
+        dt: Array | np.ndarray | float,
     ) -> Driven:
         n = state.shape[0] // 2
         q, qd = state[:n], state[n:]
@@ -305,17 +339,18 @@ class PhaseSpaceDynamics(Dynamics):
     def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
         return dataclasses.replace(self, integrator=integrator, substeps=substeps)
 
-    def energy(self, state: Array, m: Array) -> Array:
+    def energy(self, state: State, m: Parameters) -> Array:
         n = state.shape[0] // 2
         return self.field.energy(state[:n], state[n:], m)
 
 
+@runtime_checkable
 class StateMap(Protocol):
     """Whatever maps a state to the next, `dt` seconds later."""
 
     dt: float
 
-    def next_state(self, state: Array, tau: Array, m: Array) -> Array:
+    def next_state(self, state: State, tau: Vector, m: Parameters) -> Array:
         """The state (2n,) after `dt` seconds."""
         ...
 
@@ -334,18 +369,25 @@ class DiscreteDynamics(Dynamics):
     def __check_init__(self):
         whole_number("repeats", self.repeats)
 
-    def step(self, state: Array, tau: Array, m: Array, dt: Array | np.ndarray | float) -> Array:
+    def step(
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
+    ) -> Array:
         """State (2n,) after `fixed_dt` seconds, which is what `dt` must be."""
         return jax.lax.fori_loop(
             0, self.repeats, lambda _, x: self.field.next_state(x, tau, m), state
         )
 
     def driven(
-        self, state: Array, force: Force, rates: Rates, m: Array, dt: Array | np.ndarray | float
+        self,
+        state: State,
+        force: Force,
+        rates: Rates,
+        m: Parameters,
+        dt: Array | np.ndarray | float,
     ) -> Driven:
         return _held(self, state, force, rates, m, dt)
 
-    def energy(self, state: Array, m: Array) -> None:
+    def energy(self, state: State, m: Parameters) -> None:
         return None
 
     @property
@@ -359,10 +401,10 @@ class DiscreteDynamics(Dynamics):
 
 def _held(
     dynamics: Dynamics,
-    state: Array,
+    state: State,
     force: Force,
     rates: Rates,
-    m: Array,
+    m: Parameters,
     dt: Array | np.ndarray | float,
 ) -> Driven:
     """A step under the force of its start, and integrals along the cubic through both ends."""
@@ -386,7 +428,7 @@ def _cubic(start: Array, end: Array, dt: Array, s: Array) -> tuple[Array, Array]
     return place, (v + s * (2.0 * bend + 3.0 * s * twist)) / dt
 
 
-def _with_integrals(y: Array, state: Array, force: Force, rates: Rates) -> Array:
+def _with_integrals(y: Array, state: State, force: Force, rates: Rates) -> Array:
     """`y` followed by the integrals, still zero."""
     n = state.shape[0] // 2
     first = rates(state[:n], state[n:], force(state[:n], state[n:]))
