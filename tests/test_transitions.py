@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import RescaleAction
 from physics_helpers import batched
 
-from gym_lagrangian import Transitions, collect
+from gym_lagrangian import System, Transitions, collect
 from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.systems import DoublePendulum
@@ -175,6 +175,23 @@ def test_saved_and_loaded(recorded, tmp_path):
         np.testing.assert_array_equal(array, found.arrays[name])
     assert (found.dt, found.noise, found.system) == (0.05, 0.01, DoublePendulum())
     assert found.description() == recorded.noisy(0.01, seed=0).description()
+
+
+class Spring(System):
+    """A mass between two springs."""
+
+    coordinates = ("x",)
+    stiffness: tuple[float, ...] = (1.0, 2.0)
+
+    def lagrangian(self, q, qd, m):
+        return 0.5 * qd[0] ** 2 - 0.5 * sum(self.stiffness) * q[0] ** 2
+
+
+def test_saved_and_loaded_with_options_that_are_tuples(tmp_path):
+    system, row = Spring(stiffness=(3.0, 4.0)), np.ones((2, 1))
+    data = Transitions(system, q=row, qd=row, next_q=row, next_qd=row, dt=0.1)
+    data.save(tmp_path / "data.npz")
+    assert Transitions.load(tmp_path / "data.npz").system == system
 
 
 def test_a_file_of_anyone(tmp_path):
