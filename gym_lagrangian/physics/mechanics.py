@@ -179,20 +179,30 @@ class Lagrangian(ABC):
         unless there is a better way to the same numbers.
         """
 
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force F (n,) of friction, with q̇ᵀF ≤ 0; None where there is none, which
+        is the usual answer. See `gym_lagrangian.physics.friction`.
+        """
+        return None
+
     def equation_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
-        """M (n, n) and f (n,) with M q̈ = τ + f."""
+        """M (n, n) and f (n,) with M q̈ = τ + f + F."""
         mass_matrix, force = self.terms_of_motion(q, qd, m)
         return as_matrix(mass_matrix), as_vector(force)
 
     def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
-        """q̈ = M⁻¹ (τ + f), shape (n,); in scalars to the end where M and f are scalars."""
+        """q̈ = M⁻¹ (τ + f + F), shape (n,); in scalars to the end where M and f are scalars."""
         mass_matrix, force = self.terms_of_motion(q, qd, m)
+        friction = self.friction(q, qd, m)
+        tau = tau if friction is None else tau + friction
         return solve(mass_matrix, _sum(tau, force), method=self.mass_matrix_solver)
 
     def inverse_dynamics(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
-        """The generalized force τ = M q̈ − f that causes q̈, shape (n,)."""
+        """The generalized force τ = M q̈ − f − F that causes q̈, shape (n,)."""
         mass_matrix, force = self.equation_of_motion(q, qd, m)
-        return mass_matrix @ qdd - force
+        friction = self.friction(q, qd, m)
+        tau = mass_matrix @ qdd - force
+        return tau if friction is None else tau - friction
 
     def mass_matrix(self, q: Vector, qd: Vector, m: Parameters) -> Matrix:
         """M = ∂²L/∂q̇∂q̇ᵀ, shape (n, n), symmetric."""
@@ -203,7 +213,7 @@ class Lagrangian(ABC):
         return jax.grad(scalar_valued(self.lagrangian), argnums=1)(q, qd, m)
 
     def energy(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
-        """Conserved energy q̇ᵀp − L in joules, a scalar; dE/dt = q̇ᵀτ."""
+        """Energy q̇ᵀp − L in joules, a scalar; dE/dt = q̇ᵀτ + q̇ᵀF."""
         lagrangian = scalar_valued(self.lagrangian)
         value, momentum = jax.value_and_grad(lagrangian, argnums=1)(q, qd, m)
         return qd @ momentum - value
