@@ -36,6 +36,19 @@ def positive_number(what: str, value: Any, unit: str = "") -> float:
     return float(value)
 
 
+def one_or_each(
+    what: str, value: Any, check: Callable[..., float], *expected: Any
+) -> float | tuple[float, ...]:
+    """`value`, one number or one a coordinate, each checked by `check(what, number, *expected)`.
+
+    Raises:
+        ConfigurationError: as `check` does.
+    """
+    if isinstance(value, list | tuple) and value:
+        return tuple(check(what, one, *expected) for one in value)
+    return check(what, value, *expected)
+
+
 def whole_number(what: str, value: Any, *, least: int = 1) -> int:
     """`value` as an int.
 

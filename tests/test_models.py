@@ -427,6 +427,8 @@ def test_no_concrete_method_is_overridden(name):
         for attribute, value in vars(base).items():
             function = getattr(value, "__func__", getattr(value, "method", value))
             concrete = inspect.isfunction(function) and not attribute.startswith("__")
+            if attribute == "friction":  # the usual answer is None; whoever has friction states it
+                continue
             if concrete and not getattr(function, "__isabstractmethod__", False):
                 above = [c.__name__ for c in lineage[:i] if attribute in vars(c)]
                 assert not above, f"{above} override {base.__name__}.{attribute}"

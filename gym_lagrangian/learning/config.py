@@ -127,7 +127,8 @@ class FitConfig(OptimiserConfig):
     """How to fit to recorded transitions; as `OptimiserConfig`, and
 
     Attributes:
-        horizon: transitions that are predicted in a row.
+        horizon: transitions that are predicted in a row; None for a third of the time scale of the
+            data, at least 2 and at most 8.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases
@@ -137,14 +138,14 @@ class FitConfig(OptimiserConfig):
             models that do not always find a way out of where they began.
         trial: steps of such an attempt.
         integrator, substeps: how the model is followed over a transition; default for substeps:
-            one for every 0.05 s.
+            one for every quarter of the time scale of the data, see `learning.scales`.
     """
 
     steps: int = 8_000
     batch: int = 64
     learning_rate: float = 2e-2
     chunk: int = 250
-    horizon: int = 2
+    horizon: int | None = None
     held_out: float = 0.1
     weight_decay: float = 0.0
     starts: int = 1
@@ -154,15 +155,16 @@ class FitConfig(OptimiserConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("horizon", "starts", "trial"):
+        for name in ("starts", "trial"):
             whole_number(name, getattr(self, name))
+        for name in ("horizon", "substeps"):
+            if getattr(self, name) is not None:
+                whole_number(name, getattr(self, name))
         if positive_number("held_out", self.held_out) >= 1.0:
             raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
         if finite_number("weight_decay", self.weight_decay, "share") < 0:
             raise ConfigurationError(f"weight_decay = {self.weight_decay}: expected at least 0")
         one_of("integrator", self.integrator, INTEGRATORS)
-        if self.substeps is not None:
-            whole_number("substeps", self.substeps)
 
     @classmethod
     def of(cls, model: str, **settings: Any) -> Self:

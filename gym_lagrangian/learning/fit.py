@@ -9,6 +9,7 @@ was held out.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -25,11 +26,20 @@ from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.config import FitConfig, recipe
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
+from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, windows
-from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.base import Model, friction_kind
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import build_system, load_model, model_reference
-from gym_lagrangian.systems.coordinates import REFERENCE_DT, SCALES, Coordinates, Magnitudes
+from gym_lagrangian.systems.coordinates import Coordinates
+
+# A window's length and an integrator's step, as shares of the time scale of the motion.
+_WINDOW, _SUBSTEP = 1 / 3, 1 / 4
+_LONGEST_WINDOW = 8
+
+# The loss of energy in one time scale that is worth a warning, in standard deviations.
+_NOTABLE_LOSS = 0.005
 
 
 def fit(
@@ -77,24 +87,27 @@ def fit(
     data = _transitions(data, system, system_options)
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)
-    substeps = config.substeps or int(np.ceil(data.dt / REFERENCE_DT - 1e-9))
+    seen = seen_as(data)
+    typical = scales(data, seen)
+    config = _in_time(config, data, typical)
     source, judge = windows(
         data,
         config.horizon,
         integrator=config.integrator,
-        substeps=substeps,
+        substeps=config.substeps,
         share=config.held_out,
         seed=config.seed,
+        time=typical.time,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    moved = scaled_to(data)
-    build = partial(_fresh, model, model_config or {}, moved, data.dt, conditions)
+    build = partial(_fresh, model, model_config or {}, data, seen, typical, conditions)
     fresh = build(key=key_model)
+    still = float(judge.constant_velocity_error(fresh.embedding))
     if config.starts > 1 and not resume:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
         fresh = _best_start(build, source, judge, config, key_model)
     card = Card.of(
-        moved,
+        data.coordinates,
         parameters=parameters,
         conditioned_on=conditions,
         model=model,
@@ -103,11 +116,12 @@ def fit(
         data=f"{data.description()}, {source.description()}",
         forced=data.forced,
         package_version=checkpoints.package_version(),
+        friction=friction_kind(fresh),
     )
-    return learn(
+    found = learn(
         fresh,
         source,
-        card,
+        replace(card, coordinates=seen.document()),
         config,
         key=key_batches,
         out=out,
@@ -117,7 +131,11 @@ def fit(
         on_progress=on_progress,
         held_out=judge.error,
         metrics=metrics and data.system is not None and _usual(data, conditions, parameters),
+        judged={"constant_velocity_error": still},
     )
+    _warn_if_useless(found.card)
+    _warn_of_losses(found.model, data)
+    return found
 
 
 def _best_start(
@@ -157,27 +175,58 @@ def _transitions(
     return data
 
 
-def scaled_to(data: Transitions) -> Coordinates:
-    """The coordinates of the data. Typical magnitudes that nobody stated are those of the data: of
-    q the largest of a length, of q̇ and τ twice the standard deviation.
+def _in_time(config: FitConfig, data: Transitions, typical: Scales) -> FitConfig:
+    """The configuration with the steps that the time scale of the data asks for."""
+    horizon = int(np.clip(np.ceil(_WINDOW * typical.time / data.dt - 1e-9), 2, _LONGEST_WINDOW))
+    substeps = max(1, int(np.ceil(data.dt / (_SUBSTEP * typical.time) - 1e-9)))
+    return replace(config, horizon=config.horizon or horizon, substeps=config.substeps or substeps)
+
+
+def _warn_if_useless(card: Card) -> None:
+    """Say so where the model predicts no better than constant velocities do."""
+    error, still = (card.metrics[k] for k in ("held_out_error", "constant_velocity_error"))
+    if error >= still:
+        warnings.warn(
+            f"the fitted {card.model} has a held-out error of {error:.3g}/s, and the guess that "
+            f"velocities stay as they are one of {still:.3g}/s: it learned nothing of use. Record "
+            "more, try another seed or more steps, or check the units of the data",
+            stacklevel=3,
+        )
+
+
+def _warn_of_losses(model: Model, data: Transitions) -> None:
+    """Say so where a model without friction sees the energy of the data fall steadily.
+
+    The balance of a transition is E⁺ − E − τᵀΔq. Without friction its mean is zero up to errors of
+    the model, which have either sign.
     """
-    coordinates = data.coordinates
-    if data.system is not None or not coordinates.estimated:
-        return coordinates
-    found = Magnitudes(
-        _sizes(np.abs(data.q).max(axis=0)),
-        _sizes(2.0 * data.qd.std(axis=0)),
-        _sizes(2.0 * data.tau.std(axis=0)),
-    )
-    pairs = zip(SCALES, found, strict=True)
-    return coordinates.with_magnitudes(
-        Magnitudes(*(getattr(coordinates, name) or size for name, size in pairs))
-    )
+    if not model.conserves_energy or getattr(model, "resistance", None) is not None:
+        return
+    balance, spread = _energy_balance(model, data)
+    blocks = np.array([part.mean() for part in np.array_split(balance, min(20, len(balance)))])
+    certain = blocks.mean() < -4.0 * blocks.std() / np.sqrt(len(blocks))
+    lost = -float(balance.mean()) / data.dt / spread if spread > 0 else 0.0
+    if certain and lost > _NOTABLE_LOSS / scales(data, seen_as(data)).time:
+        warnings.warn(
+            f"by the energy of the fitted {type(model).__name__} the recorded motion loses "
+            f"{lost:.2g} of the energy's standard deviation a second, beyond the work that is "
+            'done on it. The model has no friction: fit one with friction="viscous" or "passive"',
+            stacklevel=3,
+        )
 
 
-def _sizes(values: np.ndarray) -> tuple[float, ...]:
-    """The values, 1 in place of those that are zero."""
-    return tuple(float(value) or 1.0 for value in values)
+def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:
+    """E⁺ − E − τᵀΔq of every transition (N,), and the standard deviation of E, in joules."""
+    energy = eqx.filter_jit(eqx.filter_vmap(model.energy))
+    turned = data.next_q - data.q
+    angles = np.arctan2(np.sin(turned), np.cos(turned))
+    work = np.sum(data.tau * np.where(data.coordinates.angular, angles, turned), axis=1)
+    states = ((data.q, data.qd), (data.next_q, data.next_qd))
+    before, after = (
+        np.asarray(energy(*(np.asarray(x, np.float32) for x in (q, qd, data.m))), np.float64)
+        for q, qd in states
+    )
+    return after - before - work, float(before.std())
 
 
 def _usual(data: Transitions, conditions: tuple[str, ...], parameters: dict[str, float]) -> bool:
@@ -207,16 +256,19 @@ def _fixed_parameters(data: Transitions, conditions: tuple[str, ...]) -> dict[st
 def _fresh(
     model: str,
     config: dict[str, Any],
-    moved: Coordinates,
-    dt: float,
+    data: Transitions,
+    seen: Coordinates,
+    typical: Scales,
     conditions: tuple[str, ...],
     *,
     key: jax.Array,
 ) -> Model:
     model_class = load_model(model)
-    own_step = {"dt": dt} if "dt" in model_class.settings() else {}
-    usual = recipe(model, moved).but(model_class.fitting).config
-    config = {**usual, **own_step, **config}
-    fresh = checkpoints.fresh_model(model, moved, conditions, key=key, **config)
-    check_dt(fresh.dynamics(integrator="rk4", substeps=1), dt)
+    known = model_class.settings()
+    own_step = {"dt": data.dt} if "dt" in known else {}
+    usual = recipe(model, data.coordinates).but(model_class.fitting).config
+    config = {**usual, **own_step, **typical.settings(known), **config}
+    embedding, system = Embedding.of(seen, conditions), data.system
+    fresh = model_class.build(embedding, key=key, legendre=system, **config)
+    check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
     return fresh

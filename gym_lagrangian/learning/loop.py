@@ -99,6 +99,7 @@ def learn(
     on_progress: Callable[[Progress], None] | None,
     held_out: Callable[[Model], Array] | None = None,
     metrics: bool = True,
+    judged: dict[str, float] | None = None,
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
 
@@ -110,6 +111,7 @@ def learn(
         held_out: an error on what is not learned from. The weights of the chunk's end where it is
             least are kept, and its course is saved as ``held_out``, rows (step, error).
         metrics: whether to measure the model with `evaluation.measure` at the end.
+        judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
 
     The other arguments, and what is raised, are those of `train`.
     """
@@ -117,8 +119,9 @@ def learn(
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
     run = _optimise(run, source, card, config, key, out, save_every, on_progress, check)
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
-    judged = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
-    card = replace(card, metrics=(measure(run.best, card) if metrics else {}) | judged)
+    error = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
+    measured = measure(run.best, card) if metrics else {}
+    card = replace(card, metrics=measured | error | (judged or {}))
     checkpoints.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)
     return checkpoints.load(out)

@@ -15,6 +15,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.config import TrainingConfig, recipe
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
+from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.registration import build_system, model_reference
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -93,6 +94,7 @@ def train(
         data=source.description(),
         forced=source.forced,
         package_version=checkpoints.package_version(),
+        friction=friction_kind(fresh),
     )
     return learn(
         fresh,

@@ -24,6 +24,7 @@ from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.systems.sample import Sample
 
 # Stretches of consecutive rows that are held out together, at most as a share of all that is.
@@ -40,6 +41,9 @@ class Windows(Source):
         steps: k.
         dt: seconds in a transition.
         integrator, substeps: how a model's dynamics follow it.
+        time: a typical time of the motion in seconds. Training minimises the loss times it, a
+            number without a unit, so that a largest norm of the gradient means the same for slow
+            and for fast motion.
     """
 
     samples: Sample
@@ -49,6 +53,7 @@ class Windows(Source):
     dt: float = eqx.field(static=True)
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
+    time: float = eqx.field(static=True, default=1.0)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         """As of every source; the samples' forces are (size, k, n)."""
@@ -56,8 +61,11 @@ class Windows(Source):
         return self._windows(self.starts[chosen])
 
     def loss(self, model: Model, sample: Sample, target: Array) -> Array:
-        """The discrepancy above, in units of s / s."""
-        embedding = model.embedding
+        """The discrepancy above times `time`."""
+        return self.time * self.discrepancy(model, sample, target)
+
+    def discrepancy(self, model: Model, sample: Sample, target: Array) -> Array:
+        """The discrepancy above, in 1/s."""
         dynamics = model.dynamics(integrator=self.integrator, substeps=self.substeps)
 
         def step(x: Array, tau: Array) -> tuple[Array, Array]:
@@ -66,6 +74,9 @@ class Windows(Source):
 
         start = jnp.concatenate([sample.q, sample.qd])
         _, states = jax.lax.scan(step, start, sample.tau)
+        return self._missed(model.embedding, states, target)
+
+    def _missed(self, embedding: Embedding, states: Array, target: Array) -> Array:
         error = states - target
         angular = np.array([*embedding.angular, *[False] * embedding.n])
         error = jnp.where(angular, jnp.arctan2(jnp.sin(error), jnp.cos(error)), error)
@@ -73,9 +84,20 @@ class Windows(Source):
         return jnp.mean(jnp.sum(jnp.abs(error) / scale, axis=1)) / self.dt
 
     def error(self, model: Model) -> Array:
-        """The mean loss over all windows."""
+        """The mean discrepancy over all windows, in 1/s."""
         samples, targets = self._windows(self.starts)
-        return jnp.mean(jax.vmap(lambda s, t: self.loss(model, s, t))(samples, targets))
+        return jnp.mean(jax.vmap(lambda s, t: self.discrepancy(model, s, t))(samples, targets))
+
+    def constant_velocity_error(self, embedding: Embedding) -> Array:
+        """The error of the guess that every velocity stays as it is: what a model has to beat."""
+        elapsed = self.dt * jnp.arange(1, self.steps + 1)[:, None]
+
+        def missed(sample: Sample, target: Array) -> Array:
+            velocity = jnp.broadcast_to(sample.qd, (self.steps, *sample.qd.shape))
+            states = jnp.hstack([sample.q + elapsed * sample.qd, velocity])
+            return self._missed(embedding, states, target)
+
+        return jnp.mean(jax.vmap(missed)(*self._windows(self.starts)))
 
     def description(self) -> str:
         return f"windows of {self.steps} × {self.dt:g} s"
@@ -91,7 +113,14 @@ class Windows(Source):
 
 
 def windows(
-    data: Transitions, steps: int, *, integrator: str, substeps: int, share: float, seed: int
+    data: Transitions,
+    steps: int,
+    *,
+    integrator: str,
+    substeps: int,
+    share: float,
+    seed: int,
+    time: float = 1.0,
 ) -> tuple[Windows, Windows]:
     """Windows to learn from and windows to judge by, which share no transition.
 
@@ -99,6 +128,7 @@ def windows(
         steps: k.
         share: of the transitions to hold out, in whole episodes or stretches of long ones.
         seed: of which.
+        time: see `Windows`.
 
     Raises:
         DataError: the episodes are too short, or too few, for one window of each kind.
@@ -122,6 +152,7 @@ def windows(
         dt=data.dt,
         integrator=integrator,
         substeps=substeps,
+        time=time,
     )
     return every, eqx.tree_at(lambda w: w.starts, every, jnp.asarray(judging))
 

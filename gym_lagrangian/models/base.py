@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jaxtyping import Float
@@ -23,7 +24,9 @@ from jaxtyping import Float
 from gym_lagrangian.checks import known_names, one_of, positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.friction import FRICTIONS, Friction, typical_power
 from gym_lagrangian.models.network import Network, Shape
+from gym_lagrangian.models.settings import as_given
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.physics.shapes import AnyArray, Parameters, Scalar, Vector
@@ -38,6 +41,9 @@ NetworkT = TypeVar("NetworkT", bound="NetworkModel")
 
 # The entries of a configuration that are the network's.
 SHAPE = tuple(field.name for field in fields(Shape))
+
+# The entries that are the friction's: its kind, and its power scale in watts.
+FRICTION = ("friction", "friction_scale")
 
 
 @dataclass(frozen=True)
@@ -164,14 +170,31 @@ class NetworkModel(Model):
 
     A subclass declares its own settings as fields by `gym_lagrangian.models.settings.setting`.
 
+    A model that can have friction takes two more settings. ``friction`` is ``"none"``,
+    ``"viscous"`` or ``"passive"``, see `gym_lagrangian.models.friction`. ``friction_scale`` is a
+    typical power of it in watts; None for the mean of the typical τ q̇.
+
     Attributes:
         usual: the network's shape where the configuration does not say otherwise.
+        damped: whether the model can have friction.
+        resistance: the learned friction; None for none.
     """
 
     usual: ClassVar[Shape]
+    damped: ClassVar[bool] = False
 
     embedding: Embedding
     network: Network
+    resistance: Friction | None = eqx.field(default=None, kw_only=True)
+
+    def __check_init__(self):
+        n = self.embedding.n
+        for name in self._own():
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != n:
+                raise ConfigurationError(
+                    f"{name} has {len(value)} values, expected one number or {n}: one a coordinate"
+                )
 
     @classmethod
     @abstractmethod
@@ -180,12 +203,12 @@ class NetworkModel(Model):
 
     @classmethod
     def settings(cls) -> tuple[str, ...]:
-        """Those of the network's shape, then the model's own."""
-        return (*SHAPE, *cls._own())
+        """Those of the network's shape, then the model's own, then those of friction."""
+        return (*SHAPE, *cls._own(), *(FRICTION if cls.damped else ()))
 
     @classmethod
     def _own(cls) -> tuple[str, ...]:
-        return tuple(field.name for field in fields(cls) if field.kw_only)
+        return tuple(f.name for f in fields(cls) if f.kw_only and f.name != "resistance")
 
     @classmethod
     def build(
@@ -199,7 +222,14 @@ class NetworkModel(Model):
         known_names(cls.__name__, cls.settings(), config)
         shape = replace(cls.usual, **{name: config.pop(name) for name in SHAPE if name in config})
         network = Network(*cls.sizes(embedding), shape, key=key)
-        return cls(embedding, network, *cls._momenta(embedding, legendre), **config)
+        friction = {name: config.pop(name) for name in FRICTION if name in config}
+        resistance = _resistance(embedding, shape, key, **friction)
+        momenta = cls._momenta(embedding, legendre)
+        return cls(embedding, network, *momenta, resistance=resistance, **config)
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The learned force F (n,) of friction, with q̇ᵀF ≤ 0; None where there is none."""
+        return None if self.resistance is None else self.resistance(q, qd, m)
 
     @classmethod
     def _momenta(cls, embedding: Embedding, legendre: Lagrangian | None) -> tuple[Lagrangian, ...]:
@@ -216,8 +246,38 @@ class NetworkModel(Model):
 
     @property
     def config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in self._own()}
-        return {**asdict(self.network.shape), **own}
+        own = {name: as_given(getattr(self, name)) for name in self._own()}
+        return {**asdict(self.network.shape), **own, **self._friction_config()}
+
+    def _friction_config(self) -> dict[str, Any]:
+        if not self.damped:
+            return {}
+        found = self.resistance
+        kind, power = ("none", None) if found is None else (found.kind, found.power)
+        return dict(zip(FRICTION, (kind, power), strict=True))
+
+
+def _resistance(
+    embedding: Embedding,
+    shape: Shape,
+    key: Array,
+    friction: str = "none",
+    friction_scale: float | None = None,
+) -> Friction | None:
+    """Friction with random weights; the key of the model's own network is not touched."""
+    kind = one_of("friction", friction, ("none", *FRICTIONS))
+    if friction_scale is not None:
+        friction_scale = positive_number("friction_scale", friction_scale, "W")
+    if kind == "none":
+        return None
+    power = friction_scale or typical_power(embedding)
+    return FRICTIONS[kind](embedding, shape, power, key=jax.random.fold_in(key, 1))
+
+
+def friction_kind(model: Model) -> str | None:
+    """The kind of friction that a model has, for its card; None for none."""
+    kind = model.config.get("friction", "none")
+    return None if kind == "none" else kind
 
 
 class AccelerationModel(Model):

@@ -1,8 +1,8 @@
 r"""Deep Lagrangian network: a Lagrangian with the kinetic energy of rigid bodies.
 
-    L(q, q̇, m) = ½ q̇ᵀ M(q, m) q̇ − V(q, m),    M = C Cᵀ + ε I
+    L(q, q̇, m) = ½ q̇ᵀ M(q, m) q̇ − V(q, m),    M = D (C Cᵀ + ε I) D
 
-with C lower triangular and a positive diagonal (softplus), so that M is positive definite
+with D = diag √κ of typical masses κ, and C lower triangular and a positive diagonal (softplus), so that M is positive definite
 whatever the network says. One network of (q, m) gives the n(n+1)/2 entries of C and V. The
 Euler–Lagrange equation M q̈ = τ + f then needs first derivatives of the network only,
 
@@ -28,27 +28,30 @@ from gym_lagrangian.checks import positive_number
 from gym_lagrangian.models.base import IntegratedModel, NetworkModel, Target, acceleration_error
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Shape
-from gym_lagrangian.models.settings import setting
+from gym_lagrangian.models.settings import magnitude, per_coordinate, setting
 from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector
 from gym_lagrangian.systems.sample import Sample
 
-# ε: the smallest eigenvalue that M can have, in kg or kg·m².
+# ε: the smallest eigenvalue that M can have, in units of the typical masses.
 SMALLEST_MASS = 1e-3
 
 
-class DeLaN(Lagrangian, NetworkModel, IntegratedModel):
+class DeLaN(NetworkModel, Lagrangian, IntegratedModel):
     """Mass matrix and potential energy learned by a network.
 
     Attributes:
         network: the entries of C below and on the diagonal, row by row, then V / potential_scale.
         potential_scale: a typical potential energy in joules.
+        mass_scale: κ in kg (about a length) or kg·m² (about an angle), one or one a coordinate.
     """
 
     mass_matrix_solver: ClassVar[str] = "direct"
     usual: ClassVar[Shape] = Shape(width=64)
+    damped: ClassVar[bool] = True
 
     potential_scale: float = setting("potential_scale", 10.0, positive_number, "J")
+    mass_scale: float | tuple[float, ...] = magnitude("mass_scale", 1.0, positive_number, "kg")
 
     @classmethod
     def sizes(cls, embedding: Embedding) -> tuple[int, int]:
@@ -65,7 +68,9 @@ class DeLaN(Lagrangian, NetworkModel, IntegratedModel):
             rows[i][j] = jax.nn.softplus(entry) if i == j else entry
         factor = jnp.stack([jnp.stack(row) for row in rows])
         mass_matrix = factor @ factor.T + SMALLEST_MASS * jnp.eye(n, dtype=q.dtype)
-        return mass_matrix, self.potential_scale * potential
+        root = np.sqrt(per_coordinate(self.mass_scale, n))
+        typical = jnp.asarray(np.outer(root, root), q.dtype)
+        return typical * mass_matrix, self.potential_scale * potential
 
     def lagrangian(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """½ q̇ᵀMq̇ − V, a scalar."""

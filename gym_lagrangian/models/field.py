@@ -2,7 +2,7 @@ r"""An acceleration field that is nothing but a network.
 
     q̈ = a · N(x(q, q̇, m), τ)
 
-with a a fixed scale in rad/s² or m/s², so that N works with numbers of order one. Nothing is
+with a a fixed scale in rad/s² or m/s², one or one a coordinate, so that N works with numbers of order one. Nothing is
 conserved. Models of this kind differ in what they learn from.
 """
 
@@ -16,7 +16,7 @@ from gym_lagrangian.checks import positive_number
 from gym_lagrangian.models.base import IntegratedModel, NetworkModel
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Inputs, Shape
-from gym_lagrangian.models.settings import setting
+from gym_lagrangian.models.settings import as_factor, magnitude
 from gym_lagrangian.physics.shapes import Parameters, Vector
 
 
@@ -31,7 +31,9 @@ class NetworkField(NetworkModel, IntegratedModel):
     conserves_energy: ClassVar[bool] = False
     usual: ClassVar[Shape] = Shape(width=64)
 
-    acceleration_scale: float = setting("acceleration_scale", 10.0, positive_number)
+    acceleration_scale: float | tuple[float, ...] = magnitude(
+        "acceleration_scale", 10.0, positive_number
+    )
 
     @classmethod
     def sizes(cls, embedding: Embedding) -> tuple[int, int]:
@@ -39,7 +41,7 @@ class NetworkField(NetworkModel, IntegratedModel):
 
     def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
         x = state_and_forces(self.embedding, q, qd, tau, m)
-        return self.acceleration_scale * self.network(x)
+        return as_factor(self.acceleration_scale, q.dtype) * self.network(x)
 
 
 def state_and_forces(

@@ -1,9 +1,10 @@
 r"""What the Hamiltonian networks share: a learned H(q, p, m) and Hamilton's equations.
 
-    H(q, p, m) = h · N(x(q, p, m)) + T₀(p),    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ
+    H(q, p, m) = h · N(x(q, p, m)) + T₀(p),    dq/dt = ∂H/∂p,    dp/dt = −∂H/∂q + τ + F
 
-with h a fixed scale in joules, so that N works with numbers of order one. It follows that
-dH/dt = (∂H/∂p)ᵀ τ, whatever N is: H is conserved where τ = 0. The fixed last term, like the
+with h a fixed scale in joules, so that N works with numbers of order one, and F = F(q, ∂H/∂p, m)
+the learned friction, where there is any. It follows that dH/dt = (∂H/∂p)ᵀ (τ + F), whatever N is:
+H is conserved where τ = 0 and F = 0, and F never adds to it. The fixed last term, like the
 LNN's, starts training near the motion of a free particle, T₀ = ½ κ |p|² where nothing limits its
 speed.
 
@@ -42,11 +43,12 @@ class HamiltonianModel(NetworkModel, AccelerationModel):
         network: N, one output.
         energy_scale: h in joules.
         quadratic_start: κ in 1/kg (about a length) or 1/(kg·m²) (about an angle), where p is
-            a momentum.
+            a momentum and the typical masses are 1.
     """
 
     conserves_energy: ClassVar[bool] = True
     usual: ClassVar[Shape] = Shape(width=64)
+    damped: ClassVar[bool] = True
 
     energy_scale: eqx.AbstractVar[float]
     quadratic_start: eqx.AbstractVar[float]
@@ -83,7 +85,9 @@ class HamiltonianModel(NetworkModel, AccelerationModel):
     def hamilton(self, q: Vector, p: Vector, tau: Vector, m: Parameters) -> tuple[Vector, Vector]:
         """Hamilton's equations: (dq/dt, dp/dt)."""
         dH_dq, dH_dp = jax.grad(self.hamiltonian, argnums=(0, 1))(q, p, m)
-        return dH_dp, tau - dH_dq
+        friction = self.friction(q, dH_dp, m)
+        force = tau if friction is None else tau + friction
+        return dH_dp, force - dH_dq
 
     def energy(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """H at the state (q, q̇)."""

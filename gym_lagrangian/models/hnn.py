@@ -31,7 +31,7 @@ from gym_lagrangian.checks import finite_number, one_of, positive_number
 from gym_lagrangian.models.base import Target
 from gym_lagrangian.models.embedding import GROWTH, rapidity
 from gym_lagrangian.models.hamiltonian import HamiltonianModel
-from gym_lagrangian.models.settings import setting
+from gym_lagrangian.models.settings import as_factor, magnitude, per_coordinate, setting
 from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
 from gym_lagrangian.systems.sample import Sample
@@ -44,7 +44,9 @@ class HNN(HamiltonianModel):
 
     Attributes:
         legendre: the Lagrangian whose momenta are p; no part of `config`.
-        momentum_scale: a typical momentum in kg·m/s or kg·m²/s, by which p is divided.
+        mass_scale: typical masses in kg or kg·m², one or one a coordinate; what κ is divided by.
+        momentum_scale: a typical momentum in kg·m/s or kg·m²/s, one or one a coordinate, by which
+            p is divided.
         learns: from ``"momenta"`` or from ``"accelerations"`` as well, as above.
     """
 
@@ -53,7 +55,10 @@ class HNN(HamiltonianModel):
     legendre: Lagrangian
     energy_scale: float = setting("energy_scale", 10.0, positive_number, "J")
     quadratic_start: float = setting("quadratic_start", 0.5, finite_number, "1/kg")
-    momentum_scale: float = setting("momentum_scale", 10.0, positive_number, "kg·m/s")
+    mass_scale: float | tuple[float, ...] = magnitude("mass_scale", 1.0, positive_number, "kg")
+    momentum_scale: float | tuple[float, ...] = magnitude(
+        "momentum_scale", 10.0, positive_number, "kg·m/s"
+    )
     learns: str = setting("learns", "momenta", one_of, LEARNS)
 
     def loss(self, sample: Sample, target: Target) -> Scalar:
@@ -67,13 +72,17 @@ class HNN(HamiltonianModel):
         return loss + jnp.sum(jnp.abs(rate - target))
 
     def scaled(self, p: Vector, m: Parameters) -> Vector:
-        return self.embedding.momenta(p / self.momentum_scale)
+        return self.embedding.momenta(p / as_factor(self.momentum_scale, p.dtype))
 
     def free_energy(self, p: Vector, m: Parameters) -> Scalar:
         """Σ_i T₀ of p_i, that of a particle which keeps to its limit."""
+        masses = per_coordinate(self.mass_scale, self.embedding.n)
+        limits = zip(self.embedding.speed_limit, masses, strict=True)
         energies = [
-            _free_energy(p[i], self.quadratic_start, limit and (m[limit[0]], GROWTH[limit[1]]))
-            for i, limit in enumerate(self.embedding.speed_limit)
+            _free_energy(
+                p[i], self.quadratic_start / mass, limit and (m[limit[0]], GROWTH[limit[1]])
+            )
+            for i, (limit, mass) in enumerate(limits)
         ]
         return jnp.sum(jnp.stack(energies))
 

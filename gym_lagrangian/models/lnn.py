@@ -2,7 +2,7 @@ r"""Lagrangian neural network: the paper's model.
 
 A network N of the embedded state is the Lagrangian,
 
-    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ κ |u|²,    u = q̇, stretched where there is a limit,
+    L(q, q̇, m) = h · N(x(q, q̇, m)) + ½ k Σ_i κ_i u_i²,    u = q̇, stretched where there is a limit,
 
 and everything else follows from `gym_lagrangian.physics.mechanics`: no canonical coordinates, no
 assumed form of the kinetic energy. The scale h in joules lets N work with numbers of order
@@ -42,8 +42,7 @@ from gym_lagrangian.models.base import (
 )
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Shape
-from gym_lagrangian.models.settings import setting
-from gym_lagrangian.physics.linear import solve
+from gym_lagrangian.models.settings import as_factor, magnitude, per_coordinate, setting
 from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange
 from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector
 from gym_lagrangian.systems.preset import Preset
@@ -52,14 +51,16 @@ from gym_lagrangian.systems.sample import Sample
 GRADIENTS = ("exact", "force")
 
 
-class LNN(Lagrangian, NetworkModel, IntegratedModel):
+class LNN(NetworkModel, Lagrangian, IntegratedModel):
     """A Lagrangian learned by a network.
 
     Attributes:
         network: N, one output.
         energy_scale: h in joules; one for the paper's own network.
-        quadratic_start: κ in kg (about a length) or kg·m² (about an angle); zero for the paper's
-            own network.
+        mass_scale: typical masses κ in kg (about a length) or kg·m² (about an angle), one or one a
+            coordinate. The damping of M q̈ = τ + f is relative to them.
+        quadratic_start: k, the share of the typical masses that is in the fixed term; zero for
+            the paper's own network.
         gradient: ``"exact"`` or ``"force"``, as above.
     """
 
@@ -77,19 +78,27 @@ class LNN(Lagrangian, NetworkModel, IntegratedModel):
     # small, which costs nothing but what is between the data; more of it, or a higher rate, stalls
     # the fit. Of some first weights it never gets anywhere: their mass matrix is singular.
     fitting: ClassVar[Preset] = Preset(
-        {"width": 64, "energy_scale": 60.0},
-        {"learning_rate": 1e-2, "weight_decay": 0.03, "warmup": 1500, "starts": 4},
+        {"width": 64},
+        {"learning_rate": 1e-2, "weight_decay": 0.03, "warmup": 1500},
     )
 
     usual: ClassVar[Shape] = Shape(width=32)
+    damped: ClassVar[bool] = True
 
     energy_scale: float = setting("energy_scale", 20.0, positive_number, "J")
-    quadratic_start: float = setting("quadratic_start", 1.0, finite_number, "kg")
+    mass_scale: float | tuple[float, ...] = magnitude("mass_scale", 1.0, positive_number, "kg")
+    quadratic_start: float = setting("quadratic_start", 1.0, finite_number, "share")
     gradient: str = setting("gradient", "exact", one_of, GRADIENTS)
 
     @classmethod
     def sizes(cls, embedding: Embedding) -> tuple[int, int]:
         return embedding.size, 1
+
+    @property
+    def typical_masses(self) -> tuple[float, ...] | None:
+        """`mass_scale`, one a coordinate; None where it is 1."""
+        masses = self.mass_scale
+        return None if masses == 1.0 else per_coordinate(masses, self.embedding.n)
 
     @property
     def needs_forces(self) -> bool:
@@ -106,9 +115,11 @@ class LNN(Lagrangian, NetworkModel, IntegratedModel):
         if self.gradient == "exact":
             return acceleration_error(self, sample, target)
         mass_matrix, force = self.equation_of_motion(sample.q, sample.qd, sample.m)
+        friction = self.friction(sample.q, sample.qd, sample.m)
+        force = force if friction is None else force + friction
         residual = sample.tau + force - mass_matrix @ target
         fixed = jax.lax.stop_gradient(mass_matrix)
-        return jnp.sum(jnp.abs(solve(fixed, residual, method=self.mass_matrix_solver)))
+        return jnp.sum(jnp.abs(self.solved(fixed, residual)))
 
     def terms_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
         """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`.
@@ -134,4 +145,5 @@ class LNN(Lagrangian, NetworkModel, IntegratedModel):
         return mass_matrix + curvature[:n, :n], force - curvature[:n, n]
 
     def _start(self, qd: Vector, m: Parameters) -> Scalar:
-        return 0.5 * self.quadratic_start * jnp.sum(self.embedding.stretched(qd, m) ** 2)
+        squares = self.embedding.stretched(qd, m) ** 2
+        return 0.5 * self.quadratic_start * jnp.sum(as_factor(self.mass_scale, qd.dtype) * squares)

@@ -21,7 +21,7 @@ from gym_lagrangian.models.base import Horizon, NetworkModel, Target
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.field import state_and_forces
 from gym_lagrangian.models.network import Shape
-from gym_lagrangian.models.settings import setting
+from gym_lagrangian.models.settings import magnitude, per_coordinate, setting
 from gym_lagrangian.physics.dynamics import DiscreteDynamics, Dynamics
 from gym_lagrangian.physics.shapes import Parameters, Scalar, State, Vector
 from gym_lagrangian.systems.preset import Preset
@@ -34,7 +34,7 @@ class MLP(NetworkModel):
     Attributes:
         network: N, 2n outputs.
         dt: the step in seconds.
-        acceleration_scale: a in rad/s² or m/s².
+        acceleration_scale: a in rad/s² or m/s², one or one a coordinate.
     """
 
     conserves_energy: ClassVar[bool] = False
@@ -43,7 +43,9 @@ class MLP(NetworkModel):
 
     usual: ClassVar[Shape] = Shape(width=128)
 
-    acceleration_scale: float = setting("acceleration_scale", 10.0, positive_number)
+    acceleration_scale: float | tuple[float, ...] = magnitude(
+        "acceleration_scale", 10.0, positive_number
+    )
     dt: float = setting("dt", 0.05, positive_number, "s")
 
     @classmethod
@@ -60,7 +62,8 @@ class MLP(NetworkModel):
         q, qd = jnp.split(state, 2)
         n = self.embedding.n
         x = state_and_forces(self.embedding, q, qd, tau, m)
-        scale = jnp.array([*self.embedding.qd_scale, *[self.acceleration_scale] * n], state.dtype)
+        accelerations = per_coordinate(self.acceleration_scale, n)
+        scale = jnp.array([*self.embedding.qd_scale, *accelerations], state.dtype)
         return state + self.dt * scale * self.network(x)
 
     def loss(self, sample: Sample, target: Target) -> Scalar:

@@ -10,7 +10,9 @@ Three methods, chosen by name:
     M⁻¹b by a relative ε²/σ² along the direction of singular value σ (7e-8 at σ = 0.4), never
     amplifies by more than 1/(2ε), and is smooth: value and derivatives stay finite where M
     is singular or indefinite. Used for learned Lagrangians, whose M need not be invertible or
-    positive definite. M² is never formed, since squaring would cost half of the digits.
+    positive definite. M² is never formed, since squaring would cost half of the digits. ε is
+    1e-4 in units of the typical masses κ, 1 kg or 1 kg·m² where none are given: with D = diag √κ
+    the damped system is (D⁻¹MD⁻¹)(Dx) = D⁻¹b.
 ``"pinv"``
     The Moore–Penrose pseudoinverse that the paper uses. Exact at full rank, but one singular
     value decomposition a solve, and discontinuous where the rank changes.
@@ -47,8 +49,17 @@ def as_vector(vector: Vector | Entries) -> Vector:
     return jnp.stack(vector) if isinstance(vector, Sequence) else vector
 
 
-def solve(matrix: Matrix | Rows, rhs: Vector | Entries, *, method: str) -> Vector:
+def solve(
+    matrix: Matrix | Rows,
+    rhs: Vector | Entries,
+    *,
+    method: str,
+    masses: tuple[float, ...] | None = None,
+) -> Vector:
     """X (n,) with `matrix` (n, n, symmetric) @ x = `rhs` (n,), by the method named above.
+
+    Arguments:
+        masses: κ, typical masses (n,), relative to which ``"damped"`` is damped; None for 1.
 
     Raises:
         ValueError: `method` is not one of `SOLVERS`.
@@ -56,7 +67,7 @@ def solve(matrix: Matrix | Rows, rhs: Vector | Entries, *, method: str) -> Vecto
     if method == "direct":
         return _direct(matrix, rhs)
     if method == "damped":
-        return _damped(as_matrix(matrix), as_vector(rhs))
+        return _relatively_damped(as_matrix(matrix), as_vector(rhs), masses)
     if method == "pinv":
         return jnp.linalg.pinv(as_matrix(matrix)) @ as_vector(rhs)
     raise ValueError(f"unknown solver {method!r}; choose one of {', '.join(SOLVERS)}")
@@ -83,6 +94,13 @@ def _direct(matrix: Matrix | Rows, rhs: Vector | Entries) -> Vector:
             x[i] = x[i] - rows[i][j] * x[j]
         x[i] = x[i] / rows[i][i]
     return jnp.stack(x)
+
+
+def _relatively_damped(matrix: Matrix, rhs: Vector, masses: tuple[float, ...] | None) -> Vector:
+    if masses is None:
+        return _damped(matrix, rhs)
+    root = jnp.sqrt(jnp.array(masses, rhs.dtype))
+    return _damped(matrix / (root[:, None] * root), rhs / root) / root
 
 
 def _damped(matrix: Matrix, rhs: Vector) -> Vector:

@@ -185,6 +185,18 @@ class Lagrangian(ABC):
         """
         return None
 
+    @property
+    def typical_masses(self) -> tuple[float, ...] | None:
+        """Masses (n,) relative to which a damped solve is damped; None for 1 kg or 1 kg·m², which
+        is the usual answer.
+        """
+        return None
+
+    def solved(self, mass_matrix: Matrix | Rows, force: Vector | Entries) -> Vector:
+        """x (n,) with M x = `force`, by `mass_matrix_solver`."""
+        method = self.mass_matrix_solver
+        return solve(mass_matrix, force, method=method, masses=self.typical_masses)
+
     def equation_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
         """M (n, n) and f (n,) with M q̈ = τ + f + F."""
         mass_matrix, force = self.terms_of_motion(q, qd, m)
@@ -195,7 +207,7 @@ class Lagrangian(ABC):
         mass_matrix, force = self.terms_of_motion(q, qd, m)
         friction = self.friction(q, qd, m)
         tau = tau if friction is None else tau + friction
-        return solve(mass_matrix, _sum(tau, force), method=self.mass_matrix_solver)
+        return self.solved(mass_matrix, _sum(tau, force))
 
     def inverse_dynamics(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
         """The generalized force τ = M q̈ − f − F that causes q̈, shape (n,)."""
@@ -249,7 +261,7 @@ class Lagrangian(ABC):
         def improve(carry):
             qd, _, iteration = carry
             residual = p - self.momentum(q, qd, m)
-            step = solve(self.mass_matrix(q, qd, m), residual, method=self.mass_matrix_solver)
+            step = self.solved(self.mass_matrix(q, qd, m), residual)
             value = objective(qd)
             most = value + 8 * eps * (1.0 + jnp.abs(value))
 

@@ -1,0 +1,170 @@
+r"""Typical magnitudes of recorded motion: the units in which a model of it learns.
+
+A network works with numbers of order one. What these are in SI units, the data say:
+
+    velocity       s_i = 2 std q̇_i                    (where the coordinates state none)
+    acceleration   a_i = std q̈_i
+    time           T   = min_i s_i / a_i
+    mass           κ_i = std τ_i / a_i                 (a joint with a motor)
+    energy         h   = mean κ_i s_i²                 (over the joints with a motor)
+    mass           κ_j = h / s_j²                      (a joint without)
+    momentum       p_i = κ_i s_i
+    power          P   = mean κ_i a_i s_i
+
+A joint has a motor if its power std τ_i · s_i is at least a hundredth of the largest one. The
+sensor noise of a passive joint is none. A joint without a motor is given the mean energy of those
+that have one. Without any torque no recording tells a mass from twice that mass: h is then 1 J by
+convention, and the checkpoint records that no force was seen. Every rule is a product of powers
+of what is measured. If all masses, lengths or times are multiplied by a number, the magnitudes
+change as their units do, and the scaled motion stays the same.
+
+No sensor measures q̈, and a difference of two velocities over a short time is mostly noise. With
+noise of variance σ² on q̇ and D(k) the mean square of q̇(t + k dt) − q̇(t),
+
+    D(k) ≈ 2σ² + a² (k dt)²,    a² = (D(2k) − D(k)) / (3 (k dt)²),
+
+and the noise has cancelled. k is the first of 1, 2, 4 … at which D(2k) is at least twice D(k):
+from there on the motion exceeds the noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
+
+# The longest time over which accelerations are taken, as a share of an episode.
+_LONGEST = 0.25
+
+# The least share of the largest power that a joint with a motor has.
+_DRIVEN = 0.01
+
+
+class Scales(NamedTuple):
+    """Typical magnitudes of a motion, in SI units.
+
+    Attributes:
+        speed, acceleration, mass: s, a and κ, n numbers each.
+        energy: h in joules.
+        time: T in seconds.
+        exceeds_noise: the time k dt in seconds over which the motion exceeds the noise.
+    """
+
+    speed: np.ndarray
+    acceleration: np.ndarray
+    mass: np.ndarray
+    energy: float
+    time: float
+    exceeds_noise: float
+
+    def settings(self, known: tuple[str, ...]) -> dict[str, Any]:
+        """The settings of a model that are magnitudes.
+
+        Arguments:
+            known: the names of the model's settings. Without ``"mass_scale"`` its masses are 1.
+        """
+        has_mass = "mass_scale" in known
+        energy = self.energy if has_mass else float(np.mean(self.speed**2))
+        found = {
+            "energy_scale": energy,
+            "potential_scale": energy,
+            "mass_scale": self.mass.tolist(),
+            "quadratic_start": 1.0,
+            "momentum_scale": (self.mass * self.speed).tolist(),
+            "acceleration_scale": self.acceleration.tolist(),
+            "friction_scale": float(np.mean(self.mass * self.acceleration * self.speed)),
+        }
+        return {name: value for name, value in found.items() if name in known}
+
+
+def scales(data: Transitions, coordinates: Coordinates) -> Scales:
+    """The magnitudes above.
+
+    Arguments:
+        coordinates: those of the model, which state s.
+    """
+    speed = np.array(coordinates.magnitudes.qd)
+    acceleration, lag = _acceleration(data)
+    acceleration = np.where(acceleration > 0, acceleration, speed)  # no motion at all
+    mass, energy = _masses(data.tau.std(axis=0), speed, acceleration)
+    time = float(np.min(speed / acceleration))
+    return Scales(speed, acceleration, mass, energy, time, lag * data.dt)
+
+
+def seen_as(data: Transitions) -> Coordinates:
+    """The coordinates of the data with the typical magnitudes of the data where nobody stated any.
+
+    A length's is its largest value, an angle's one radian, a velocity's twice its standard
+    deviation, a force's twice that as well. A joint without a motor has the force κ a of its
+    motion.
+    """
+    coordinates = data.coordinates
+    if not coordinates.estimated:
+        return coordinates
+    reach = np.where(coordinates.angular, 1.0, np.abs(data.q).max(axis=0))
+    stated = [getattr(coordinates, name) for name in ("q_scale", "qd_scale", "tau_scale")]
+    q, qd = stated[0] or _sizes(reach), stated[1] or _sizes(2.0 * data.qd.std(axis=0))
+    known = coordinates.with_magnitudes(Magnitudes(q, qd, stated[2] or (1.0,) * coordinates.n))
+    return known if stated[2] else known.with_magnitudes(Magnitudes(q, qd, _forces(data, known)))
+
+
+def _forces(data: Transitions, coordinates: Coordinates) -> tuple[float, ...]:
+    found = scales(data, coordinates)
+    spread = data.tau.std(axis=0)
+    return _sizes(2.0 * np.where(spread > 0, spread, found.mass * found.acceleration))
+
+
+def _sizes(values: np.ndarray) -> tuple[float, ...]:
+    """The values, 1 in place of those that are zero."""
+    return tuple(float(value) or 1.0 for value in values)
+
+
+def _masses(
+    force: np.ndarray, speed: np.ndarray, acceleration: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """κ (n,) and h."""
+    power = force * speed
+    driven = (power > 0) & (power >= _DRIVEN * power.max())
+    ratio = force / acceleration
+    energy = float(np.mean((ratio * speed**2)[driven])) if driven.any() else 1.0
+    return np.where(driven, ratio, energy / speed**2), energy
+
+
+def _acceleration(data: Transitions) -> tuple[np.ndarray, int]:
+    """A (n,) and the largest k of a coordinate."""
+    states, episode = _instants(data)
+    longest = max(1, int(_LONGEST * np.bincount(episode).max()))
+    lags = [2**i for i in range(longest.bit_length())]
+    if len(lags) == 1:
+        return np.sqrt(_structure(states, episode, 1)) / data.dt, 1
+    spread = np.array([_structure(states, episode, k) for k in lags])  # D, (lags, n)
+    growth = spread[1:] / np.maximum(spread[:-1], np.finfo(float).tiny)
+    chosen = np.where(
+        (growth >= 2).any(axis=0), (growth >= 2).argmax(axis=0), growth.argmax(axis=0)
+    )
+    column = np.arange(spread.shape[1])
+    gain = (spread[1:] - spread[:-1])[chosen, column]
+    seconds = np.array(lags)[chosen] * data.dt
+    usual = np.sqrt(np.maximum(gain, 0.0) / 3.0) / seconds
+    coarse = np.sqrt(spread[-1]) / (lags[-1] * data.dt)
+    return np.where(usual > 0, usual, coarse), lags[int(chosen.max())]
+
+
+def _instants(data: Transitions) -> tuple[np.ndarray, np.ndarray]:
+    """The velocities (N + episodes, n) of all instants, and the episode of each."""
+    episode = data.episode
+    ends = np.flatnonzero(np.diff(episode, append=-1))
+    place = np.concatenate([np.arange(len(data)), ends + 0.5])
+    order = np.argsort(place, kind="stable")
+    velocities = np.concatenate([data.qd, data.next_qd[ends]])
+    return velocities[order], np.concatenate([episode, episode[ends]])[order]
+
+
+def _structure(velocities: np.ndarray, episode: np.ndarray, k: int) -> np.ndarray:
+    """D(k) (n,)."""
+    same = episode[k:] == episode[:-k]
+    change = (velocities[k:] - velocities[:-k])[same]
+    return np.mean(change**2, axis=0)
