@@ -128,7 +128,7 @@ class FitConfig(OptimiserConfig):
 
     Attributes:
         horizon: transitions that are predicted in a row; None for a third of the time scale of the
-            data, at least 2 and at most 8.
+            data, at least 2 and at most 4.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases

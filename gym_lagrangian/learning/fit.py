@@ -36,7 +36,7 @@ from gym_lagrangian.systems.coordinates import Coordinates
 
 # A window's length and an integrator's step, as shares of the time scale of the motion.
 _WINDOW, _SUBSTEP = 1 / 3, 1 / 4
-_LONGEST_WINDOW = 8
+_LONGEST_WINDOW = 4
 
 # The loss of energy in one time scale that is worth a warning, in standard deviations.
 _NOTABLE_LOSS = 0.005

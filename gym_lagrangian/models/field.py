@@ -2,8 +2,8 @@ r"""An acceleration field that is nothing but a network.
 
     q̈ = a · N(x(q, q̇, m), τ)
 
-with a a fixed scale in rad/s² or m/s², one or one a coordinate, so that N works with numbers of order one. Nothing is
-conserved. Models of this kind differ in what they learn from.
+with a a fixed scale in rad/s² or m/s², one or one a coordinate, so that N works with numbers of
+order one. Nothing is conserved. Models of this kind differ in what they learn from.
 """
 
 from __future__ import annotations
