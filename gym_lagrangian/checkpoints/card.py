@@ -62,9 +62,17 @@ class Card:
     base: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, coordinates: Coordinates, **fields: Any) -> Card:
-        """The card of a model of `coordinates`, which may be a system."""
-        origin = {"coordinates": coordinates.document(), "physics": _physics(coordinates)}
+    def of(
+        cls, coordinates: Coordinates, *, seen: Coordinates | None = None, **fields: Any
+    ) -> Card:
+        """The card of a model of `coordinates`, which may be a system.
+
+        Arguments:
+            seen: the same coordinates with the magnitudes that the model divides by, where these
+                are not their own.
+        """
+        document = (seen or coordinates).document()
+        origin = {"coordinates": document, "physics": _physics(coordinates)}
         return cls(**_as_read(origin), **fields)
 
     @classmethod

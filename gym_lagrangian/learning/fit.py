@@ -65,9 +65,9 @@ def fit(
         model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass.
         system, system_options: of which machine they are, where the data does not say; see
             `Transitions`.
-        model_config: arguments of the model's constructor; what is left out is as the model's
-            `fitting` has it, then its preset ``"package"`` for that system, and the step of a
-            model that has one is the data's.
+        model_config: arguments of the model's constructor. What is left out is as the model's
+            `fitting` has it, then its preset ``"package"`` for that system. Magnitudes and the
+            step of a model that has one are the data's, see `learning.scales`.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data.
         metrics: whether to end with the measurements that `training.train` ends with, which take
@@ -81,6 +81,10 @@ def fit(
             mixed dt, too few to hold any out, or a parameter that varies and the model does not
             take; before anything is computed.
         CheckpointError, ConfigurationError, TrainingDiverged: as `training.train`.
+
+    Warns:
+        UserWarning: the model predicts no better than constant velocities do, or it has no friction
+            and the motion loses energy.
     """
     out, model = checkpoints.writable(out), model_reference(model)
     config = config or FitConfig.of(model)
@@ -89,12 +93,13 @@ def fit(
     parameters = _fixed_parameters(data, conditions)
     seen = seen_as(data)
     typical = scales(data, seen)
-    config = _in_time(config, data, typical)
+    horizon, substeps = _in_time(config, data, typical)
+    config = replace(config, horizon=horizon, substeps=substeps)
     source, judge = windows(
         data,
-        config.horizon,
+        horizon,
         integrator=config.integrator,
-        substeps=config.substeps,
+        substeps=substeps,
         share=config.held_out,
         seed=config.seed,
         time=typical.time,
@@ -108,6 +113,7 @@ def fit(
         fresh = _best_start(build, source, judge, config, key_model)
     card = Card.of(
         data.coordinates,
+        seen=seen,
         parameters=parameters,
         conditioned_on=conditions,
         model=model,
@@ -121,7 +127,7 @@ def fit(
     found = learn(
         fresh,
         source,
-        replace(card, coordinates=seen.document()),
+        card,
         config,
         key=key_batches,
         out=out,
@@ -175,11 +181,11 @@ def _transitions(
     return data
 
 
-def _in_time(config: FitConfig, data: Transitions, typical: Scales) -> FitConfig:
-    """The configuration with the steps that the time scale of the data asks for."""
+def _in_time(config: FitConfig, data: Transitions, typical: Scales) -> tuple[int, int]:
+    """The horizon and the substeps that are stated, or that the time scale of the data asks for."""
     horizon = int(np.clip(np.ceil(_WINDOW * typical.time / data.dt - 1e-9), 2, _LONGEST_WINDOW))
     substeps = max(1, int(np.ceil(data.dt / (_SUBSTEP * typical.time) - 1e-9)))
-    return replace(config, horizon=config.horizon or horizon, substeps=config.substeps or substeps)
+    return config.horizon or horizon, config.substeps or substeps
 
 
 def _warn_if_useless(card: Card) -> None:
