@@ -128,7 +128,8 @@ class FitConfig(OptimiserConfig):
 
     Attributes:
         horizon: transitions that are predicted in a row; None for a third of the time scale of the
-            data, at least 2 and at most 4.
+            data, at least 2 and at most 4, or for as many as motion takes to exceed the noise, at
+            most 8.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases

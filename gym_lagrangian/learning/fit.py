@@ -36,7 +36,9 @@ from gym_lagrangian.systems.coordinates import Coordinates
 
 # A window's length and an integrator's step, as shares of the time scale of the motion.
 _WINDOW, _SUBSTEP = 1 / 3, 1 / 4
-_LONGEST_WINDOW = 4
+
+# The most transitions in a window, and in one that has to be longer for motion to exceed noise.
+_USUAL_WINDOW, _LONGEST_WINDOW = 4, 8
 
 # The loss of energy in one time scale that is worth a warning, in standard deviations.
 _NOTABLE_LOSS = 0.005
@@ -183,9 +185,14 @@ def _transitions(
 
 def _in_time(config: FitConfig, data: Transitions, typical: Scales) -> tuple[int, int]:
     """The horizon and the substeps that are stated, or that the time scale of the data asks for."""
-    horizon = int(np.clip(np.ceil(_WINDOW * typical.time / data.dt - 1e-9), 2, _LONGEST_WINDOW))
-    substeps = max(1, int(np.ceil(data.dt / (_SUBSTEP * typical.time) - 1e-9)))
+    usual = min(_steps(_WINDOW * typical.time, data.dt), _USUAL_WINDOW)
+    above_noise = min(_steps(typical.exceeds_noise, data.dt), _LONGEST_WINDOW)
+    horizon, substeps = max(2, usual, above_noise), _steps(data.dt, _SUBSTEP * typical.time)
     return config.horizon or horizon, config.substeps or substeps
+
+
+def _steps(time: float, step: float) -> int:
+    return max(1, int(np.ceil(time / step - 1e-6)))
 
 
 def _warn_if_useless(card: Card) -> None:

@@ -134,23 +134,27 @@ def _masses(
 
 
 def _acceleration(data: Transitions) -> tuple[np.ndarray, int]:
-    """A (n,) and the largest k of a coordinate."""
-    states, episode = _instants(data)
+    """The spread a (n,) of accelerations, and the largest k of a coordinate."""
+    velocities, episode = _instants(data)
     longest = max(1, int(_LONGEST * np.bincount(episode).max()))
-    lags = [2**i for i in range(longest.bit_length())]
-    if len(lags) == 1:
-        return np.sqrt(_structure(states, episode, 1)) / data.dt, 1
-    spread = np.array([_structure(states, episode, k) for k in lags])  # D, (lags, n)
-    growth = spread[1:] / np.maximum(spread[:-1], np.finfo(float).tiny)
-    chosen = np.where(
-        (growth >= 2).any(axis=0), (growth >= 2).argmax(axis=0), growth.argmax(axis=0)
-    )
-    column = np.arange(spread.shape[1])
-    gain = (spread[1:] - spread[:-1])[chosen, column]
-    seconds = np.array(lags)[chosen] * data.dt
-    usual = np.sqrt(np.maximum(gain, 0.0) / 3.0) / seconds
+    lags = 2 ** np.arange(longest.bit_length())
+    spread = np.array([_structure(velocities, episode, k) for k in lags.tolist()])
     coarse = np.sqrt(spread[-1]) / (lags[-1] * data.dt)
-    return np.where(usual > 0, usual, coarse), lags[int(chosen.max())]
+    if len(lags) == 1:
+        return coarse, 1
+    chosen = _first_above_noise(spread)
+    gain = np.take_along_axis(np.diff(spread, axis=0), chosen[None], axis=0)[0]
+    fine = np.sqrt(np.maximum(gain, 0.0) / 3.0) / (lags[chosen] * data.dt)
+    return np.where(fine > 0, fine, coarse), int(lags[chosen].max())
+
+
+def _first_above_noise(spread: np.ndarray) -> np.ndarray:
+    """For each coordinate the first row of D (lags, n) that the next at least doubles; where there
+    is none, the row after which it grows most.
+    """
+    growth = spread[1:] / np.maximum(spread[:-1], np.finfo(float).tiny)
+    doubles = growth >= 2
+    return np.where(doubles.any(axis=0), doubles.argmax(axis=0), growth.argmax(axis=0))
 
 
 def _instants(data: Transitions) -> tuple[np.ndarray, np.ndarray]:
