@@ -65,6 +65,6 @@ def _absent(reference: str, kind: str, module: str) -> str:
     if module != "__main__":
         return text
     return (
-        f"{kind} {reference!r} is not in this process's __main__: a class of a script or a notebook "
-        "stays in its own process; put it in a module of its own for others to import"
+        f"{kind} {reference!r} is not in this process's __main__: a class of a script or a "
+        "notebook stays in its own process; put it in a module of its own for others to import"
     )

@@ -1,4 +1,4 @@
-"""The tables: every system, every model, every environment id; and the door for systems from outside.
+"""The tables: every system, every model, every id; and the door for systems from outside.
 
 A new physical system of the package is one row of `SYSTEMS`, a new model one row of `MODELS`; the
 ids follow. Anybody else's system comes in by `register_system`, or without being registered as
@@ -206,8 +206,8 @@ def register_system(
     built = load_system(system)
     if not inspect.isclass(built):
         raise ConfigurationError(
-            f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, as "
-            f"{GENERIC_ID} takes a checkpoint of it"
+            f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, "
+            f"as {GENERIC_ID} takes a checkpoint of it"
         )
     entry_point = _entry_point(system, SYSTEMS, "system")
     _refuse_shared_arguments(built)
@@ -262,7 +262,7 @@ def load_system(system: Any) -> Any:
     """
     found = _load("system", system, SYSTEMS)
     if inspect.isclass(found) and inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(vars(found)["__abstractmethods__"]))
         raise ConfigurationError(f"{found.__name__} is no complete System: it lacks {missing}")
     return found
 

@@ -302,9 +302,9 @@ def energy_scale(system: System, m: Array) -> Array:
 
 def scene_of(task: Task, state: State, dt: float) -> Scene:
     """The picture of one state of NumPy arrays."""
-    q, qd = np.split(np.asarray(state.x), 2)
-    t = np.asarray(state.steps * dt)
-    return task.scene(TaskState(q, qd, state.m, state.goal, t, state.tau))
+    x: Any = np.asarray(state.x)
+    q, qd = x[: len(x) // 2], x[len(x) // 2 :]
+    return task.scene(TaskState(q, qd, state.m, state.goal, state.steps * dt, state.tau))
 
 
 def no_number(env: FunctionalEnv, state: Any) -> str:

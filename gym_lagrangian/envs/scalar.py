@@ -22,7 +22,9 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
 
 
-class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
+class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle
+):
     r"""One physical system to control, simulated exactly or by a learned model.
 
     ## Description
@@ -326,7 +328,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             true_state, true_timestep = self._twin.numpy()
             true_info = true_timestep.info
             beside["ghost"] = self._scene(true_state)
-            beside["drifts"] = (float(info.energy_drift), float(true_info.energy_drift))
+            beside["drifts"] = (info.energy_drift, true_info.energy_drift)
             captions[1] = f"energy {info.energy:.2f} J, truth {true_info.energy:.2f} J"
         return self._renderer.draw(
             self._scene(state), step=int(state.steps), captions=captions, **beside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,7 +15,7 @@ from gymnasium.envs.registration import EnvSpec
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Checkpoint, load
 from gym_lagrangian.envs import functional
-from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
 from gym_lagrangian.envs.scope import scope
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
@@ -23,10 +24,15 @@ from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
 
 
-class Shell:
+class Shell(ABC):
     """Holds the pure functions of an environment and their parameters."""
 
     dt: float
+
+    @property
+    @abstractmethod
+    def functional_state(self) -> State:
+        """The whole state of the episodes under way, as NumPy arrays."""
 
     def _build(
         self,

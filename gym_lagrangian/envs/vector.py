@@ -28,7 +28,9 @@ from gym_lagrangian.errors import ConfigurationError
 OUTPUTS = ("numpy", "jax")
 
 
-class LagrangianVectorEnv(Shell, VectorEnv):
+class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Shell, VectorEnv
+):
     r"""`num_envs` copies of one environment, stepped, restarted and drawn together.
 
     ## Description

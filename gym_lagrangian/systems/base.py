@@ -75,7 +75,7 @@ class System(Static, Coordinates, Lagrangian):
     learned: ClassVar[bool] = False
     task: ClassVar[type[Task]] = Drive
 
-    angular = False
+    angular: Any = False  # one for all, or one a coordinate
     parameters: ClassVar[Any] = {}
     substeps: ClassVar[float | None] = None
     learned_substeps: ClassVar[float | None] = None

@@ -20,10 +20,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
-from jax import Array
 
 from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.shapes import Parameters
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.scene import Scene, curves_of
 
@@ -176,7 +176,7 @@ class Coordinates:
         """Whether both name the same coordinates and parameters."""
         return self._names() == other._names()
 
-    def named(self, m: Array) -> Any:
+    def named(self, m: Parameters) -> Any:
         """The parameters m (k,) by name: ``self.named(m).l1``."""
         return _record(tuple(self.parameters))(*(m[i] for i in range(len(self.parameters))))
 
