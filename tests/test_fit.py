@@ -20,6 +20,7 @@ from gym_lagrangian.envs.functional import make
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.learning.loop import resume_path
 from gym_lagrangian.learning.windows import windows
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import MODELS
 
 SMALL = FitConfig(steps=60, batch=16, chunk=25, learning_rate=3e-2, horizon=2, warmup=5, seed=3)
@@ -86,13 +87,13 @@ def test_the_truth_has_no_error_and_rest_has_what_it_misses(data):
     """The loss in numbers: Σ|x − x_recorded| / (scale · dt), averaged over the window."""
     learning, _ = cut(data, 2)
     samples, targets = learning.batch(jax.random.key(0), 50)
-    rest = mock.Mock(embedding=data.system.embedding())
+    rest = mock.Mock(embedding=Embedding.of(data.system))
     rest.dynamics.return_value.step = lambda x, tau, m, dt: x
     losses = jax.vmap(lambda s, t: learning.loss(rest, s, t))(samples, targets)
     missed = np.asarray(targets) - np.hstack([samples.q, samples.qd])[:, None]
     expected = np.abs(missed / [1, 1, 5, 5]).sum(-1).mean(-1) / 0.05
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    truth = mock.Mock(embedding=data.system.embedding())
+    truth = mock.Mock(embedding=Embedding.of(data.system))
     truth.dynamics.return_value = make("DoublePendulum")[1].dynamics
     losses = jax.vmap(lambda s, t: learning.loss(truth, s, t))(samples, targets)
     assert np.all(losses < 1e-3 * np.median(expected))
@@ -232,7 +233,6 @@ def test_bad_arguments(options, error, message, data, tmp_path, monkeypatch):
         {"weight_decay": -0.1},
         {"integrator": "euler"},
         {"substeps": 0},
-        {"fixed_states": 10},
         {"steps": 0},
         {"starts": 0},
         {"trial": 0},
@@ -243,6 +243,11 @@ def test_bad_settings(setting):
     (name,) = setting
     with pytest.raises(ConfigurationError, match=name):
         FitConfig(**setting)
+
+
+def test_what_draws_states_of_a_system_is_no_setting_of_a_fit():
+    with pytest.raises(TypeError, match="fixed_states"):
+        FitConfig(fixed_states=10)
 
 
 def test_what_suits_a_model_is_its_own():
