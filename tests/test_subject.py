@@ -15,6 +15,7 @@ from stranger.machines import ARM
 from stranger.systems import CartPole
 
 from gym_lagrangian import LearnedDynamicsEnv, checkpoints
+from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.viewing.play import Game
@@ -260,6 +261,14 @@ class TestWithoutTruth:
                 assert word not in texts(figure).lower()
         assert "model energy (J)" in texts(made["energy"])
         assert "up to gauge: as learned" in texts(made["learned-physics"])
+
+    def test_no_table_speaks_of_energy(self, arm, tmp_path, capsys):
+        out = ["--out", str(tmp_path)]
+        assert main(["rollout", "--checkpoint", arm, "--steps", "3", *out]) == 0
+        header, row, picture = capsys.readouterr().out.splitlines()
+        assert header.split() == ["id", "return", "steps"]
+        assert row.split() == ["arm", "0.000", "3"]
+        assert picture == f"picture: {tmp_path / 'arm-seed0.png'}"
 
     def test_no_caption_speaks_of_energy(self, arm, monkeypatch):
         from gym_lagrangian.viewing import painter
