@@ -74,9 +74,11 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     parameter may be a pair (low, high), drawn from at every reset.
 
     `info` has the same keys from `reset` and `step`: `state` (q then q̇, float64), `time` (s),
-    `energy` (true energy of the state, J), `energy_drift` ((energy − initial energy − work done
-    by the actions) / energy scale), `diverged`, `success`, and for a learned model that
-    conserves one `model_energy` (its own energy, J).
+    `diverged`, `success`; where the true equations are known `energy` (true energy of the state,
+    J), `dissipated` (heat lost to the true friction along the motion made, J) and `energy_drift`
+    ((energy − initial energy − work done by the actions + dissipated) / energy scale); for a
+    learned model that has one `model_energy` and `model_dissipated` (by its own account, J); and
+    for a task that has one its `goal`.
 
     ## Version History
     * v0: Initial version.
@@ -285,7 +287,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             "diverged": bool(numbers[info.diverged.start]),
             "success": bool(numbers[info.success.start]),
         }
-        for name in ("energy", "energy_drift", "model_energy"):
+        for name in ("energy", "energy_drift", "dissipated", "model_energy", "model_dissipated"):
             place = getattr(info, name)
             if place is not None:
                 details[name] = numbers[place.start]

@@ -146,6 +146,12 @@ class Model(eqx.Module):
         """The motion that `loss` learns from; None if it learns from accelerations."""
         return None
 
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force of friction (n,) that the model knows of; None, the usual answer,
+        where it tells no friction from other forces.
+        """
+        return None
+
     @abstractmethod
     def loss(self, sample: Sample, target: Target) -> Scalar:
         """What training minimises for one state, a scalar.
