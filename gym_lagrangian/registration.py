@@ -295,7 +295,8 @@ def system_reference(system: Any) -> str:
 
 def distributions_of(system: Any) -> Any:
     """What models of a system instance are judged on: the registered distributions, or its own."""
-    row = SYSTEMS.get(system_reference(type(system)))
+    entry_point = f"{type(system).__module__}:{type(system).__qualname__}"
+    row = next((row for row in SYSTEMS.values() if row.entry_point == entry_point), None)
     if row is None or row.distributions is None:
         return system.distributions()
     return references.load(row.distributions, "distributions")(system)

@@ -6,6 +6,13 @@ os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
+
+# Shapes are checked at every call, before anything of the package is imported.
+install_import_hook(
+    ["gym_lagrangian.physics", "gym_lagrangian.models", "gym_lagrangian.systems"],
+    "beartype.beartype",
+)
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.registration import load_system

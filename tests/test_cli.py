@@ -71,7 +71,7 @@ class TestUsage:
         with pytest.raises(SystemExit) as exit_:
             main(["--version"])
         assert exit_.value.code == 0
-        assert capsys.readouterr().out == f"gym-lagrangian {checkpoints.package_version()}\n"
+        assert capsys.readouterr().out == f"gym-lagrangian {__version__}\n"
 
     @pytest.mark.parametrize("argument", ["--help", "--version"])
     def test_neither_loads_jax(self, argument):
@@ -364,6 +364,7 @@ import jax.numpy as jnp
 from gym_lagrangian.models.baseline import Baseline
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.task import Task
+from gym_lagrangian.version import __version__
 
 
 class Spin(Task):

@@ -308,7 +308,8 @@ class FunctionalEnv(Static):
         energy = drift = None
         if self.system is not None:
             energy = self.system.energy(q, qd, m)
-            balance = energy - state.initial_energy - state.work + state.dissipated
+            since: Any = state  # whose sums are there where a system is
+            balance = energy - since.initial_energy - since.work + since.dissipated
             drift = balance / energy_scale(self.system, m)
         return Info(
             state=x,

@@ -30,6 +30,7 @@ from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, SCALES, Coordinates, Magnitudes
+from gym_lagrangian.version import __version__
 
 
 def fit(
@@ -102,7 +103,7 @@ def fit(
         training=asdict(config),
         data=f"{data.description()}, {source.description()}",
         forced=data.forced,
-        package_version=checkpoints.package_version(),
+        package_version=__version__,
     )
     return learn(
         fresh,

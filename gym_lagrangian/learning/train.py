@@ -18,6 +18,7 @@ from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, proto
 from gym_lagrangian.registration import build_system, model_reference
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.version import __version__
 
 
 def train(
@@ -92,7 +93,7 @@ def train(
         training=asdict(config),
         data=source.description(),
         forced=source.forced,
-        package_version=checkpoints.package_version(),
+        package_version=__version__,
     )
     return learn(
         fresh,

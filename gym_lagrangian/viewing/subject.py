@@ -146,9 +146,9 @@ class Subject:
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint that moves it; None without one, or where another model moves it."""
-        swapped = any(isinstance(one, LearnedDynamicsEnv) for one in _wrappers(self.env))
-        return None if swapped else self.base.checkpoint
+        """The checkpoint that moves it; None without one."""
+        swapped = (one for one in _wrappers(self.env) if isinstance(one, LearnedDynamicsEnv))
+        return next((one.checkpoint for one in swapped), self.base.checkpoint)
 
     @property
     def fps(self) -> int:
