@@ -14,10 +14,10 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from jax.typing import ArrayLike
 
-from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
+from gym_lagrangian.envs._arguments import check_action, starting_bounds, starting_state
+from gym_lagrangian.envs._stepper import Stepper
 from gym_lagrangian.envs.functional import Params, State, exact_twin, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell
-from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
 

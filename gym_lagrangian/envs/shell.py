@@ -15,8 +15,8 @@ from gymnasium.envs.registration import EnvSpec
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Checkpoint, load
 from gym_lagrangian.envs import functional
+from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
-from gym_lagrangian.envs.scope import scope
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.systems.base import System

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.checkpoints import Checkpoint
+from gym_lagrangian.envs._stepper import Stepper
 from gym_lagrangian.envs.functional import State, exact_twin
 from gym_lagrangian.envs.learned import LearnedDynamicsEnv
 from gym_lagrangian.envs.scalar import LagrangianEnv
-from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import (
     GENERIC_ID,
