@@ -167,7 +167,7 @@ class System(Static, Coordinates, Lagrangian):
             stated = super()._recommended_substeps(learned=learned, m_bounds=m_bounds)
         bounds = self.parameter_bounds() if m_bounds is None else m_bounds
         rate = _friction_rate(self, tuple(bounds.max(axis=0).tolist()))
-        return max(stated, REFERENCE_DT * rate / _RATE_A_SUBSTEP)
+        return max(float(stated), REFERENCE_DT * rate / _RATE_A_SUBSTEP)
 
     def _lengths(self) -> tuple[np.ndarray, np.ndarray]:
         reach = np.where(self.angular, np.inf, 2.0 * np.array(self.magnitudes.q))
