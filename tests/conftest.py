@@ -5,17 +5,25 @@ import os
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 import jax
+import jaxtyping
 import pytest
-from jaxtyping import install_import_hook
 
 # Shapes are checked at every call, before anything of the package is imported.
-install_import_hook(
+jaxtyping.install_import_hook(
     ["gym_lagrangian.physics", "gym_lagrangian.models", "gym_lagrangian.systems"],
     "beartype.beartype",
 )
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.registration import load_system
+
+
+@pytest.fixture
+def types_unchecked():
+    """As users run it: what is of a wrong type gets as far as the package's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")
