@@ -8,9 +8,15 @@ import jax
 import jaxtyping
 import pytest
 
-# Shapes are checked at every call, before anything of the package is imported.
+# Shapes are checked at every call where arrays are what is worked on. What users hand in comes to
+# the package's own checks first. Before anything of the package is imported.
 jaxtyping.install_import_hook(
-    ["gym_lagrangian.physics", "gym_lagrangian.models", "gym_lagrangian.systems"],
+    [
+        "gym_lagrangian.physics",
+        "gym_lagrangian.models",
+        "gym_lagrangian.systems.task",
+        "gym_lagrangian.systems.sample",
+    ],
     "beartype.beartype",
 )
 

@@ -87,7 +87,7 @@ class State(NamedTuple):
         work: ∫ q̇ᵀτ dt since reset, in joules.
         dissipated: −∫ q̇ᵀF dt ≥ 0 since reset, F the true friction along the motion made, in
             joules; None where nobody knows it.
-        model_dissipated: the same of the model's own friction; None without a model's energy.
+        model_dissipated: the same of the model's own friction.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
     """
@@ -100,7 +100,7 @@ class State(NamedTuple):
     initial_energy: Array | None
     work: Array
     dissipated: Array | None
-    model_dissipated: Array | None
+    model_dissipated: Array
     held: Array
     diverged: Array
 
@@ -192,7 +192,6 @@ class FunctionalEnv(Static):
         q, qd = jnp.split(x, 2)
         zero = jnp.zeros((), x.dtype)
         count = jnp.zeros((), jnp.int32)
-        energies = params.dynamics.learned and params.dynamics.energy(x, m) is not None
         state = State(
             x=x,
             m=m,
@@ -202,7 +201,7 @@ class FunctionalEnv(Static):
             initial_energy=None if self.system is None else self.system.energy(q, qd, m),
             work=zero,
             dissipated=None if self.system is None else zero,
-            model_dissipated=zero if energies else None,
+            model_dissipated=zero,
             held=count,
             diverged=jnp.zeros((), bool),
         )
@@ -305,12 +304,14 @@ class FunctionalEnv(Static):
         """What is worth knowing of a state beyond what the agent observes."""
         x, m = state.x, state.m
         q, qd = jnp.split(x, 2)
-        energy = drift = None
+        energy = drift = model_energy = None
         if self.system is not None:
             energy = self.system.energy(q, qd, m)
             since: Any = state  # whose sums are there where a system is
             balance = energy - since.initial_energy - since.work + since.dissipated
             drift = balance / energy_scale(self.system, m)
+        if params.dynamics.learned:
+            model_energy = params.dynamics.energy(x, m)
         return Info(
             state=x,
             time=state.steps * params.dt,
@@ -319,8 +320,8 @@ class FunctionalEnv(Static):
             dissipated=state.dissipated,
             diverged=state.diverged,
             success=state.held * params.dt >= SUCCESS_TIME,
-            model_energy=params.dynamics.energy(x, m) if params.dynamics.learned else None,
-            model_dissipated=state.model_dissipated,
+            model_energy=model_energy,
+            model_dissipated=None if model_energy is None else state.model_dissipated,
             goal=state.goal if self.task.goal else None,
         )
 
