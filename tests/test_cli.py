@@ -12,6 +12,7 @@ from gym_lagrangian import checkpoints, registration
 from gym_lagrangian.cli import main
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.registration import environments, find, register_system
+from gym_lagrangian.version import __version__
 
 PNG = b"\x89PNG\r\n\x1a\n"
 IDS = [row.id for row in environments()]

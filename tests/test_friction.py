@@ -140,5 +140,7 @@ class TestBadInput:
 
     def test_takes_energy_out_only(self):
         qd = jnp.asarray(np.random.default_rng(0).normal(size=(100, 3)))
-        for force in (viscous(qd, 0.3), coulomb(qd, jnp.array([1.0, 2.0, 0.0]), 0.2)):
+        size = jnp.array([1.0, 2.0, 0.0])
+        for friction in (lambda v: viscous(v, 0.3), lambda v: coulomb(v, size, 0.2)):
+            force = jax.vmap(friction)(qd)
             assert np.all(np.sum(np.asarray(force * qd), axis=1) <= 0.0)
