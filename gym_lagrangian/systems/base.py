@@ -185,7 +185,8 @@ def _friction_rate(system: System, parameters: tuple[float, ...]) -> float:
     q = rng.uniform(-1.0, 1.0, (64, system.n)) * reach
     qd = np.zeros_like(q)
     with jax.enable_x64(True):
-        if jax.eval_shape(system.friction, *map(jnp.asarray, (q[0], qd[0], m))) is None:
+        shapes = (jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (q[0], qd[0], m))
+        if jax.eval_shape(system.friction, *shapes) is None:
             return 0.0
 
         def one(q: Array, qd: Array) -> Array:
