@@ -343,6 +343,11 @@ def load_reward(reward: Any) -> Any:
         raise ConfigurationError(
             f'reward = {reward!r}: expected a function, or "module:function" that names one'
         )
+    if getattr(type(found), "__hash__", None) is None:
+        raise ConfigurationError(
+            f"reward = {reward!r} cannot be hashed, as what jax compiles for has to be: give a "
+            "function, and its numbers as options or goal of a task"
+        )
     return found
 
 

@@ -517,7 +517,8 @@ def exact_twin(env: FunctionalEnv, params: Params) -> Params:
     system = env.system
     if system is None:
         raise ConfigurationError(f"nobody knows the true equations of {env.coordinates.name}")
-    m_bounds = np.asarray(params.m_bounds).reshape(-1, len(system.parameters))
+    m_bounds = np.asarray(params.m_bounds)
+    m_bounds = m_bounds if m_bounds.ndim == 2 else np.concatenate(m_bounds)
     substeps = system.default_substeps(float(params.dt), learned=False, m_bounds=m_bounds)
     exact = dynamics_of(system, integrator="dop853", substeps=substeps)
     return dataclasses.replace(params, dynamics=exact)

@@ -148,8 +148,8 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray | jax.Array):
         return np.asarray(value).tolist()
-    if callable(value):
-        return references.reference_to(value, "argument")
+    if callable(value):  # what was made within a function has no other form
+        return references.reference_to(value, "argument") if references.has_one(value) else value
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
     return value
