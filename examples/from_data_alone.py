@@ -15,8 +15,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 
-from gym_lagrangian import FitConfig, collect, fit
-from gym_lagrangian import functional
+from gym_lagrangian import FitConfig, collect, fit, functional
 from gym_lagrangian.evaluation import free_motion, one_step_error
 from gym_lagrangian.planning import MPPI, Policy
 from gym_lagrangian.plots import spread_figure

@@ -48,7 +48,7 @@ def loss(agent, batch):
 @partial(jax.jit, static_argnames=("env", "count", "updates"))
 def train(env, params, scale, key, count, updates):
     actor_key, critic_key, begin_key, key = jax.random.split(key, 4)
-    inputs, outputs = len(scale), env.system.action_size
+    inputs, outputs = len(scale), env.task.action_size
     actor, critic = (
         layers(actor_key, inputs, 64, 64, outputs),
         layers(critic_key, inputs, 64, 64, 1),
@@ -105,7 +105,7 @@ def main() -> None:
     options = parser.parse_args()
 
     env, params = functional.make("RelativisticParticle")
-    _, scale = env.system.observation_bounds(params.m_bounds)
+    _, scale = env.task.observation_bounds(params.m_bounds, params.goal_bounds)
     sizes = (options.envs, options.updates)
     _, rewards = train(env, params, scale, jax.random.key(0), *sizes)
     few = max(1, options.updates // 20)

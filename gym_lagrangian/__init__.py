@@ -8,6 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from gym_lagrangian.registration import register, register_system
+from gym_lagrangian.version import __version__
 
 if TYPE_CHECKING:
     from gym_lagrangian import (
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from gym_lagrangian.systems.base import System
     from gym_lagrangian.systems.coordinates import Coordinates, Parameter
     from gym_lagrangian.systems.task import Task, TaskState
-
-__version__ = "0.2.0.dev0"
 
 __all__ = [
     "Coordinates",

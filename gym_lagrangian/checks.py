@@ -108,5 +108,5 @@ def known_names(
     if unknown:
         raise ConfigurationError(
             f"{what} takes no argument {', '.join(map(repr, unknown))}; it takes "
-            f"{', '.join([*also, *known])}"
+            f"{', '.join([*also, *known]) or 'none'}"
         )

@@ -44,19 +44,24 @@ def load(reference: str, kind: str) -> Any:
     return found
 
 
+def has_one(thing: Any) -> bool:
+    """Whether a class or a function has a reference: nothing made within a function has."""
+    name = getattr(thing, "__qualname__", "")
+    return bool(name) and "<" not in name
+
+
 def reference_to(thing: Any, kind: str) -> str:
     """The reference that names a class or a function.
 
     Raises:
         ConfigurationError: nobody else can find it: it was made within a function.
     """
-    name = getattr(thing, "__qualname__", "")
-    if not name or "<" in name:
+    if not has_one(thing):
         raise ConfigurationError(
             f"{kind} {thing!r} was made within a function, where nothing else can find it: "
             "define it at the top level of a module"
         )
-    return f"{thing.__module__}:{name}"
+    return f"{thing.__module__}:{thing.__qualname__}"
 
 
 def _absent(reference: str, kind: str, module: str) -> str:
@@ -65,6 +70,6 @@ def _absent(reference: str, kind: str, module: str) -> str:
     if module != "__main__":
         return text
     return (
-        f"{kind} {reference!r} is not in this process's __main__: a class of a script or a notebook "
-        "stays in its own process; put it in a module of its own for others to import"
+        f"{kind} {reference!r} is not in this process's __main__: a class of a script or a "
+        "notebook stays in its own process; put it in a module of its own for others to import"
     )

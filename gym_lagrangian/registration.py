@@ -1,4 +1,4 @@
-"""The tables: every system, every model, every environment id; and the door for systems from outside.
+"""The tables: every system, every model, every id; and the door for systems from outside.
 
 A new physical system of the package is one row of `SYSTEMS`, a new model one row of `MODELS`; the
 ids follow. Anybody else's system comes in by `register_system`, or without being registered as
@@ -206,8 +206,8 @@ def register_system(
     built = load_system(system)
     if not inspect.isclass(built):
         raise ConfigurationError(
-            f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, as "
-            f"{GENERIC_ID} takes a checkpoint of it"
+            f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, "
+            f"as {GENERIC_ID} takes a checkpoint of it"
         )
     entry_point = _entry_point(system, SYSTEMS, "system")
     _refuse_shared_arguments(built)
@@ -262,7 +262,7 @@ def load_system(system: Any) -> Any:
     """
     found = _load("system", system, SYSTEMS)
     if inspect.isclass(found) and inspect.isabstract(found):
-        missing = ", ".join(sorted(found.__abstractmethods__))
+        missing = ", ".join(sorted(vars(found)["__abstractmethods__"]))
         raise ConfigurationError(f"{found.__name__} is no complete System: it lacks {missing}")
     return found
 
@@ -295,7 +295,8 @@ def system_reference(system: Any) -> str:
 
 def distributions_of(system: Any) -> Any:
     """What models of a system instance are judged on: the registered distributions, or its own."""
-    row = SYSTEMS.get(system_reference(type(system)))
+    entry_point = f"{type(system).__module__}:{type(system).__qualname__}"
+    row = next((row for row in SYSTEMS.values() if row.entry_point == entry_point), None)
     if row is None or row.distributions is None:
         return system.distributions()
     return references.load(row.distributions, "distributions")(system)
@@ -341,6 +342,11 @@ def load_reward(reward: Any) -> Any:
     if not callable(found):
         raise ConfigurationError(
             f'reward = {reward!r}: expected a function, or "module:function" that names one'
+        )
+    if getattr(type(found), "__hash__", None) is None:
+        raise ConfigurationError(
+            f"reward = {reward!r} cannot be hashed, as what jax compiles for has to be: give a "
+            "function, and its numbers as options or goal of a task"
         )
     return found
 

@@ -5,10 +5,31 @@ import os
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 import jax
+import jaxtyping
 import pytest
+
+# Shapes are checked at every call where arrays are what is worked on. What users hand in comes to
+# the package's own checks first. Before anything of the package is imported.
+jaxtyping.install_import_hook(
+    [
+        "gym_lagrangian.physics",
+        "gym_lagrangian.models",
+        "gym_lagrangian.systems.task",
+        "gym_lagrangian.systems.sample",
+    ],
+    "beartype.beartype",
+)
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.registration import load_system
+
+
+@pytest.fixture
+def types_unchecked():
+    """As users run it: what is of a wrong type gets as far as the package's own checks."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

@@ -24,10 +24,10 @@ class Case(NamedTuple):
     m: np.ndarray
 
 
-def pendulum_case(seed: int = 0, **options) -> Case:
+def pendulum_case(seed: int = 0) -> Case:
     rng = np.random.default_rng(seed)
     return Case(
-        DoublePendulum(**options),
+        DoublePendulum(),
         q=rng.uniform(-7.0, 7.0, (STATES, 2)),
         qd=rng.uniform(-8.0, 8.0, (STATES, 2)),
         tau=rng.uniform(-9.0, 9.0, (STATES, 2)),
@@ -68,5 +68,5 @@ SMALL_MODEL = {"width": 8, "depth": 2}
 
 
 def cheap_measure(model, card):
-    """In place of `training.measure`, which runs a hundred seconds of physics."""
+    """In place of `evaluation.measure`, which runs a hundred seconds of physics."""
     return {"acceleration_loss": 0.25, "energy_discrepancy_100s": {"mean": 0.5}}

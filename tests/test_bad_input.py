@@ -20,6 +20,8 @@ from gym_lagrangian.errors import (
     MissingExtra,
 )
 
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 PENDULUM, PARTICLE = "DoublePendulum-v0", "RelativisticParticle-v0"
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -1,12 +1,18 @@
 """The command line: exit status, messages, and the files that it leaves."""
 
 import json
+import os
+import subprocess
+import sys
 
+import gymnasium
 import pytest
 
-from gym_lagrangian import checkpoints
+from gym_lagrangian import checkpoints, registration
 from gym_lagrangian.cli import main
-from gym_lagrangian.registration import environments, find
+from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.registration import environments, find, register_system
+from gym_lagrangian.version import __version__
 
 PNG = b"\x89PNG\r\n\x1a\n"
 IDS = [row.id for row in environments()]
@@ -62,6 +68,50 @@ class TestUsage:
         assert exit_.value.code == 0
         assert "usage: gym-lagrangian" in capsys.readouterr().out
 
+    def test_version(self, capsys):
+        with pytest.raises(SystemExit) as exit_:
+            main(["--version"])
+        assert exit_.value.code == 0
+        assert capsys.readouterr().out == f"gym-lagrangian {__version__}\n"
+
+    @pytest.mark.parametrize("argument", ["--help", "--version"])
+    def test_neither_loads_jax(self, argument):
+        code = f"import sys; from gym_lagrangian.cli import main; main(['{argument}'])"
+        python = [sys.executable, "-X", "importtime", "-c", code]
+        found = subprocess.run(python, capture_output=True, text=True, check=True)
+        assert "gym_lagrangian.cli" in found.stderr
+        assert "jax" not in found.stderr
+
+
+class TestOutput:
+    """Output that goes nowhere, in a process of its own, with a buffer and without one."""
+
+    @pytest.fixture(params=["", "1"], ids=["buffered", "unbuffered"])
+    def start(self, request):
+        def start(argument, **streams):
+            command = [sys.executable, "-m", "gym_lagrangian.cli", argument]
+            surroundings = os.environ | {"PYTHONUNBUFFERED": request.param}
+            return subprocess.Popen(
+                command, stderr=subprocess.PIPE, text=True, env=surroundings, **streams
+            )
+
+        return start
+
+    def test_nobody_reads(self, start):
+        process = start("list", stdout=subprocess.PIPE)
+        process.stdout.close()
+        assert process.communicate()[1] == ""
+        assert process.returncode == 141
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+    def test_a_full_disk(self, start):
+        with open("/dev/full", "w") as full:
+            process = start("list", stdout=full)
+            (line,) = process.communicate()[1].splitlines()
+        assert line.startswith("gym-lagrangian: standard output: ")
+        assert "No space left" in line
+        assert process.returncode == 2
+
 
 class TestList:
     def test_every_id_with_its_checkpoint(self, capsys):
@@ -77,6 +127,23 @@ class TestList:
                 metrics = found.card.metrics
                 loss = metrics.get("acceleration_loss", metrics["one_step_error"])
                 assert f"{loss:.3g}" in lines[row.id]
+
+    def test_ids_from_outside(self, capsys, lnn_checkpoint):
+        """Their checkpoints need not have been measured, nor be there any more."""
+        files = {"LNN": lnn_checkpoint, "Lost": "lost.safetensors"}
+        made = register_system("stranger.systems:CartPole", "Listed", checkpoints=files)
+        try:
+            assert main(["list"]) == 0
+        finally:
+            for one in made:
+                del registration._outside[one], gymnasium.registry[one]
+        printed = capsys.readouterr().out.splitlines()
+        lines = {line.split()[0]: line for line in printed if line}
+        exact, learned, lost = (lines[one] for one in made)
+        assert exact.split() == ["stranger/Listed-v0", "exact"]
+        digest = checkpoints.load(lnn_checkpoint).sha256[:16]
+        assert learned.split() == ["stranger/ListedLNN-v0", "LNN", "—", "—", "—", digest]
+        assert "no checkpoint 'lost.safetensors'" in lost
 
 
 class TestRollout:
@@ -114,6 +181,9 @@ class TestRollout:
         refused(
             ["rollout", IDS[0], "--steps", "0"], "steps = 0: expected a whole number of at least 1"
         )
+        option = ["rollout", IDS[0], "--system-option"]
+        refused([*option, "actuated=wrist"], "actuated = 'wrist'", "shoulder")
+        refused([*option, "torque=4"], "torque", "torque_max")
         assert list(tmp_path.iterdir()) == []
 
     def test_negative_seed(self, refused):
@@ -153,7 +223,7 @@ TINY += ["--model-option", "width=2", "--model-option", "depth=1", "--steps", "1
 @pytest.fixture
 def cheap_measure(monkeypatch):
     """Measuring takes minutes and has tests of its own."""
-    monkeypatch.setattr("gym_lagrangian.learning.train.measure", lambda model, card: {"loss": 0.25})
+    monkeypatch.setattr("gym_lagrangian.learning.loop.measure", lambda model, card: {"loss": 0.25})
 
 
 @pytest.fixture
@@ -216,15 +286,15 @@ class TestTrain:
 
         out = tmp_path / "tiny.safetensors"
         with monkeypatch.context() as patch:
-            patch.setattr("gym_lagrangian.learning.train.measure", stop)
+            patch.setattr("gym_lagrangian.learning.loop.measure", stop)
             assert main([*TINY, "--out", str(out)]) == 130
         assert "go on with --resume" in capsys.readouterr().err
         assert main([*TINY, "--out", str(out), "--resume"]) == 0
         assert out.exists()
 
-    def test_default_output_and_names(self, usage_error):
-        usage_error(["train", "TriplePendulum", "LNN"], "TriplePendulum", "DoublePendulum")
-        usage_error(["train", "DoublePendulum", "GPT"], "GPT", "LNN", "Baseline")
+    def test_default_output_and_names(self, usage_error, refused):
+        refused(["train", "TriplePendulum", "LNN"], "TriplePendulum", "DoublePendulum")
+        refused(["train", "DoublePendulum", "GPT"], "GPT", "LNN", "Baseline", "module:Class")
         usage_error(["train", "DoublePendulum", "LNN", "--optimiser", "sgd"], "muon", "adam")
         usage_error([*TINY, "--model-option", "width"], "'width': expected NAME=VALUE")
 
@@ -242,8 +312,8 @@ class TestTrain:
             (["--model-option", "width=0"], ["width = 0: expected a whole number"]),
             (["--model-option", "activation=relu"], ["activation = 'relu'", "softplus"]),
             (["--model-option", "widht=4"], ["widht", "width"]),
-            (["--system-option", "actuated=wrist"], ["actuated = 'wrist'", "shoulder"]),
-            (["--system-option", "torque=4"], ["torque", "torque_max"]),
+            (["--system-option", "actuated=wrist"], ["DoublePendulum takes no", "'actuated'"]),
+            (["--conditioned-on", "m1,m3"], ["m3"]),
         ],
         ids=lambda value: " ".join(value),
     )
@@ -277,7 +347,7 @@ class TestCollectAndFit:
         refused([*fit, "--system", "RelativisticParticle"], "of DoublePendulum, not of Relativ")
         refused([*fit, "--overwrite", "--horizon", "30"], "8 in the longest episode")
 
-    def test_bad_input(self, refused, usage_error, tmp_path):
+    def test_bad_input(self, refused, tmp_path):
         collect = ["collect", "DoublePendulum-v0", "--transitions"]
         out = ["--out", str(tmp_path / "data.npz")]
         refused([*collect, "0", *out], "transitions = 0")
@@ -285,5 +355,124 @@ class TestCollectAndFit:
         refused([*collect, "5", "--out", "data.csv"], "data.csv", ".npz")
         refused(["collect", "Acrobot-v1", "--transitions", "5", *out], "Acrobot-v1", IDS[0])
         refused(["fit", "none.npz", "LNN", "--out", "m.safetensors"], "none.npz")
-        usage_error(["fit", "none.npz", "GPT", "--out", "m.safetensors"], "GPT", "LNN")
+        refused(["fit", "none.npz", "GPT", "--out", "m.safetensors"], "GPT", "LNN")
         assert list(tmp_path.iterdir()) == []
+
+
+OWN = '''
+import jax.numpy as jnp
+
+from gym_lagrangian.models.baseline import Baseline
+from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.task import Task
+from gym_lagrangian.version import __version__
+
+
+class Spin(Task):
+    """Turn fast."""
+
+    torque: float = 1.0
+
+    def reward(self, q, qd, tau, m):
+        return qd[0] ** 2
+
+
+class Pendulum(System):
+    coordinates = ("theta",)
+    angular = True
+    parameters = {"l": 1.0, "g": 9.8}
+
+    def lagrangian(self, q, qd, m):
+        p = self.named(m)
+        return 0.5 * p.l**2 * qd[0] ** 2 + p.g * p.l * jnp.cos(q[0])
+
+
+class Mine(Baseline):
+    """A model of one's own."""
+
+
+def slow(q, qd, tau, m):
+    return -jnp.abs(qd[0])
+'''
+SYSTEM = "own_pendulum:Pendulum"
+SMALL = ["--model-option", "width=2", "--model-option", "depth=1", "--steps", "3", "--batch", "2"]
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A module beside the user, in the working directory."""
+    (tmp_path / "own_pendulum.py").write_text(OWN)
+    yield
+    sys.modules.pop("own_pendulum", None)
+
+
+@pytest.mark.usefixtures("own", "cheap_measure")
+class TestOwnSystem:
+    def test_is_found_in_the_working_directory_alone(self, refused):
+        before = list(sys.path)
+        assert main(["rollout", SYSTEM, "--steps", "2"]) == 0
+        assert sys.path == before
+        refused(["rollout", "own_pendulum:Nothing"], "own_pendulum", "Pendulum")
+        refused(["rollout", "nowhere:Pendulum"], "'nowhere' cannot be imported")
+
+    def test_rollout(self, tmp_path, capsys):
+        arguments = ["rollout", SYSTEM, "--steps", "4", "--system-option", "g=[1,20]"]
+        assert main([*arguments, "--env-option", "dt=0.02", "--env-option=integrator=rk4"]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        assert printed[1].split()[:2] == ["Pendulum", "0.000"]
+        assert len(printed) == 3
+        assert (tmp_path / "rollouts" / "Pendulum-seed0.png").read_bytes().startswith(PNG)
+
+    def test_task_and_reward(self, capsys):
+        def total(*arguments: str) -> float:
+            command = ["rollout", SYSTEM, "--steps", "4", "--start=0,1", "--actions", "zero"]
+            assert main([*command, *arguments]) == 0
+            return float(capsys.readouterr().out.splitlines()[1].split()[1])
+
+        task = ["--task", "own_pendulum:Spin", "--system-option", "torque=2"]
+        assert total() == 0
+        assert total(*task) > 1
+        assert total(*task, "--reward", "own_pendulum:slow") < -1
+
+    def test_train_collect_fit_and_look(self, tmp_path, capsys, refused):
+        train = ["train", SYSTEM, "own_pendulum:Mine", "--conditioned-on", "g", *SMALL]
+        assert main(train) == 0
+        found = checkpoints.load(tmp_path / "PendulumMine.safetensors")
+        assert (found.card.model, found.card.conditioned_on) == ("own_pendulum:Mine", ("g",))
+
+        learned = ["--checkpoint", "PendulumMine.safetensors"]
+        capsys.readouterr()
+        assert main(["rollout", *learned, "--steps", "3", "--system-option", "g=5"]) == 0
+        _, model, exact, parting, picture = capsys.readouterr().out.splitlines()
+        assert model.startswith("PendulumMine ")
+        assert exact.startswith("Pendulum ")
+        assert parting.startswith("they part")
+        assert "PendulumMine-seed0.png" in picture
+        compare = ["rollout", SYSTEM, "--compare", "PendulumMine.safetensors", "--steps", "1"]
+        assert main([*compare, "--size", "100", "--video", "both.gif"]) == 0
+        assert main(["plot", SYSTEM, *learned, "--steps", "2"]) == 0
+        assert (tmp_path / "plots" / "PendulumMine-error-growth.png").exists()
+
+        collect = ["collect", SYSTEM, "--transitions=30", "--out=data.npz", "--episode-steps=9"]
+        collect += [*learned, "--env-option", "dt=0.02", "--system-option", "g=[4,6]"]
+        assert main(collect) == 0
+        data = Transitions.load("data.npz")
+        assert data.dt == 0.02
+        assert 4 <= data.m[:, 1].min() < data.m[:, 1].max() <= 6
+        fit = ["fit", "data.npz", "own_pendulum:Mine", "--system", SYSTEM, *SMALL]
+        assert main([*fit, "--conditioned-on", "g,l", "--out", "fit.safetensors"]) == 0
+        assert checkpoints.load("fit.safetensors").card.conditioned_on == ("g", "l")
+        refused([*fit, "--system", "DoublePendulum", "--out", "x.safetensors"], "DoublePendulum")
+
+    def test_bad_input(self, refused, tmp_path):
+        refused(["rollout"], "give an ID, or --checkpoint FILE")
+        refused(["play", "--system-option", "g=1"], "give an ID, or --checkpoint FILE")
+        refused(["rollout", SYSTEM, "--system-option", "seed=1"], "'seed' is an argument of this")
+        refused(["rollout", SYSTEM, "--env-option", "mass=1"], "'mass'", "l, g", "dt")
+        refused(["plot", SYSTEM, "--task", "own_pendulum:Pendulum"], "task", "Pendulum")
+        refused(["evaluate", SYSTEM, "--reward", "own_pendulum:none"], "own_pendulum", "slow")
+        refused(["train", SYSTEM, "own_pendulum:Spin"], "own_pendulum:Spin", "Model")
+        assert [path.name for path in tmp_path.iterdir() if path.suffix != ".py"] in (
+            [],
+            ["__pycache__"],
+        )

@@ -295,8 +295,8 @@ class TestInfo:
         assert before.keys() == after.keys()
         for name in before:
             assert type(before[name]) is type(after[name])
-        always = {"state", "time", "energy", "energy_drift", "diverged", "success"}
-        assert before.keys() - {"model_energy"} == always
+        always = {"state", "time", "energy", "energy_drift", "dissipated", "diverged", "success"}
+        assert before.keys() - {"model_energy", "model_dissipated"} == always
         assert before["state"].dtype == np.float64
 
     @pytest.mark.parametrize("row", ROWS, ids=IDS)

@@ -233,7 +233,6 @@ def test_bad_arguments(options, error, message, data, tmp_path, monkeypatch):
         {"weight_decay": -0.1},
         {"integrator": "euler"},
         {"substeps": 0},
-        {"fixed_states": 10},
         {"steps": 0},
         {"starts": 0},
         {"trial": 0},
@@ -244,6 +243,11 @@ def test_bad_settings(setting):
     (name,) = setting
     with pytest.raises(ConfigurationError, match=name):
         FitConfig(**setting)
+
+
+def test_what_draws_states_of_a_system_is_no_setting_of_a_fit():
+    with pytest.raises(TypeError, match="fixed_states"):
+        FitConfig(fixed_states=10)
 
 
 def test_what_suits_a_model_is_its_own():

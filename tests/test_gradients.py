@@ -26,7 +26,7 @@ def rollout(request, make_checkpoint):
 
     def score(x, actions, m, weights):
         moved = dataclasses.replace(params, dynamics=jax.tree.unflatten(rest, weights))
-        state, _ = env.start(x, m, moved)
+        state, _ = env.start(x, m, moved.goal_bounds[0], moved)
 
         def step(state, action):
             state, timestep = env.step(None, state, action, moved)

@@ -187,6 +187,7 @@ def test_float32_inside_x64_mode_is_the_same_as_outside():
     np.testing.assert_allclose(inside, outside, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("types_unchecked")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

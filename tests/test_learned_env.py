@@ -222,6 +222,7 @@ class TestGivingBack:
         np.testing.assert_array_equal(follow(learned), expected)
 
 
+@pytest.mark.usefixtures("types_unchecked")
 class TestRefusals:
     def test_foreign_environment(self, lnn_checkpoint):
         env = gymnasium.make("CartPole-v1")

@@ -113,8 +113,9 @@ def test_the_two_particles_differ_as_documented():
 def test_energy_scales():
     with jax.enable_x64(True):
         default = np.array([1.0, 1.0, 1.0, 1.0, 9.8])
-        assert DoublePendulum().energy_scale(default) == pytest.approx(29.4)
-        assert RelativisticParticle().energy_scale(np.array([2.0, 3.0, 1.0])) == pytest.approx(18)
+        assert DoublePendulum().energy_scale(jnp.asarray(default)) == pytest.approx(29.4)
+        particle = RelativisticParticle().energy_scale(jnp.array([2.0, 3.0, 1.0]))
+        assert particle == pytest.approx(18)
 
 
 @pytest.mark.parametrize(

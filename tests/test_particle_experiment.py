@@ -76,7 +76,7 @@ def test_best_predictor_without_velocity_is_the_median():
 )
 def test_lnn_of_either_lagrangian_is_chosen_by_name(lagrangian, q̈):
     env = gymnasium.make("RelativisticParticleLNN-v0", lagrangian=lagrangian, g=1.0).unwrapped
-    assert env.checkpoint.card.system_options["lagrangian"] == lagrangian
+    assert env.checkpoint.card.physics["options"]["lagrangian"] == lagrangian
     for v in (0.0, 0.5, 0.9):
         env.reset(options={"state": np.array([0.0, v])})
         *_, info = env.step(np.zeros(1, np.float32))

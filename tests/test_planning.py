@@ -15,6 +15,7 @@ from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.planning import CEM, MPPI, Policy, plan_return
 from gym_lagrangian.planning.noise import correlated
 from gym_lagrangian.planning.policy import later
+from gym_lagrangian.planning.returns import ranked
 from gym_lagrangian.registration import environments
 
 PENDULUM, PARTICLE = "DoublePendulum-v0", "RelativisticParticle-v0"
@@ -30,46 +31,73 @@ def name(planner):
     return type(planner).__name__
 
 
-def task(system="DoublePendulum", **options):
-    """(env, params, x, m) of a small problem, coarsely integrated."""
-    env, params = functional.make(system, dt=0.1, integrator="rk4", substeps=1, **options)
-    x = jnp.array(HANGING[: 2 * env.system.n])
-    return env, params, x, params.m_bounds[0]
+def task(x=HANGING, **options):
+    """(env, params, start) of a small problem, coarsely integrated."""
+    env, params = functional.make("DoublePendulum", dt=0.1, **COARSE, **options)
+    return env, params, env.view(begin(env, params, x), params)
+
+
+def begin(env, params, x=HANGING):
+    """The state of an episode that begins at x."""
+    return env.start(jnp.array(x), params.m_bounds[0], params.goal_bounds[0], params)[0]
 
 
 class TestReturn:
     def test_is_the_sum_of_the_environments_rewards(self):
-        env, params, x, m = task()
+        env, params, start = task()
         actions = jax.random.uniform(jax.random.key(0), (30, 2), minval=-1.0)
-        state, _ = env.start(x, m, params)
+        state = begin(env, params)
         total = 0.0
         step = jax.jit(env.step)
         for action in actions:
             state, timestep = step(None, state, action, params)
             total += float(timestep.reward)
-        assert plan_return(env, params, x, m, actions) == pytest.approx(total, rel=1e-5)
+        found = plan_return(env, params, start, actions)
+        assert found.value == pytest.approx(total, rel=1e-5)
+        assert found.valid == 1.0
 
     def test_nothing_is_earned_beyond_the_range(self):
-        env, params, x, m = task(omega_max=1.0)
+        env, params, start = task(omega_max=1.0)
         still, strong = jnp.zeros((40, 2)), jnp.tile(jnp.array([1.0, -1.0]), (40, 1))
-        leaving = plan_return(env, params, x, m, strong)
-        assert 0.0 <= leaving < 0.5 * plan_return(env, params, x, m, still)
+        leaving, staying = (plan_return(env, params, start, a) for a in (strong, still))
+        assert 0.0 <= leaving.value < 0.5 * staying.value
+        assert leaving.valid < 1.0 == staying.valid
+
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_a_plan_that_leaves_the_range_ranks_below_all_that_stay(self, sign):
+        """Whatever the signs of the rewards, and the sooner it leaves the lower."""
+
+        def reward(q, qd, tau, m):
+            return sign * (1.0 + qd[0] ** 2)
+
+        env, params, start = task(omega_max=1.0, reward=reward)
+        still, strong = jnp.zeros((20, 2)), jnp.tile(jnp.array([1.0, -1.0]), (20, 1))
+        late, gentle = strong.at[:4].set(0.0), still.at[0, 0].set(0.05)
+        plans = jnp.stack([still, strong, late, gentle])
+        found = jax.vmap(lambda actions: plan_return(env, params, start, actions))(plans)
+        assert (found.valid < 1.0).tolist() == [False, True, True, False]
+        worth = ranked(found)
+        assert worth[1] < worth[2] < min(worth[0], worth[3])
+        assert jnp.all(worth[jnp.array([0, 3])] == found.value[jnp.array([0, 3])])
 
     def test_later_rewards_count_for_less(self):
-        env, params, x, m = task()
+        env, params, start = task()
         actions = jnp.ones((3, 2))
-        first, second, third = (plan_return(env, params, x, m, actions[:k]) for k in (1, 2, 3))
+        first, second, third = (
+            plan_return(env, params, start, actions[:k]).value for k in (1, 2, 3)
+        )
         expected = first + 0.5 * (second - first) + 0.25 * (third - second)
-        assert plan_return(env, params, x, m, actions, 0.5) == pytest.approx(float(expected))
+        found = plan_return(env, params, start, actions, 0.5).value
+        assert found == pytest.approx(float(expected))
 
     @pytest.mark.parametrize("planner", PLANNERS, ids=name)
     def test_in_a_model_that_is_no_number_all_is_worth_nothing(self, planner, lnn_checkpoint):
-        env, params, x, m = task(checkpoint=lnn_checkpoint)
+        env, params, start = task(checkpoint=lnn_checkpoint)
         broken = jax.tree.map(lambda leaf: leaf * jnp.nan, params.dynamics)
         params = dataclasses.replace(params, dynamics=broken)
         plan = jnp.zeros((planner.horizon, 2))
-        assert plan_return(env, params, x, m, plan) == 0.0
-        assert jnp.all(jnp.isfinite(planner.plan(env, params, x, m, plan, jax.random.key(0))))
+        assert plan_return(env, params, start, plan) == (0.0, 0.0)
+        assert jnp.all(jnp.isfinite(planner.plan(env, params, start, plan, jax.random.key(0))))
 
 
 class TestPlanners:
@@ -84,29 +112,27 @@ class TestPlanners:
 
     @pytest.mark.parametrize("planner", [MPPI(), CEM()], ids=name)
     def test_one_step_is_what_brute_force_finds(self, planner):
-        env, params, _, m = task()
-        x = jnp.array(
-            [jnp.pi + 0.02, jnp.pi - 0.03, 0.2, -0.3]
-        )  # the best action is inside the square
+        # The best action is inside the square.
+        env, params, start = task([np.pi + 0.02, np.pi - 0.03, 0.2, -0.3])
         planner = dataclasses.replace(planner, horizon=1)
         grid = jnp.array(list(itertools.product(jnp.linspace(-1, 1, 81), repeat=2)))[:, None]
-        values = jax.vmap(lambda a: plan_return(env, params, x, m, a))(grid)
+        values = jax.vmap(lambda a: plan_return(env, params, start, a).value)(grid)
         best = grid[jnp.argmax(values), 0]
         assert jnp.all(jnp.abs(best) < 0.95)
         plan = jnp.zeros((1, 2))
         for key in jax.random.split(jax.random.key(0), 10):
-            plan = planner.plan(env, params, x, m, plan, key)
+            plan = planner.plan(env, params, start, plan, key)
         np.testing.assert_allclose(plan[0], best, atol=0.04)
-        assert plan_return(env, params, x, m, plan) > values.max() - 1e-4
+        assert plan_return(env, params, start, plan).value > values.max() - 1e-4
 
     @pytest.mark.parametrize("planner", PLANNERS, ids=name)
     def test_a_plan_to_start_from_helps(self, planner):
-        env, params, x, m = task()
+        env, params, start = task()
 
         @jax.jit
         def improved(plan, key):
-            plan = planner.plan(env, params, x, m, plan, key)
-            return plan, plan_return(env, params, x, m, plan)
+            plan = planner.plan(env, params, start, plan, key)
+            return plan, plan_return(env, params, start, plan).value
 
         plan, values = jnp.zeros((planner.horizon, 2)), []
         for key in jax.random.split(jax.random.key(1), 12):
@@ -114,7 +140,7 @@ class TestPlanners:
             values.append(value)
         assert jnp.abs(plan).max() <= 1.0
         assert values[-1] > 1.1 * values[0]
-        assert values[0] > plan_return(env, params, x, m, jnp.zeros_like(plan))
+        assert values[0] > plan_return(env, params, start, jnp.zeros_like(plan)).value
 
     @pytest.mark.parametrize("planner", PLANNERS, ids=name)
     def test_particle_reaches_and_holds_the_origin(self, planner):
@@ -179,7 +205,7 @@ class TestPolicy:
 
     @pytest.mark.parametrize("env_id", LEARNED)
     def test_plans_in_every_learned_model(self, env_id):
-        dt = 0.05 if env_id == "DoublePendulumMLP-v0" else 0.1
+        dt = gymnasium.make(env_id).unwrapped.dynamics.fixed_dt or 0.1
         action = Policy(env_id, SMALL, dt=dt).act(HANGING)
         assert gymnasium.spaces.Box(-1.0, 1.0, (2,)).contains(action)
         assert np.abs(action).max() > 0.0

@@ -124,7 +124,7 @@ class TestRegistration:
 # layer of the longest name here that is its own or that of a package around it. The tables in
 # `registration` are strings, which anyone may read; the package itself is the façade on top.
 LAYERS = (
-    ("errors",),
+    ("errors", "version"),
     ("checks", "files", "references"),
     ("registration",),
     ("systems.scene", "systems.preset"),

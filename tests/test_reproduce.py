@@ -86,7 +86,7 @@ def test_report_names_protocol_configuration_and_paper(made):
 def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path, monkeypatch):
     tiny = TrainingConfig(steps=4, batch=2, chunk=2)
     monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name, system: tiny)
-    monkeypatch.setattr("gym_lagrangian.learning.train.measure", lambda model, card: {})
+    monkeypatch.setattr("gym_lagrangian.learning.loop.measure", lambda model, card: {})
     seen: list[tuple[str, int]] = []
 
     def interrupt(name, progress):

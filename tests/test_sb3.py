@@ -18,6 +18,7 @@ from stable_baselines3.common.vec_env import (
     VecNormalize,
     VecVideoRecorder,
 )
+from stranger.systems import CartPole
 
 from gym_lagrangian.envs.sb3 import SB3VecEnv
 from gym_lagrangian.errors import ConfigurationError
@@ -142,6 +143,36 @@ def assert_same_infos(ours: list[dict], theirs: list[dict]) -> None:
             np.testing.assert_allclose(value, two[key], atol=1e-6, err_msg=key)
 
 
+class TestWhatIsMade:
+    """An id, a system of somebody else's, or a checkpoint of one's own."""
+
+    def test_another_persons_system(self):
+        arguments = {"task": "stranger.tasks:HoldStill", "g": (5.0, 15.0), **QUICK}
+        by_name = SB3VecEnv("stranger.systems:CartPole", num_envs=3, **arguments)
+        by_class = SB3VecEnv(CartPole, num_envs=3, **arguments)
+        theirs = DummyVecEnv(
+            [lambda: gymnasium.make("Lagrangian-v0", system=CartPole, **arguments)] * 3
+        )
+        streams = []
+        for env in (by_name, by_class, theirs):
+            env.seed(1)
+            streams.append(follow(env))
+        (first, steps), *others = streams
+        for other, other_steps in others:
+            np.testing.assert_allclose(first, other, atol=1e-6)
+            np.testing.assert_allclose(steps[-1][0], other_steps[-1][0], atol=1e-5)
+        assert steps[-1][1].max() < 0
+
+    @pytest.mark.parametrize("what", ["DoublePendulum-v0", "DoublePendulum", None], ids=str)
+    def test_a_checkpoint_of_ones_own(self, what, lnn_checkpoint):
+        given = () if what is None else (what,)
+        env = SB3VecEnv(*given, num_envs=2, checkpoint=lnn_checkpoint, **QUICK)
+        assert env.get_attr("dynamics")[0].learned
+        assert env.get_attr("system")[0].name == "DoublePendulum"
+        env.reset()
+        assert env.step(np.zeros((2, 2), np.float32))[0].shape == (2, 6)
+
+
 class TestSubEnvironments:
     def test_get_attr(self):
         env = pendula(dt=0.02)
@@ -229,6 +260,8 @@ class TestErrors:
             ({"env": "DoublePendulum-v0", "autoreset_mode": "NEXT_STEP"}, 'mode="SAME_STEP"'),
             ({"env": "DoublePendulum-v0", "output": "jax"}, 'needs "numpy"'),
             ({"env": "DoublePendulum-v0", "massive": 1.0}, "massive"),
+            ({"env": "stranger.systems:Acrobot"}, "no such name; it has .*CartPole"),
+            ({}, "neither system nor checkpoint"),
         ],
     )
     def test_bad_arguments(self, arguments, message):

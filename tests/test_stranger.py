@@ -155,6 +155,19 @@ class TestSystem:
         assert picture.shape == (200, 200, 3)
         assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 3
 
+    def test_without_a_single_parameter(self, tmp_path):
+        env = gymnasium.make("Lagrangian-v0", system="stranger.odd:Ball", render_mode="rgb_array")
+        env.reset(options={"state": [0.0, 2.0]})
+        info = env.step(np.zeros(1, np.float32))[4]
+        assert info["state"] == pytest.approx([0.1 - 0.5 * 9.81 * 0.05**2, 2.0 - 9.81 * 0.05])
+        out = tmp_path / "ball.safetensors"
+        gym_lagrangian.train("stranger.odd:Ball", "DeLaN", out=out, config=QUICK)
+        learned = gymnasium.make(
+            "Lagrangian-v0", checkpoint=out, show_truth=True, render_mode="rgb_array"
+        )
+        learned.reset(seed=0)
+        assert learned.render().shape == (500, 500, 3)
+
     def test_terminates_where_the_task_says(self, cartpole_id):
         env = gymnasium.make(cartpole_id)
         env.reset(options={"state": [0.0, 0.7, 0.0, 2.0]})
@@ -303,6 +316,21 @@ class TestTasks:
         env.reset(options={"state": [0.0, 0.0, 1.0, 0.0]})
         _, reward, *_, info = env.step(np.zeros(2, np.float32))
         assert reward == pytest.approx(np.exp(-np.sum(info["state"][2:] ** 2)), rel=1e-6)
+
+    def test_a_reward_made_within_a_function(self):
+        env = gymnasium.make("DoublePendulum-v0", reward=lambda q, qd, tau, m: 7.0)
+        env.reset(seed=0)
+        assert env.step(env.action_space.sample())[1] == 7.0
+
+    def test_a_reward_that_cannot_be_compiled_for(self):
+        class Unhashable:
+            __hash__ = None
+
+            def __call__(self, q, qd, tau, m):
+                return 0.0
+
+        with pytest.raises(ConfigurationError, match="cannot be hashed"):
+            gymnasium.make("DoublePendulum-v0", reward=Unhashable())
 
     def test_a_goal_is_drawn_kept_and_seen(self):
         env = gymnasium.make("DoublePendulum-v0", task="stranger.tasks:Reach", target=(0.5, 0.9))
@@ -490,7 +518,8 @@ class TestCoordinatesAlone:
     def test_nothing_pretends_that_there_is_a_truth(self, arm):
         env = gymnasium.make("Lagrangian-v0", checkpoint=arm, render_mode="rgb_array")
         _, info = env.reset(seed=0)
-        assert set(info) == {"state", "time", "diverged", "success", "model_energy"}
+        own = {"model_energy", "model_dissipated"}
+        assert set(info) == {"state", "time", "diverged", "success"} | own
         assert env.unwrapped.system is None
         assert env.render().shape == (500, 500, 3)
         with pytest.raises(ConfigurationError, match="nobody knows the true equations of Arm"):

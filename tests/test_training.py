@@ -28,6 +28,7 @@ from gym_lagrangian.learning.train import train
 from gym_lagrangian.models import Baseline
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
+from gym_lagrangian.version import __version__
 
 MUON = replace(SMALL, steps=120, optimiser="muon", learning_rate=3e-2)
 
@@ -146,7 +147,7 @@ def test_the_card_tells_where_the_weights_come_from(finished):
     assert card.conditioned_on == ()
     assert card.metrics == cheap_measure(None, None)
     assert "fresh states" in card.data
-    assert card.package_version == checkpoints.package_version()
+    assert card.package_version == __version__
     assert checkpoints.load(out).card == card
     assert not resume_path(out).exists()
 

@@ -60,7 +60,9 @@ def test_vector_environment_refuses_a_force(unforced):
 
 def test_pure_step_under_a_force_diverges(unforced):
     env, params = functional.make("DoublePendulum", checkpoint=unforced, **QUICK)
-    state, _ = env.start(jnp.array([1.0, 0.0, 0.0, 0.0]), params.m_bounds[0], params)
+    state, _ = env.start(
+        jnp.array([1.0, 0.0, 0.0, 0.0]), params.m_bounds[0], params.goal_bounds[0], params
+    )
     for action, diverged in ((jnp.zeros(2), False), (PUSH, True)):
         assert bool(env.step(None, state, action, params)[1].info.diverged) is diverged
 
@@ -115,7 +117,9 @@ class TestPaperPreset:
         assert made.card.model_config["width"] == 6
         assert made.card.model_config["initialiser"] == "paper"
         assert made.card.forced is False
-        assert made.card.data == "unforced, from DoublePendulum.protocol_sample, 50 fixed states"
+        assert made.card.data == (
+            "unforced, from the paper's distribution of DoublePendulum, 50 fixed states"
+        )
         assert len(made.model.network.weights) == 4
 
     def test_models_that_the_paper_did_not_train_so_have_none(self, tmp_path):

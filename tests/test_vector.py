@@ -30,7 +30,8 @@ NARROWER = {
     "RelativisticParticleDeLaN": {"position_max": 4.8},
 }
 IDS = [
-    (row.id, NARROWER.get(f"{row.system}{row.model}", NARROW[row.system])) for row in environments()
+    (row.id, NARROWER.get(f"{row.system}{row.model}", NARROW.get(row.system, {})))
+    for row in environments()
 ]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jax
+import numpy as np
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints.identity import fingerprint
@@ -159,7 +160,9 @@ def fresh_model(
 
 
 def hashable(value: Any) -> Any:
-    """An option, which is compared by value, with tuples in place of JSON's lists."""
+    """An option, which is compared by value, with tuples in place of lists and arrays."""
+    if isinstance(value, np.ndarray | jax.Array):
+        value = np.asarray(value).tolist()
     return tuple(map(hashable, value)) if isinstance(value, list) else value
 
 

@@ -18,7 +18,6 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +50,6 @@ class Checkpoint:
     card: Card
     sha256: str
     extra: dict[str, np.ndarray]
-
-
-def package_version() -> str:
-    """The installed version of gym-lagrangian."""
-    try:
-        return version("gym-lagrangian")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def shipped() -> tuple[str, ...]:

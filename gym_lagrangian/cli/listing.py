@@ -22,7 +22,8 @@ def _list(_: argparse.Namespace) -> None:
     for row in environments():
         print(_exact(row) if row.model is None else _learned(row))
     print(
-        "\nloss: mean |acceleration error| on the paper's states (rad/s², m/s²), or of a model "
+        "\nloss: mean |acceleration error| (rad/s², m/s²) on the states on which models of the "
+        "system are judged, the paper's for its two systems, or of a model "
         "without accelerations the |state error| / dt of one step; energy: mean discrepancy after "
         "100 s, of the energy scale (the particle has left its range by "
         "then); velocity: median of the largest error within one second"

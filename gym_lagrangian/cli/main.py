@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from gym_lagrangian.cli import learning, listing, measuring, viewing
 from gym_lagrangian.errors import GymLagrangianError
+from gym_lagrangian.version import __version__
 
 BAD_INPUT, INTERRUPTED, NOBODY_READS = 2, 130, 141
 
@@ -50,22 +51,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gym-lagrangian", description="Exact and learned physics as Gymnasium environments."
     )
-    parser.add_argument("--version", action="version", version=f"gym-lagrangian {_version()}")
+    parser.add_argument("--version", action="version", version=f"gym-lagrangian {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     listing.add_commands(commands)
     viewing.add_commands(commands)
     measuring.add_commands(commands)
     learning.add_commands(commands)
     return parser
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("gym-lagrangian")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @contextlib.contextmanager

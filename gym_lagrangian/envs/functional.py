@@ -28,7 +28,7 @@ from gym_lagrangian.checkpoints.card import hashable
 from gym_lagrangian.checks import one_of, positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, UnforcedDynamics
+from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, Force, UnforcedDynamics
 from gym_lagrangian.registration import (
     COMMON_ARGUMENTS,
     build_system,
@@ -85,6 +85,9 @@ class State(NamedTuple):
         steps: steps since reset.
         initial_energy: true energy at reset, in joules; None where nobody knows it.
         work: ∫ q̇ᵀτ dt since reset, in joules.
+        dissipated: −∫ q̇ᵀF dt ≥ 0 since reset, F the true friction along the motion made, in
+            joules; None where nobody knows it.
+        model_dissipated: the same of the model's own friction.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
     """
@@ -96,6 +99,8 @@ class State(NamedTuple):
     steps: Array
     initial_energy: Array | None
     work: Array
+    dissipated: Array | None
+    model_dissipated: Array
     held: Array
     diverged: Array
 
@@ -103,18 +108,38 @@ class State(NamedTuple):
 class Info(NamedTuple):
     """What Gymnasium shows as `info`; what does not exist is None.
 
-    `energy` and `energy_drift` are the true ones, of a system whose equations are known;
-    `model_energy` is that of a learned model which conserves one; `goal` is the task's.
+    `energy`, `dissipated` and `energy_drift` are the true ones, of a system whose equations are
+    known; `model_energy` and `model_dissipated` those of a learned model which has an energy;
+    `goal` is the task's.
     """
 
     state: Array
     time: Array
     energy: Array | None
     energy_drift: Array | None
+    dissipated: Array | None
     diverged: Array
     success: Array
     model_energy: Array | None
+    model_dissipated: Array | None
     goal: Array | None
+
+
+class Moved(NamedTuple):
+    """What a step made.
+
+    Attributes:
+        x: the state (2n,) at its end.
+        tau: the mean generalized force (n,) of the action.
+        work: ∫ q̇ᵀτ dt in joules.
+        dissipated, model_dissipated: −∫ q̇ᵀF dt in joules, of the true friction and the model's.
+    """
+
+    x: Array
+    tau: Array
+    work: Array
+    dissipated: Array
+    model_dissipated: Array
 
 
 class Timestep(NamedTuple):
@@ -175,6 +200,8 @@ class FunctionalEnv(Static):
             steps=count,
             initial_energy=None if self.system is None else self.system.energy(q, qd, m),
             work=zero,
+            dissipated=None if self.system is None else zero,
+            model_dissipated=zero,
             held=count,
             diverged=jnp.zeros((), bool),
         )
@@ -194,20 +221,24 @@ class FunctionalEnv(Static):
         """
         action = jnp.clip(jnp.asarray(action, state.x.dtype), -1.0, 1.0)
         before = self.view(state, params)
-        x, tau, work = self.move(state.x, action, state.m, params)
-        after = self._after(before, x, tau, params)
+        moved = self.move(state.x, action, state.m, params)
+        after = self._after(before, moved.x, moved.tau, params)
         valid = self.is_valid(after)
         after = jax.tree.map(
             lambda new, old: jnp.where(valid, new, old),
             after,
-            before._replace(t=after.t, tau=tau),
+            before._replace(t=after.t, tau=moved.tau),
         )
-        x = jnp.concatenate([after.q, after.qd])
+        sums = ("work", "dissipated", "model_dissipated")
         state = state._replace(
-            x=x,
-            tau=tau,
+            x=jnp.concatenate([after.q, after.qd]),
+            tau=moved.tau,
             steps=state.steps + 1,
-            work=state.work + jnp.where(valid, work, 0.0),
+            **{
+                name: getattr(state, name) + jnp.where(valid, getattr(moved, name), 0.0)
+                for name in sums
+                if getattr(state, name) is not None
+            },
             held=jnp.where(self.task.at_goal(after), state.held + 1, 0),
             diverged=~valid,
         )
@@ -227,28 +258,37 @@ class FunctionalEnv(Static):
         time = state.steps * params.dt
         return TaskState(q, qd, state.m, state.goal, jnp.asarray(time, q.dtype), state.tau)
 
-    def move(self, x: Array, action: Array, m: Array, params: Params) -> tuple[Array, Array, Array]:
-        """The state dt later, the mean force τ (n,) and the work in joules, exact for both."""
-        n = self.coordinates.n
-        if not follows_the_state(self.task):
-            tau = self.task.generalized_force(x[:n], x[n:], action)
-            moved = params.dynamics.step(x, tau, m, params.dt)
-            return moved, tau, tau @ (moved[:n] - x[:n])
-
-        def force(q: Array, qd: Array) -> Array:
-            return self.task.generalized_force(q, qd, action)
+    def move(self, x: Array, action: Array, m: Array, params: Params) -> Moved:
+        """A step of dt from the state x (2n,) with everything that is counted along it, exactly
+        where there is a differential equation.
+        """
+        frictions = self._frictions(x, m, params)
+        if not frictions and not follows_the_state(self.task):
+            tau = self._force(action)(*jnp.split(x, 2))
+            end = params.dynamics.step(x, tau, m, params.dt)
+            zero = jnp.zeros((), x.dtype)
+            return Moved(end, tau, tau @ (end - x)[: len(tau)], zero, zero)
 
         def rates(q: Array, qd: Array, tau: Array) -> Array:
-            return jnp.concatenate([(qd @ tau)[None], tau])
+            losses = [
+                -qd @ frictions[who](q, qd, m) if who in frictions else 0.0 * qd[0] for who in _WHO
+            ]
+            return jnp.concatenate([tau, jnp.stack([qd @ tau, *losses])])
 
-        moved, integrals = params.dynamics.driven(x, force, rates, m, params.dt)
-        return moved, integrals[1:] / params.dt, integrals[0]
+        end, integrals = params.dynamics.driven(x, self._force(action), rates, m, params.dt)
+        n = self.coordinates.n
+        return Moved(end, integrals[:n] / params.dt, *integrals[n:])
 
     def next(self, before: TaskState, action: Array, params: Params) -> TaskState:
         """The instant dt later, valid or not."""
         x = jnp.concatenate([before.q, before.qd])
-        moved, tau, _ = self.move(x, action, before.m, params)
-        return self._after(before, moved, tau, params)
+        force = self._force(action)
+        if follows_the_state(self.task):
+            driven = params.dynamics.driven(x, force, _forces, before.m, params.dt)
+            return self._after(before, driven.state, driven.integrals / params.dt, params)
+        tau = force(before.q, before.qd)
+        end = params.dynamics.step(x, tau, before.m, params.dt)
+        return self._after(before, end, tau, params)
 
     def is_valid(self, after: TaskState) -> Array:
         """Whether a state is finite and within the task's range."""
@@ -264,20 +304,37 @@ class FunctionalEnv(Static):
         """What is worth knowing of a state beyond what the agent observes."""
         x, m = state.x, state.m
         q, qd = jnp.split(x, 2)
-        energy = drift = None
+        energy = drift = model_energy = None
         if self.system is not None:
             energy = self.system.energy(q, qd, m)
-            drift = (energy - state.initial_energy - state.work) / energy_scale(self.system, m)
+            since: Any = state  # whose sums are there where a system is
+            balance = energy - since.initial_energy - since.work + since.dissipated
+            drift = balance / energy_scale(self.system, m)
+        if params.dynamics.learned:
+            model_energy = params.dynamics.energy(x, m)
         return Info(
             state=x,
             time=state.steps * params.dt,
             energy=energy,
             energy_drift=drift,
+            dissipated=state.dissipated,
             diverged=state.diverged,
             success=state.held * params.dt >= SUCCESS_TIME,
-            model_energy=params.dynamics.energy(x, m) if params.dynamics.learned else None,
+            model_energy=model_energy,
+            model_dissipated=None if model_energy is None else state.model_dissipated,
             goal=state.goal if self.task.goal else None,
         )
+
+    def _force(self, action: Array) -> Force:
+        """The generalized force of a held action in whatever state."""
+        return lambda q, qd: self.task.generalized_force(q, qd, action)
+
+    def _frictions(self, x: Array, m: Array, params: Params) -> dict[str, Any]:
+        """The frictions that there are: the true one, and that of a model."""
+        found = {} if self.system is None else {"truth": self.system.friction}
+        if params.dynamics.learned:
+            found["model"] = params.dynamics.friction
+        return {who: friction for who, friction in found.items() if _acts(friction, x, m)}
 
     def _after(self, before: TaskState, x: Array, tau: Array, params: Params) -> TaskState:
         q, qd = jnp.split(x, 2)
@@ -294,6 +351,20 @@ class FunctionalEnv(Static):
         )
 
 
+# Whose friction is counted.
+_WHO = ("truth", "model")
+
+
+def _acts(friction: Callable[..., Any], x: Array, m: Array) -> bool:
+    """Whether there is any friction at all, found out without computing it."""
+    return jax.eval_shape(friction, *jnp.split(x, 2), m) is not None
+
+
+def _forces(q: Array, qd: Array, tau: Array) -> Array:
+    """The rates of the impulses."""
+    return tau
+
+
 def energy_scale(system: System, m: Array) -> Array:
     """The system's energy scale, positive; 1 J where it has none."""
     scale = jnp.abs(system.energy_scale(m))
@@ -302,9 +373,9 @@ def energy_scale(system: System, m: Array) -> Array:
 
 def scene_of(task: Task, state: State, dt: float) -> Scene:
     """The picture of one state of NumPy arrays."""
-    q, qd = np.split(np.asarray(state.x), 2)
-    t = np.asarray(state.steps * dt)
-    return task.scene(TaskState(q, qd, state.m, state.goal, t, state.tau))
+    x: Any = np.asarray(state.x)
+    q, qd = x[: len(x) // 2], x[len(x) // 2 :]
+    return task.scene(TaskState(q, qd, state.m, state.goal, state.steps * dt, state.tau))
 
 
 def no_number(env: FunctionalEnv, state: Any) -> str:
@@ -377,7 +448,9 @@ def make(
             f"nobody knows the equations of {coordinates.name}: give a checkpoint= that moves it"
         )
     if substeps is None:
-        substeps = coordinates.default_substeps(dt, learned=learned is not None)
+        substeps = coordinates.default_substeps(
+            dt, learned=learned is not None, m_bounds=parts.m_bounds
+        )
     dynamics = dynamics_of(learned or coordinates.physics, integrator=integrator, substeps=substeps)
     check_dt(dynamics, dt)
     params = Params(
@@ -444,7 +517,9 @@ def exact_twin(env: FunctionalEnv, params: Params) -> Params:
     system = env.system
     if system is None:
         raise ConfigurationError(f"nobody knows the true equations of {env.coordinates.name}")
-    substeps = system.default_substeps(float(params.dt), learned=False)
+    m_bounds = np.asarray(params.m_bounds)
+    m_bounds = m_bounds if m_bounds.ndim == 2 else np.concatenate(m_bounds)
+    substeps = system.default_substeps(float(params.dt), learned=False, m_bounds=m_bounds)
     exact = dynamics_of(system, integrator="dop853", substeps=substeps)
     return dataclasses.replace(params, dynamics=exact)
 

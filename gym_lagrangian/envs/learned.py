@@ -89,6 +89,16 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         base.dynamics = dynamics
         self._model = model
 
+    @property
+    def model(self) -> Model:
+        """The model that moves the environment."""
+        return self._model.model if isinstance(self._model, Checkpoint) else self._model
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The checkpoint that the model came from; None for a bare model."""
+        return self._model if isinstance(self._model, Checkpoint) else None
+
     def unwrap(self) -> gymnasium.Env:
         """The wrapped environment with its own dynamics back; this wrapper is done with it."""
         self._base.dynamics = self._own_dynamics

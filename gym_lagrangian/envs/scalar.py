@@ -14,15 +14,17 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from jax.typing import ArrayLike
 
-from gym_lagrangian.envs.arguments import check_action, starting_bounds, starting_state
+from gym_lagrangian.envs._arguments import check_action, starting_bounds, starting_state
+from gym_lagrangian.envs._stepper import Stepper
 from gym_lagrangian.envs.functional import Params, State, exact_twin, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell
-from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
 
 
-class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
+class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle
+):
     r"""One physical system to control, simulated exactly or by a learned model.
 
     ## Description
@@ -72,9 +74,11 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     parameter may be a pair (low, high), drawn from at every reset.
 
     `info` has the same keys from `reset` and `step`: `state` (q then q̇, float64), `time` (s),
-    `energy` (true energy of the state, J), `energy_drift` ((energy − initial energy − work done
-    by the actions) / energy scale), `diverged`, `success`, and for a learned model that
-    conserves one `model_energy` (its own energy, J).
+    `diverged`, `success`; where the true equations are known `energy` (true energy of the state,
+    J), `dissipated` (heat lost to the true friction along the motion made, J) and `energy_drift`
+    ((energy − initial energy − work done by the actions + dissipated) / energy scale); for a
+    learned model that has one `model_energy` and `model_dissipated` (by its own account, J); and
+    for a task that has one its `goal`.
 
     ## Version History
     * v0: Initial version.
@@ -283,7 +287,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             "diverged": bool(numbers[info.diverged.start]),
             "success": bool(numbers[info.success.start]),
         }
-        for name in ("energy", "energy_drift", "model_energy"):
+        for name in ("energy", "energy_drift", "dissipated", "model_energy", "model_dissipated"):
             place = getattr(info, name)
             if place is not None:
                 details[name] = numbers[place.start]
@@ -326,7 +330,7 @@ class LagrangianEnv(Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             true_state, true_timestep = self._twin.numpy()
             true_info = true_timestep.info
             beside["ghost"] = self._scene(true_state)
-            beside["drifts"] = (float(info.energy_drift), float(true_info.energy_drift))
+            beside["drifts"] = (info.energy_drift, true_info.energy_drift)
             captions[1] = f"energy {info.energy:.2f} J, truth {true_info.energy:.2f} J"
         return self._renderer.draw(
             self._scene(state), step=int(state.steps), captions=captions, **beside

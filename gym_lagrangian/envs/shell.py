@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -14,8 +15,8 @@ from gymnasium.envs.registration import EnvSpec
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Checkpoint, load
 from gym_lagrangian.envs import functional
-from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
-from gym_lagrangian.envs.scope import scope
+from gym_lagrangian.envs._scope import scope
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.systems.base import System
@@ -23,10 +24,15 @@ from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
 
 
-class Shell:
+class Shell(ABC):
     """Holds the pure functions of an environment and their parameters."""
 
     dt: float
+
+    @property
+    @abstractmethod
+    def functional_state(self) -> State:
+        """The whole state of the episodes under way, as NumPy arrays."""
 
     def _build(
         self,
@@ -142,8 +148,8 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray | jax.Array):
         return np.asarray(value).tolist()
-    if callable(value):
-        return references.reference_to(value, "argument")
+    if callable(value):  # what was made within a function has no other form
+        return references.reference_to(value, "argument") if references.has_one(value) else value
     if isinstance(value, tuple | list):
         return [plain(one) for one in value]
     return value

@@ -19,7 +19,7 @@ from gymnasium.vector.utils import batch_space
 from jax.typing import ArrayLike
 
 from gym_lagrangian.checks import one_of, whole_number
-from gym_lagrangian.envs.arguments import check_action, reset_mask, starting_bounds, starting_state
+from gym_lagrangian.envs._arguments import check_action, reset_mask, starting_bounds, starting_state
 from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
 from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell
@@ -28,7 +28,9 @@ from gym_lagrangian.errors import ConfigurationError
 OUTPUTS = ("numpy", "jax")
 
 
-class LagrangianVectorEnv(Shell, VectorEnv):
+class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
+    Shell, VectorEnv
+):
     r"""`num_envs` copies of one environment, stepped, restarted and drawn together.
 
     ## Description

@@ -25,11 +25,11 @@ from gym_lagrangian.evaluation.motion import (
 
 __all__ = [
     "ENERGY_TIMES",
-    "EnergyDiscrepancy",
-    "FreeMotion",
     "VELOCITY_POINTS",
     "VELOCITY_SECONDS",
     "VELOCITY_STATES",
+    "EnergyDiscrepancy",
+    "FreeMotion",
     "acceleration_error",
     "acceleration_loss",
     "energy_discrepancy",

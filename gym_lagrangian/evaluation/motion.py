@@ -115,8 +115,8 @@ def free_motion(
     """
     if env.system is None:
         raise ConfigurationError(
-            f"nobody knows the true equations of {env.coordinates.name}: there is nothing to measure "
-            "a model against but recordings that were held out"
+            f"nobody knows the true equations of {env.coordinates.name}: there is nothing to "
+            "measure a model against but recordings that were held out"
         )
     samples = evaluation_states(env.system, states, seed)
     x, m = starts(samples, params)
@@ -145,7 +145,9 @@ def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
 
 
 @eqx.filter_jit
-def _run(env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int) -> tuple[Array, ...]:
+def _run(
+    env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int
+) -> tuple[Array | None, ...]:
     """States, energies and divergence flags (steps, N, …) of steps with zero action."""
     action = jnp.zeros(env.task.action_size, x.dtype)
     goal = jnp.asarray(params.goal_bounds)[0]

@@ -127,9 +127,9 @@ class FitConfig(OptimiserConfig):
     """How to fit to recorded transitions; as `OptimiserConfig`, and
 
     Attributes:
-        horizon: transitions that are predicted in a row; None for a third of the time scale of the
-            data, at least 2 and at most 4, or for as many as motion takes to exceed the noise, at
-            most 8.
+        horizon: transitions that are predicted in a row; None for 2 where the system states its
+            magnitudes, otherwise for a third of the time scale of the data, at least 2 and at
+            most 4, or for as many as motion takes to exceed the noise, at most 8.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases
@@ -139,7 +139,8 @@ class FitConfig(OptimiserConfig):
             models that do not always find a way out of where they began.
         trial: steps of such an attempt.
         integrator, substeps: how the model is followed over a transition; default for substeps:
-            one for every quarter of the time scale of the data, see `learning.scales`.
+            one for every 0.05 s where the system states its magnitudes, otherwise for every quarter
+            of the time scale of the data, see `learning.scales`.
     """
 
     steps: int = 8_000

@@ -32,7 +32,8 @@ from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import build_system, load_model, model_reference
-from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.coordinates import REFERENCE_DT, Coordinates
+from gym_lagrangian.version import __version__
 
 # A window's length and an integrator's step, as shares of the time scale of the motion.
 _WINDOW, _SUBSTEP = 1 / 3, 1 / 4
@@ -68,8 +69,9 @@ def fit(
         system, system_options: of which machine they are, where the data does not say; see
             `Transitions`.
         model_config: arguments of the model's constructor. What is left out is as the model's
-            `fitting` has it, then its preset ``"package"`` for that system. Magnitudes and the
-            step of a model that has one are the data's, see `learning.scales`.
+            `fitting` has it, then its preset ``"package"`` for that system, and the step of a
+            model that has one is the data's. Where the coordinates state no magnitudes, those of
+            the model are the data's, see `learning.scales`.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data.
         metrics: whether to end with the measurements that `training.train` ends with, which take
@@ -94,7 +96,8 @@ def fit(
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)
     seen = seen_as(data)
-    typical = scales(data, seen)
+    # Where a system states its magnitudes, models and windows are as they suit that system.
+    typical = scales(data, seen) if data.coordinates.estimated else None
     horizon, substeps = _in_time(config, data, typical)
     config = replace(config, horizon=horizon, substeps=substeps)
     source, judge = windows(
@@ -104,7 +107,7 @@ def fit(
         substeps=substeps,
         share=config.held_out,
         seed=config.seed,
-        time=typical.time,
+        time=1.0 if typical is None else typical.time,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
     build = partial(_fresh, model, model_config or {}, data, seen, typical, conditions)
@@ -123,7 +126,7 @@ def fit(
         training=asdict(config),
         data=f"{data.description()}, {source.description()}",
         forced=data.forced,
-        package_version=checkpoints.package_version(),
+        package_version=__version__,
         friction=friction_kind(fresh),
     )
     found = learn(
@@ -183,8 +186,10 @@ def _transitions(
     return data
 
 
-def _in_time(config: FitConfig, data: Transitions, typical: Scales) -> tuple[int, int]:
+def _in_time(config: FitConfig, data: Transitions, typical: Scales | None) -> tuple[int, int]:
     """The horizon and the substeps that are stated, or that the time scale of the data asks for."""
+    if typical is None:
+        return config.horizon or 2, config.substeps or _steps(data.dt, REFERENCE_DT)
     usual = min(_steps(_WINDOW * typical.time, data.dt), _USUAL_WINDOW)
     above_noise = min(_steps(typical.exceeds_noise, data.dt), _LONGEST_WINDOW)
     horizon, substeps = max(2, usual, above_noise), _steps(data.dt, _SUBSTEP * typical.time)
@@ -271,7 +276,7 @@ def _fresh(
     config: dict[str, Any],
     data: Transitions,
     seen: Coordinates,
-    typical: Scales,
+    typical: Scales | None,
     conditions: tuple[str, ...],
     *,
     key: jax.Array,
@@ -280,7 +285,8 @@ def _fresh(
     known = model_class.settings()
     own_step = {"dt": data.dt} if "dt" in known else {}
     usual = recipe(model, data.coordinates).but(model_class.fitting).config
-    config = {**usual, **own_step, **typical.settings(known), **config}
+    magnitudes = {} if typical is None else typical.settings(known)
+    config = {**usual, **own_step, **magnitudes, **config}
     embedding, system = Embedding.of(seen, conditions), data.system
     fresh = model_class.build(embedding, key=key, legendre=system, **config)
     check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)

@@ -19,6 +19,7 @@ from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.registration import build_system, model_reference
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.version import __version__
 
 
 def train(
@@ -93,7 +94,7 @@ def train(
         training=asdict(config),
         data=source.description(),
         forced=source.forced,
-        package_version=checkpoints.package_version(),
+        package_version=__version__,
         friction=friction_kind(fresh),
     )
     return learn(

@@ -153,6 +153,12 @@ class Model(eqx.Module):
         return None
 
     @abstractmethod
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force of friction (n,) that the model knows of; None where it tells no
+        friction from other forces.
+        """
+
+    @abstractmethod
     def loss(self, sample: Sample, target: Target) -> Scalar:
         """What training minimises for one state, a scalar.
 

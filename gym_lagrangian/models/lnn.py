@@ -75,8 +75,12 @@ class LNN(NetworkModel, Lagrangian, IntegratedModel):
     }
 
     # A Lagrangian is fixed only up to terms that move nothing. A little weight decay keeps them
-    # small, which costs nothing but what is between the data.
-    fitting: ClassVar[Preset] = Preset({"width": 64}, {"weight_decay": 0.03})
+    # small, which costs nothing but what is between the data; more of it, or a higher rate, stalls
+    # the fit. Of some first weights it never gets anywhere: their mass matrix is singular.
+    fitting: ClassVar[Preset] = Preset(
+        {"width": 64, "energy_scale": 60.0},
+        {"learning_rate": 1e-2, "weight_decay": 0.03, "warmup": 1500, "starts": 4},
+    )
 
     usual: ClassVar[Shape] = Shape(width=32)
     damped: ClassVar[bool] = True

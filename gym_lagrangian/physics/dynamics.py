@@ -81,6 +81,10 @@ class Dynamics(eqx.Module):
 
         return jax.lax.scan(step, state, None, length=steps)[1]
 
+    @abstractmethod
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force F (n,) of friction in these dynamics; None if they have none."""
+
     @property
     @abstractmethod
     def learned(self) -> bool:
@@ -141,6 +145,9 @@ class UnforcedDynamics(Dynamics):
     def energy(self, state: State, m: Parameters) -> Array | None:
         return self.free.energy(state, m)
 
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        return self.free.friction(q, qd, m)
+
     @property
     def learned(self) -> bool:
         return self.free.learned
@@ -175,6 +182,10 @@ class AccelerationField(Protocol):
 
     def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Array:
         """q̈, shape (n,)."""
+        ...
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force of friction (n,) that is part of q̈; None where there is none."""
         ...
 
 
@@ -234,6 +245,9 @@ class ContinuousDynamics(Dynamics):
         y = _follow(self, derivative, _with_integrals(state, state, force, rates), dt)
         return Driven(y[: 2 * n], y[2 * n :])
 
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        return self.field.friction(q, qd, m)
+
     @property
     def learned(self) -> bool:
         return self.field.learned
@@ -273,6 +287,10 @@ class PhaseSpaceField(Protocol):
 
     def energy(self, q: Vector, qd: Vector, m: Parameters) -> Array:
         """The conserved energy in joules, a scalar."""
+        ...
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force of friction (n,) in dp/dt; None where there is none."""
         ...
 
 
@@ -328,6 +346,9 @@ class PhaseSpaceDynamics(Dynamics):
         y = _follow(self, derivative, _with_integrals(y, state, force, rates), dt)
         velocity = self.field.velocity(y[:n], y[n : 2 * n], m, qd)
         return Driven(jnp.concatenate([y[:n], velocity]), y[2 * n :])
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        return self.field.friction(q, qd, m)
 
     @property
     def learned(self) -> bool:
@@ -388,6 +409,9 @@ class DiscreteDynamics(Dynamics):
         return _held(self, state, force, rates, m, dt)
 
     def energy(self, state: State, m: Parameters) -> None:
+        return None
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> None:
         return None
 
     @property

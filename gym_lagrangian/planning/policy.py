@@ -168,15 +168,16 @@ class Policy:
             state, time = state["state"], state["time"]
         n = self._env.coordinates.n
         x = _finite("state", state, 2 * n)
-        rows = np.atleast_2d(x)
+        rows: Any = np.atleast_2d(x)
         count = len(rows)
+        clock: Any = np.broadcast_to(np.asarray(time, np.float32), (count,))
         start = TaskState(
             q=rows[:, :n],
             qd=rows[:, n:],
             m=self._known("m", m, tuple(self._env.coordinates.parameters), count),
             goal=self._known("goal", goal, tuple(self._env.task.goal), count),
-            t=np.broadcast_to(np.asarray(time, np.float32), (count,)),
-            tau=np.zeros_like(rows[:, :n]),
+            t=clock,
+            tau=0.0 * rows[:, :n],
         )
         with _float32():
             plans = self._plans_for(count)
@@ -216,7 +217,7 @@ class Policy:
                 stacklevel=3,
             )
 
-    def _known(self, what: str, value: Any, names: tuple[str, ...], count: int) -> np.ndarray:
+    def _known(self, what: str, value: Any, names: tuple[str, ...], count: int) -> Any:
         """Rows (count, k) of m or of a goal, as given or as the environment fixes them."""
         value = _fixed(self._bounds[what]) if value is None else value
         if value is None:

@@ -20,6 +20,7 @@ from gym_lagrangian.checkpoints import Checkpoint
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast, dynamics_of, make
 from gym_lagrangian.evaluation import FreeMotion
 from gym_lagrangian.reproduce.protocol import Protocol
+from gym_lagrangian.systems.double_pendulum import DoublePendulum
 
 SYSTEM = "DoublePendulum"
 
@@ -122,7 +123,7 @@ def traces(models: dict[str, Checkpoint], protocol: Protocol) -> Traces:
         env, exact = make(SYSTEM, dtype="float64")
         followed = {"truth": exact}
         followed |= {name: _learned(models[name], float(exact.dt))[1] for name in LONG}
-        start = evaluation.evaluation_states(env.system, 1, protocol.seed)
+        start = evaluation.evaluation_states(DoublePendulum(), 1, protocol.seed)
         states = {}
         for name, params in followed.items():
             x, m = evaluation.starts(start, params)

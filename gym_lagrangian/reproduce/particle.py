@@ -64,6 +64,9 @@ class Still(eqx.Module):
     learned: ClassVar[bool] = True
     conserves_energy: ClassVar[bool] = False
 
+    def friction(self, q: Array, qd: Array, m: Array) -> None:
+        """None."""
+
     def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         """q̈ = 0."""
         return jnp.zeros_like(q)
@@ -76,6 +79,9 @@ class WithoutVelocity(eqx.Module):
     conserves_energy: ClassVar[bool] = False
 
     share: Array
+
+    def friction(self, q: Array, qd: Array, m: Array) -> None:
+        """None."""
 
     def acceleration(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
         """q̈ = `share` · g."""

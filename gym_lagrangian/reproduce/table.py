@@ -77,6 +77,9 @@ class Unmoved(Dynamics):
     def energy(self, state: Array, m: Array) -> None:
         """There is none."""
 
+    def friction(self, q: Array, qd: Array, m: Array) -> None:
+        """There is none."""
+
     @property
     def learned(self) -> bool:
         """It is no system."""

@@ -37,7 +37,9 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.physics.mechanics import Lagrangian, motion_terms
+from gym_lagrangian.physics.shapes import Parameters, Vector
 from gym_lagrangian.systems.coordinates import (
+    REFERENCE_DT,
     SCALES,
     Coordinates,
     Magnitudes,
@@ -49,6 +51,10 @@ from gym_lagrangian.systems.static import Static
 from gym_lagrangian.systems.task import Drive, Task
 
 __all__ = ["Coordinates", "Parameter", "System", "Task"]
+
+# How fast friction may act, times a step of the integrator, so that an energy balance of 1e-8
+# holds over 100 s.
+_RATE_A_SUBSTEP = 0.5
 
 _STATED = ("coordinates", "angular", "parameters", *SCALES, "speed_limit")
 
@@ -75,7 +81,7 @@ class System(Static, Coordinates, Lagrangian):
     learned: ClassVar[bool] = False
     task: ClassVar[type[Task]] = Drive
 
-    angular = False
+    angular: ClassVar[Any] = False  # one for all, or one a coordinate
     parameters: ClassVar[Any] = {}
     substeps: ClassVar[float | None] = None
     learned_substeps: ClassVar[float | None] = None
@@ -102,6 +108,16 @@ class System(Static, Coordinates, Lagrangian):
     def terms_of_motion(self, q: Array, qd: Array, m: Array) -> Any:
         """M and f with M q̈ = τ + f, in scalars where the Lagrangian allows, which is fast."""
         return motion_terms(self.lagrangian, q, qd, m)
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        """The generalized force F (n,) of friction in N or N·m, with q̇ᵀF ≤ 0; None, the default,
+        for none. A system states it by `viscous` and `coulomb` of `gym_lagrangian.physics.friction`
+        or by its own equations:
+
+            def friction(self, q, qd, m):
+                return viscous(qd, self.named(m).b)
+        """
+        return None
 
     def energy_scale(self, m: Array) -> Array:
         """The energy in joules against which drift is judged: by default the kinetic energy of
@@ -145,13 +161,40 @@ class System(Static, Coordinates, Lagrangian):
             return Magnitudes(self.q_scale, self.qd_scale, self.tau_scale)  # type: ignore[arg-type]
         return _estimated_magnitudes(self)
 
-    def _recommended_substeps(self, *, learned: bool) -> float:
+    def _recommended_substeps(self, *, learned: bool, m_bounds: np.ndarray | None) -> float:
         stated = self.learned_substeps if learned else self.substeps
-        return super()._recommended_substeps(learned=learned) if stated is None else stated
+        if stated is None:
+            stated = super()._recommended_substeps(learned=learned, m_bounds=m_bounds)
+        bounds = self.parameter_bounds() if m_bounds is None else m_bounds
+        rate = _friction_rate(self, tuple(bounds.max(axis=0).tolist()))
+        return max(float(stated), REFERENCE_DT * rate / _RATE_A_SUBSTEP)
 
     def _lengths(self) -> tuple[np.ndarray, np.ndarray]:
         reach = np.where(self.angular, np.inf, 2.0 * np.array(self.magnitudes.q))
         return -reach, reach
+
+
+@functools.lru_cache(maxsize=256)
+def _friction_rate(system: System, parameters: tuple[float, ...]) -> float:
+    """The fastest rate in 1/s at which friction alone stops a motion near rest: the largest
+    eigenvalue of M⁻¹ ∂F/∂q̇.
+    """
+    m = np.array(parameters)
+    rng = np.random.default_rng(0)
+    reach = np.where(system.angular, np.pi, system.magnitudes.q)
+    q = rng.uniform(-1.0, 1.0, (64, system.n)) * reach
+    qd = np.zeros_like(q)
+    with jax.enable_x64(True):
+        shapes = (jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (q[0], qd[0], m))
+        if jax.eval_shape(system.friction, *shapes) is None:
+            return 0.0
+
+        def one(q: Array, qd: Array) -> Array:
+            slope = jax.jacfwd(lambda v: system.friction(q, v, jnp.asarray(m)))(qd)
+            return jnp.linalg.solve(system.mass_matrix(q, qd, jnp.asarray(m)), slope)
+
+        slopes = np.asarray(jax.jit(jax.vmap(one))(q, qd))
+    return float(np.abs(np.linalg.eigvals(slopes)).max())
 
 
 @functools.lru_cache(maxsize=256)

@@ -20,10 +20,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
-from jax import Array
 
 from gym_lagrangian.checks import finite_number, positive_number
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.shapes import Parameters
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.scene import Scene, curves_of
 
@@ -43,12 +43,21 @@ class Parameter(NamedTuple):
         unit: SI unit, for messages and documentation.
         positive: whether only values > 0 make sense.
         scale: a typical magnitude, by which networks that see it divide.
+        least: the smallest value that makes sense, such as 0 for a coefficient of friction; None
+            for none.
     """
 
     default: float | tuple[float, float]
     unit: str = ""
     positive: bool = True
     scale: float = 1.0
+    least: float | None = None
+
+    @classmethod
+    def of_friction(cls, default: float | tuple[float, float], unit: str) -> Parameter:
+        """A coefficient of friction, at least 0; its magnitude is that of its default."""
+        size = float(np.max(np.abs(np.asarray(default, np.float64))))
+        return cls(default, unit, positive=False, scale=size or 1.0, least=0.0)
 
     @classmethod
     def of(cls, value: Any) -> Parameter:
@@ -176,15 +185,21 @@ class Coordinates:
         """Whether both name the same coordinates and parameters."""
         return self._names() == other._names()
 
-    def named(self, m: Array) -> Any:
+    def named(self, m: Parameters) -> Any:
         """The parameters m (k,) by name: ``self.named(m).l1``."""
         return _record(tuple(self.parameters))(*(m[i] for i in range(len(self.parameters))))
 
-    def default_substeps(self, dt: float, *, learned: bool) -> int:
+    def default_substeps(
+        self, dt: float, *, learned: bool, m_bounds: np.ndarray | None = None
+    ) -> int:
         """Steps of the integrator in one step of `dt` seconds, in proportion to what is
         recommended for 0.05 s.
+
+        Arguments:
+            m_bounds: (2, k), between which m lies, as friction may be stiff; default the
+                parameters' own.
         """
-        recommended = self._recommended_substeps(learned=learned)
+        recommended = self._recommended_substeps(learned=learned, m_bounds=m_bounds)
         return max(1, math.ceil(recommended * dt / REFERENCE_DT - 1e-9))
 
     def scene(self, q: np.ndarray, qd: np.ndarray, effort: np.ndarray, m: np.ndarray) -> Scene:
@@ -270,7 +285,7 @@ class Coordinates:
 
     # -- internals ----------------------------------------------------------------------------
 
-    def _recommended_substeps(self, *, learned: bool) -> float:
+    def _recommended_substeps(self, *, learned: bool, m_bounds: np.ndarray | None) -> float:
         reach = self.magnitudes
         pairs = zip(reach.qd, reach.q, self.angular, strict=True)
         frequency = max(qd / (1.0 if angular else q) for qd, q, angular in pairs)
@@ -394,6 +409,10 @@ def _bounds(
     check = positive_number if parameter.positive else finite_number
     pair = [check(what, v, parameter.unit) for v in np.atleast_1d(np.asarray(value, object))]
     low, high = pair[0], pair[-1]
+    if parameter.least is not None and low < parameter.least:
+        raise ConfigurationError(
+            f"{what} = {value!r}: expected at least {parameter.least:g} ({parameter.unit})"
+        )
     if low > high:
         raise ConfigurationError(
             f"{what} = {value!r}: the range is reversed; write ({high:g}, {low:g})"

@@ -24,11 +24,18 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
+from gym_lagrangian.physics.shapes import (
+    Flag,
+    Parameters,
+    Scalar,
+    Vector,
+    VectorOrComponents,
+)
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.sample import Sample, uniform_state
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, Torque
-from gym_lagrangian.systems.task import Task, TaskState
+from gym_lagrangian.systems.task import Action, Observation, Task, TaskState
 
 ACTUATED = ("both", "shoulder", "elbow")
 
@@ -64,7 +71,7 @@ class SwingUp(Task):
         """One component for every actuated joint."""
         return 2 if self.actuated == "both" else 1
 
-    def generalized_force(self, q: Array, qd: Array, action: Array) -> Array:
+    def generalized_force(self, q: Vector, qd: Vector, action: Action) -> Vector:
         """(τ1, τ2) in N·m of an action in [-1, 1]."""
         torque = self.torque_max * action
         if self.actuated == "shoulder":
@@ -80,12 +87,12 @@ class SwingUp(Task):
         high = np.array([1, 1, 1, 1, self.omega_max, self.omega_max], np.float32)
         return -high, high
 
-    def observation(self, state: TaskState) -> Array:
+    def observation(self, state: TaskState) -> Observation:
         """(cos θ1, sin θ1, cos θ2, sin θ2, ω1, ω2)."""
         c, s = jnp.cos(state.q), jnp.sin(state.q)
         return jnp.stack([c[0], s[0], c[1], s[1], state.qd[0], state.qd[1]])
 
-    def reward(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
         """Half for the tip's height, half for being upright and still."""
         p = self.coordinates.named(m)
         height = 0.5 - 0.5 * (p.l1 * jnp.cos(q[0]) + p.l2 * jnp.cos(q[1])) / (p.l1 + p.l2)
@@ -93,12 +100,12 @@ class SwingUp(Task):
         motion = jnp.sum(qd**2) / (2 * 2.0**2)
         return 0.5 * height + 0.5 * jnp.exp(-offset - motion)
 
-    def at_goal(self, state: TaskState) -> Array:
+    def at_goal(self, state: TaskState) -> Flag:
         """Both links within 0.2 rad of upright and slower than 0.5 rad/s."""
         upright = jnp.all(jnp.abs(_from_upright(state.q)) < 0.2)
         return upright & jnp.all(jnp.abs(state.qd) < 0.5)
 
-    def in_range(self, state: TaskState) -> Array:
+    def in_range(self, state: TaskState) -> Flag:
         """|ω| ≤ `omega_max`."""
         return jnp.all(jnp.abs(state.qd) <= self.omega_max)
 
@@ -196,7 +203,7 @@ class DoublePendulum(System):
 
     # -- physics ----------------------------------------------------------------------------
 
-    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+    def lagrangian(self, q: VectorOrComponents, qd: VectorOrComponents, m: Parameters) -> Scalar:
         """T − V in joules."""
         m1, m2, l1, l2, g = self.named(m)
         v1, v2 = l1 * qd[0], l2 * qd[1]
@@ -205,7 +212,7 @@ class DoublePendulum(System):
         potential = -(m1 + m2) * g * l1 * jnp.cos(q[0]) - m2 * g * l2 * jnp.cos(q[1])
         return kinetic - potential
 
-    def energy_scale(self, m: Array) -> Array:
+    def energy_scale(self, m: Parameters) -> Scalar:
         """V at the top, (m1 + m2) |g| l1 + m2 |g| l2: 29.4 J by default, the paper's scale."""
         m1, m2, l1, l2, g = self.named(m)
         return (m1 + m2) * jnp.abs(g) * l1 + m2 * jnp.abs(g) * l2
@@ -233,7 +240,9 @@ class DoublePendulum(System):
         tau = jnp.where(forced, jnp.stack([shoulder - elbow, elbow]), 0.0)
         return Sample(state.q, qd, tau, state.m, 1.0 / (1.0 + jnp.sum(qd**2) / 100.0))
 
-    def _velocity_of_kinetic_energy(self, key: Array, q: Array, m: Array, most: float) -> Array:
+    def _velocity_of_kinetic_energy(
+        self, key: Array, q: Vector, m: Parameters, most: float
+    ) -> Vector:
         """ω with ½ ωᵀM ω ~ U(0, `most`), isotropic in the metric of M."""
         key_energy, key_direction = jax.random.split(key)
         energy = jax.random.uniform(key_energy, maxval=most)
@@ -246,7 +255,7 @@ class DoublePendulum(System):
 
     def scene(self, q: np.ndarray, qd: np.ndarray, effort: np.ndarray, m: np.ndarray) -> Scene:
         """Two rods, two bobs, the tip's path and the torques."""
-        m1, m2, l1, l2, _ = (float(v) for v in self.named(m))
+        m1, m2, l1, l2, _ = map(float, m)
         elbow = (l1 * np.sin(q[0]), -l1 * np.cos(q[0]))
         tip = (elbow[0] + l2 * np.sin(q[1]), elbow[1] - l2 * np.cos(q[1]))
         reach = 1.15 * (l1 + l2)
@@ -260,6 +269,6 @@ class DoublePendulum(System):
         )
 
 
-def _from_upright(q: Array) -> Array:
+def _from_upright(q: Vector) -> Vector:
     """The angles from straight up, in (−π, π]."""
     return jnp.arctan2(-jnp.sin(q), -jnp.cos(q))

@@ -30,12 +30,19 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
+from gym_lagrangian.physics.shapes import (
+    Flag,
+    Parameters,
+    Scalar,
+    Vector,
+    VectorOrComponents,
+)
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 from gym_lagrangian.systems.scene import Bob, Force, Gauge, Scene
-from gym_lagrangian.systems.task import Task, TaskState, widened
+from gym_lagrangian.systems.task import Observation, Task, TaskState, widened
 
 LAGRANGIANS = ("paper", "special_relativity")
 
@@ -73,22 +80,22 @@ class Reach(Task):
         high = np.array([self.position_max, c, g_high], np.float32)
         return low, high
 
-    def observation(self, state: TaskState) -> Array:
+    def observation(self, state: TaskState) -> Observation:
         """(q, v, g)."""
         return jnp.stack([state.q[0], state.qd[0], self.coordinates.named(state.m).g])
 
-    def reward(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
         """Half for being near the origin, half for being there and slow."""
         offset, beta = q[0], qd[0] / self.coordinates.named(m).c
         hold = jnp.exp(-(offset**2) / (2 * 0.5**2) - beta**2 / (2 * 0.2**2))
         return 0.5 / (1.0 + offset**2) + 0.5 * hold
 
-    def at_goal(self, state: TaskState) -> Array:
+    def at_goal(self, state: TaskState) -> Flag:
         """Within 0.2 m of the origin and slower than 0.1 c."""
         c = self.coordinates.named(state.m).c
         return (jnp.abs(state.q[0]) < 0.2) & (jnp.abs(state.qd[0]) < 0.1 * c)
 
-    def in_range(self, state: TaskState) -> Array:
+    def in_range(self, state: TaskState) -> Flag:
         """|v| < c and |q| ≤ `position_max`."""
         c = self.coordinates.named(state.m).c
         return (jnp.abs(state.qd[0]) < c) & (jnp.abs(state.q[0]) <= self.position_max)
@@ -202,7 +209,7 @@ class RelativisticParticle(System):
 
     # -- physics ----------------------------------------------------------------------------
 
-    def lagrangian(self, q: Array, qd: Array, m: Array) -> Array:
+    def lagrangian(self, q: VectorOrComponents, qd: VectorOrComponents, m: Parameters) -> Scalar:
         """L in joules by the chosen variant; NaN where |v| ≥ c."""
         mass, c, g = self.named(m)
         inverse_gamma = jnp.sqrt(1.0 - (qd[0] / c) ** 2)
@@ -213,7 +220,7 @@ class RelativisticParticle(System):
             kinetic = -rest * inverse_gamma
         return kinetic + mass * g * q[0]
 
-    def energy_scale(self, m: Array) -> Array:
+    def energy_scale(self, m: Parameters) -> Scalar:
         """The rest energy m c²."""
         mass, c, _ = self.named(m)
         return mass * c**2
@@ -246,7 +253,7 @@ class RelativisticParticle(System):
 
     def scene(self, q: np.ndarray, qd: np.ndarray, effort: np.ndarray, m: np.ndarray) -> Scene:
         """The particle on its line, the target, the force and a gauge of v/c."""
-        mass, c, _ = (float(v) for v in self.named(m))
+        mass, c, _ = map(float, m)
         here = (float(q[0]), 0.0)
         reach = max(8.0, 1.3 * abs(here[0]))  # so that the force beside it is seen too
         return Scene(

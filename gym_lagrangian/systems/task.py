@@ -23,9 +23,11 @@ import jax.extend
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.shapes import AnyArray, Flag, Parameters, Scalar, Vector
 from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes, Parameter, bounds_of, each
 from gym_lagrangian.systems.scene import Scene
 from gym_lagrangian.systems.static import Static
@@ -35,6 +37,11 @@ LENGTHS, VELOCITIES = 5.0, 4.0
 
 # The default start: within so much of zero, in typical magnitudes.
 NEAR = 0.1
+
+
+Action = Float[AnyArray, " a"]
+Goal = Float[AnyArray, " g"]
+Observation = Float[AnyArray, " o"]
 
 
 class TaskState(NamedTuple):
@@ -48,16 +55,16 @@ class TaskState(NamedTuple):
         tau: generalized forces (n,) of the step that led here; zero at the start.
     """
 
-    q: Array
-    qd: Array
-    m: Array
-    goal: Array
-    t: Array
-    tau: Array
+    q: Vector
+    qd: Vector
+    m: Parameters
+    goal: Goal
+    t: Scalar
+    tau: Vector
 
 
 # A reward in its full form.
-Reward = Callable[[TaskState, Array, TaskState], Array]
+Reward = Callable[[TaskState, Action, TaskState], Scalar]
 
 
 class Task(Static):
@@ -100,7 +107,7 @@ class Task(Static):
         """Number of action components, each in [-1, 1]."""
         return len(self.motors)
 
-    def generalized_force(self, q: Array, qd: Array, action: Array) -> Array:
+    def generalized_force(self, q: Vector, qd: Vector, action: Action) -> Vector:
         """τ (n,) that an action in [-1, 1] exerts in a state, in N or N·m.
 
         Where it depends on q or q̇ it is followed along the step, the action held.
@@ -111,7 +118,7 @@ class Task(Static):
 
     # -- observations -------------------------------------------------------------------------
 
-    def observation(self, state: TaskState) -> Array:
+    def observation(self, state: TaskState) -> Observation:
         """(cos θ and sin θ of every angle, every length, q̇, goal)."""
         angles, lengths = _split(self.coordinates.angular)
         theta = state.q[angles]
@@ -134,7 +141,7 @@ class Task(Static):
 
     # -- rewards and ends ---------------------------------------------------------------------
 
-    def reward(self, q: Array, qd: Array, tau: Array, m: Array) -> Array:
+    def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
         """The reward of a step, a scalar of any sign; zero by default.
 
         A subclass states it in this short form, of the state reached under the force τ, or in
@@ -142,15 +149,15 @@ class Task(Static):
         """
         return jnp.zeros((), q.dtype)
 
-    def terminated(self, after: TaskState) -> Array:
+    def terminated(self, after: TaskState) -> Flag:
         """Whether the task is over, won or lost, a boolean scalar; never by default."""
         return jnp.zeros((), bool)
 
-    def at_goal(self, state: TaskState) -> Array:
+    def at_goal(self, state: TaskState) -> Flag:
         """Whether the state counts as solved, a boolean scalar; never by default."""
         return jnp.zeros((), bool)
 
-    def in_range(self, state: TaskState) -> Array:
+    def in_range(self, state: TaskState) -> Flag:
         """Whether the state is within the range for which its motion means anything.
 
         A step that leaves it is undone and ends the episode as diverged.
@@ -163,8 +170,8 @@ class Task(Static):
 
     def scene(self, state: TaskState) -> Scene:
         """What to draw of a state (NumPy arrays): by default the picture of its coordinates."""
-        effort = np.asarray(state.tau) / strongest(self)
-        return self.coordinates.scene(state.q, state.qd, effort, state.m)
+        q, qd, m, tau = (np.asarray(part) for part in (state.q, state.qd, state.m, state.tau))
+        return self.coordinates.scene(q, qd, tau / strongest(self), m)
 
     # -- starts -------------------------------------------------------------------------------
 
@@ -176,7 +183,7 @@ class Task(Static):
         high = near if self.reset_high is None else self._bound("reset_high")
         return np.stack([low, high])
 
-    def draw_goal(self, key: Array, low: Array, high: Array) -> Array:
+    def draw_goal(self, key: Array, low: Goal, high: Goal) -> Goal:
         """The goal (g,) of an episode, uniform between its bounds."""
         return low + (high - low) * jax.random.uniform(key, low.shape, low.dtype)
 
@@ -295,10 +302,7 @@ def strongest(task: Task) -> np.ndarray:
     1 where there is none.
     """
     zero = jnp.zeros(task.coordinates.n)
-    forces = [
-        task.generalized_force(zero, zero, one)
-        for one in np.eye(task.action_size, dtype=np.float32)
-    ]
+    forces = [task.generalized_force(zero, zero, one) for one in jnp.eye(task.action_size)]
     found = np.abs(np.asarray(forces)).max(axis=0)
     return np.where(found > 0, found, 1.0)
 
@@ -334,7 +338,8 @@ def _check_results(task: Task, reward: Reward) -> None:
     """Every method's result has the shape and kind that it must have."""
     n, k, g = task.coordinates.n, len(task.coordinates.parameters), len(task.goal)
     shapes = ((n,), (n,), (k,), (g,), (), (n,))
-    state = TaskState(*(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes))
+    shaped: Any = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    state = TaskState(*shaped)
     action = jax.ShapeDtypeStruct((task.action_size,), jnp.float32)
     low, _ = task.observation_bounds(task.coordinates.parameter_bounds(), task.goal_bounds())
     expect = functools.partial(_expect, task)

@@ -14,7 +14,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import GENERIC_ID
 from gym_lagrangian.rendering import Window
 from gym_lagrangian.rendering.canvas import from_array
-from gym_lagrangian.viewing.painter import Painter
+from gym_lagrangian.viewing._painter import Painter
 from gym_lagrangian.viewing.rollout import Film
 from gym_lagrangian.viewing.subject import Subject, Viewed, subject
 

@@ -18,7 +18,7 @@ from gym_lagrangian.checks import one_of, seed_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import GENERIC_ID, find_model
 from gym_lagrangian.rendering import Panels
-from gym_lagrangian.viewing.painter import Painter
+from gym_lagrangian.viewing._painter import Painter
 from gym_lagrangian.viewing.subject import Moment, Subject, Twin, Viewed, exact_id, row_of, subject
 
 ACTIONS = ("random", "zero")

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.checkpoints import Checkpoint
+from gym_lagrangian.envs._stepper import Stepper
 from gym_lagrangian.envs.functional import State, exact_twin
 from gym_lagrangian.envs.learned import LearnedDynamicsEnv
 from gym_lagrangian.envs.scalar import LagrangianEnv
-from gym_lagrangian.envs.stepper import Stepper
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import (
     GENERIC_ID,
@@ -146,9 +146,9 @@ class Subject:
 
     @property
     def checkpoint(self) -> Checkpoint | None:
-        """The checkpoint that moves it; None without one, or where another model moves it."""
-        swapped = any(isinstance(one, LearnedDynamicsEnv) for one in _wrappers(self.env))
-        return None if swapped else self.base.checkpoint
+        """The checkpoint that moves it; None without one."""
+        swapped = (one for one in _wrappers(self.env) if isinstance(one, LearnedDynamicsEnv))
+        return next((one.checkpoint for one in swapped), self.base.checkpoint)
 
     @property
     def fps(self) -> int:

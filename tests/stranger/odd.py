@@ -23,6 +23,15 @@ class Greedy(CartPole):
     parameters = {"M": 1.0, "m": 0.1, "l": 0.5, "g": 9.81, "dt": 0.1}  # noqa: RUF012
 
 
+class Ball(System):
+    """A ball that is thrown up: no parameter, one coordinate."""
+
+    coordinates = ("height",)
+
+    def lagrangian(self, q, qd, m):
+        return 0.5 * qd[0] ** 2 - 9.81 * q[0]
+
+
 class DoublePendulum(System):
     """Shares a name, and the names of all that it has, with a system of the package."""
 

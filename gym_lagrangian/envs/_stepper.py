@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gym_lagrangian.envs._packing import Packing
+from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
-from gym_lagrangian.envs.packing import Packing
-from gym_lagrangian.envs.scope import scope
 
 
 class Stepper:

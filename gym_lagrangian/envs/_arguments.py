@@ -135,8 +135,8 @@ def _require_in_range(
     rows = jnp.vectorize(inside, signature="(d),(k),(g)->()")(x, m, goal)
     if not np.all(np.asarray(rows)):
         raise ConfigurationError(
-            f"{name} = {x} is outside the range of {env.coordinates.name}, where every episode ends "
-            "as diverged"
+            f"{name} = {x} is outside the range of {env.coordinates.name}, where every episode "
+            "ends as diverged"
         )
 
 
