@@ -141,6 +141,10 @@ def find(what: str) -> EnvironmentRow:
         return rows[f"{what}-v0"]
     if what == GENERIC_ID:
         return EnvironmentRow(GENERIC_ID, None, None, {}, MAX_EPISODE_STEPS)
+    spec = gymnasium.registry.get(what) if isinstance(what, str) else None
+    if spec is not None and spec.entry_point == _SCALAR:  # an id that a user gave to our class
+        system = spec.kwargs.get("system")
+        return EnvironmentRow(what, system, None, dict(spec.kwargs), spec.max_episode_steps or 0)
     if isinstance(what, str) and ":" in what:
         module, name = what.split(":", 1)
         if name.endswith("-v0"):

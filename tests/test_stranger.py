@@ -214,6 +214,14 @@ class TestDoor:
             gym_lagrangian.register_system(SYSTEM, name="Taken")
         assert gymnasium.spec("CartPole-v1").entry_point != gymnasium.spec("CartPole-v0")
 
+    def test_an_id_that_a_user_gave_to_the_class(self):
+        gymnasium.register(
+            "Mine-v0",
+            entry_point="gym_lagrangian.envs.scalar:LagrangianEnv",
+            kwargs={"system": SYSTEM, "force_max": 3.0},
+        )
+        assert gym_lagrangian.collect("Mine-v0", 5).tau[:, 0].max() <= 3.0
+
     def test_specs_survive_json(self, trained):
         env = gymnasium.make(
             "Lagrangian-v0", system=CartPole, task=HoldStill, checkpoint=trained, dt=np.float32(0.1)
