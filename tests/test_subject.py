@@ -52,6 +52,9 @@ class Pretended(eqx.Module):
     def acceleration(self, q, qd, tau, m):
         return self.gain * self.system.acceleration(q, qd, tau, m)
 
+    def friction(self, q, qd, m):
+        return None
+
 
 def pretended(gain: float, **arguments) -> gymnasium.Env:
     """A cart-pole that says of itself that it is learned."""
@@ -271,11 +274,11 @@ class TestWithoutTruth:
         assert picture == f"picture: {tmp_path / 'arm-seed0.png'}"
 
     def test_no_caption_speaks_of_energy(self, arm, monkeypatch):
-        from gym_lagrangian.viewing import painter
+        from gym_lagrangian.viewing import _painter
 
         said = []
         monkeypatch.setattr(
-            painter.Renderer, "draw", lambda self, scene, **given: said.append(given) or PICTURE
+            _painter.Renderer, "draw", lambda self, scene, **given: said.append(given) or PICTURE
         )
         list(film(checkpoint=arm, steps=1, size=100).frames)
         assert [given["captions"] for given in said] == [["0.00 s"], ["0.05 s"]]

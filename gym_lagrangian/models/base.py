@@ -267,8 +267,8 @@ def _resistance(
     embedding: Embedding,
     shape: Shape,
     key: Array,
-    friction: str = "none",
-    friction_scale: float | None = None,
+    friction: Any = "none",
+    friction_scale: Any = None,
 ) -> Friction | None:
     """Friction with random weights; the key of the model's own network is not touched."""
     kind = one_of("friction", friction, ("none", *FRICTIONS))
