@@ -4,6 +4,7 @@ import os
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
+import gymnasium
 import jax
 import jaxtyping
 import pytest
@@ -20,8 +21,18 @@ jaxtyping.install_import_hook(
     "beartype.beartype",
 )
 
-from gym_lagrangian import checkpoints
+from gym_lagrangian import checkpoints, registration
 from gym_lagrangian.registration import load_system
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered_here_alone():
+    """Ids that a file of tests registers are gone for the next."""
+    outside, registry = dict(registration._outside), dict(gymnasium.registry)
+    yield
+    for table, before in ((registration._outside, outside), (gymnasium.registry, registry)):
+        table.clear()
+        table.update(before)
 
 
 @pytest.fixture

@@ -339,7 +339,8 @@ class TestCollectAndFit:
         assert main([*fit, "--model-option", "width=2", "--model-option", "depth=1"]) == 0
         assert f"written: {out}" in capsys.readouterr().out
         found = checkpoints.load(out)
-        assert found.card.metrics.keys() == {"loss", "held_out_error"}
+        measured = {"loss", "held_out_error", "constant_velocity_error"}
+        assert found.card.metrics.keys() == measured
         assert "40 recorded transitions" in found.card.data
         assert (found.card.training["steps"], found.card.training["batch"]) == (3, 2)
 
