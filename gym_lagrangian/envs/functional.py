@@ -132,14 +132,15 @@ class Moved(NamedTuple):
         x: the state (2n,) at its end.
         tau: the mean generalized force (n,) of the action.
         work: ∫ q̇ᵀτ dt in joules.
-        dissipated, model_dissipated: −∫ q̇ᵀF dt in joules, of the true friction and the model's.
+        dissipated, model_dissipated: −∫ q̇ᵀF dt in joules, of the true friction and the model's;
+            None where there is neither.
     """
 
     x: Array
     tau: Array
     work: Array
-    dissipated: Array
-    model_dissipated: Array
+    dissipated: Array | None
+    model_dissipated: Array | None
 
 
 class Timestep(NamedTuple):
@@ -237,7 +238,7 @@ class FunctionalEnv(Static):
             **{
                 name: getattr(state, name) + jnp.where(valid, getattr(moved, name), 0.0)
                 for name in sums
-                if getattr(state, name) is not None
+                if getattr(state, name) is not None and getattr(moved, name) is not None
             },
             held=jnp.where(self.task.at_goal(after), state.held + 1, 0),
             diverged=~valid,
@@ -266,8 +267,7 @@ class FunctionalEnv(Static):
         if not frictions and not follows_the_state(self.task):
             tau = self._force(action)(*jnp.split(x, 2))
             end = params.dynamics.step(x, tau, m, params.dt)
-            zero = jnp.zeros((), x.dtype)
-            return Moved(end, tau, tau @ (end - x)[: len(tau)], zero, zero)
+            return Moved(end, tau, tau @ (end - x)[: len(tau)], None, None)
 
         def rates(q: Array, qd: Array, tau: Array) -> Array:
             losses = [

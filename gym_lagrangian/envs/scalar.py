@@ -21,6 +21,9 @@ from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
 
+# What `info` says of energy, as far as it is known.
+ENERGIES = ("energy", "energy_drift", "dissipated", "model_energy", "model_dissipated")
+
 
 class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle
@@ -262,6 +265,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._stepper = Stepper(self._env, params, self._dtype, self._device)
         else:
             self._stepper.use(params)
+        info = self._stepper.where[1].info
+        places = ((name, getattr(info, name)) for name in ENERGIES)
+        self._energies = [(name, place.start) for name, place in places if place is not None]
 
     def _begin_twin(self) -> None:
         """Put the exact twin where this environment is, if it is going to be drawn."""
@@ -287,10 +293,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             "diverged": bool(numbers[info.diverged.start]),
             "success": bool(numbers[info.success.start]),
         }
-        for name in ("energy", "energy_drift", "dissipated", "model_energy", "model_dissipated"):
-            place = getattr(info, name)
-            if place is not None:
-                details[name] = numbers[place.start]
+        for name, place in self._energies:
+            details[name] = numbers[place]
         if info.goal is not None:
             details["goal"] = vector[info.goal].astype(np.float64)
         reward = numbers[where.reward.start]
