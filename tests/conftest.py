@@ -1,8 +1,16 @@
 """What several test files share: small stand-ins for the shipped checkpoints."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+
+# Most of the tests' time is compilation. Compiled programs are kept: for the workers of one run,
+# the commands and examples that tests start, and the next run (pytest --cache-clear forgets them).
+COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "d" / "compiled"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 import gymnasium
 import jax
@@ -33,6 +41,15 @@ def registered_here_alone():
     for table, before in ((registration._outside, outside), (gymnasium.registry, registry)):
         table.clear()
         table.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_here_alone():
+    """Programs compiled for one file are gone for the next: each maps memory a few times, and
+    Linux stops a process that has 65,530 mappings, in the middle of the next compilation.
+    """
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture

@@ -8,6 +8,10 @@ from typing import Any
 
 import jax
 
+# So many structures of environments keep their compiled functions for the next environment of the
+# same structure; an environment under way keeps its own.
+KEPT = 64
+
 
 @contextlib.contextmanager
 def scope(dtype: str, device: Any) -> Iterator[None]:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.envs._packing import Packing
-from gym_lagrangian.envs._scope import scope
+from gym_lagrangian.envs._scope import KEPT, scope
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
 
 
@@ -95,7 +95,7 @@ class _Functions(NamedTuple):
     packing: Packing
 
 
-@functools.cache
+@functools.lru_cache(maxsize=KEPT)
 def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
     """The functions of every environment of one structure: other weights, masses or instances
     are other leaves, and compile nothing.
@@ -138,7 +138,7 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=KEPT)
 def _compiled_step(functions: _Functions, action: tuple[int, ...], device: Any) -> Any:
     """`step` compiled for a device: calling it looks at no context and traces nothing."""
     del device  # of the scope that this is called in

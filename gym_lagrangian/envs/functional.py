@@ -230,16 +230,13 @@ class FunctionalEnv(Static):
             after,
             before._replace(t=after.t, tau=moved.tau),
         )
-        sums = ("work", "dissipated", "model_dissipated")
         state = state._replace(
             x=jnp.concatenate([after.q, after.qd]),
             tau=moved.tau,
             steps=state.steps + 1,
-            **{
-                name: getattr(state, name) + jnp.where(valid, getattr(moved, name), 0.0)
-                for name in sums
-                if getattr(state, name) is not None and getattr(moved, name) is not None
-            },
+            work=_added(state.work, moved.work, valid),
+            dissipated=_added(state.dissipated, moved.dissipated, valid),
+            model_dissipated=_added(state.model_dissipated, moved.model_dissipated, valid),
             held=jnp.where(self.task.at_goal(after), state.held + 1, 0),
             diverged=~valid,
         )
@@ -358,6 +355,11 @@ _WHO = ("truth", "model")
 def _acts(friction: Callable[..., Any], x: Array, m: Array) -> bool:
     """Whether there is any friction at all, found out without computing it."""
     return jax.eval_shape(friction, *jnp.split(x, 2), m) is not None
+
+
+def _added(total: Any, part: Array | None, valid: Array) -> Any:
+    """A sum after a step; unchanged where the step counted nothing, None where nobody knows it."""
+    return total if total is None or part is None else total + jnp.where(valid, part, 0.0)
 
 
 def _forces(q: Array, qd: Array, tau: Array) -> Array:
@@ -479,7 +481,7 @@ def build(
     source, recorded = (load_system(system), {}) if system is not None else _origin(checkpoint)
     options = {name: hashable(value) for name, value in options.items()}
     task_class = None if task is None else load_task(task)
-    task_class = task_class or default_task_of(source)
+    task_class = task_class or default_task(source)
     physical, own, parameters, goal = _sorted(source, task_class, options)
     coordinates = build_system(source, recorded | physical)
     built = task_class(coordinates=coordinates, **own)
@@ -489,11 +491,6 @@ def build(
     found = None if checkpoint is None else load_for(checkpoint, coordinates, m_bounds)
     env = FunctionalEnv(task=built, own_reward=own_reward)
     return Parts(env, m_bounds, built.goal_bounds(**goal), found)
-
-
-def default_task_of(source: Any) -> type[Task]:
-    """The default task of a system's class, or of coordinates."""
-    return source.task if isinstance(source, type) else default_task(source)
 
 
 def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps: int) -> Dynamics:

@@ -20,6 +20,7 @@ from jax.typing import ArrayLike
 
 from gym_lagrangian.checks import one_of, whole_number
 from gym_lagrangian.envs._arguments import check_action, reset_mask, starting_bounds, starting_state
+from gym_lagrangian.envs._scope import KEPT
 from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
 from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell
@@ -347,7 +348,7 @@ def _batched(params: Params, count: int) -> Params:
     return dataclasses.replace(params, reset_bounds=bounds)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=KEPT)
 def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitted:
     """The compiled functions of every vector environment of one structure."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Protocol, cast, runtime_checkable
+from typing import ClassVar, Generic, NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -198,73 +198,6 @@ class ConservativeField(AccelerationField, Protocol):
         ...
 
 
-class ContinuousDynamics(Dynamics):
-    """An acceleration field q̈(q, q̇, τ, m) and the integrator that follows it.
-
-    Attributes:
-        field: a system or a model; its `energy`, where it has one, is the conserved energy.
-        integrator: a name in `gym_lagrangian.physics.integrators.INTEGRATORS`.
-        substeps: equal integrator steps in one `step`.
-        roll: whether the integrator's stages are a loop, see `integrators.integrate`.
-    """
-
-    field: AccelerationField
-    integrator: str = eqx.field(static=True)
-    substeps: int = eqx.field(static=True)
-    roll: bool = eqx.field(static=True, default=False)
-
-    def __check_init__(self):
-        _check(self.integrator, self.substeps)
-
-    def step(
-        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
-    ) -> Array:
-        n = state.shape[0] // 2
-
-        def derivative(x: Array) -> Array:
-            return jnp.concatenate([x[n:], self.field.acceleration(x[:n], x[n:], tau, m)])
-
-        return _follow(self, derivative, state, dt)
-
-    def driven(
-        self,
-        state: State,
-        force: Force,
-        rates: Rates,
-        m: Parameters,
-        dt: Array | np.ndarray | float,
-    ) -> Driven:
-        n = state.shape[0] // 2
-
-        def derivative(y: Array) -> Array:
-            q, qd = y[:n], y[n : 2 * n]
-            tau = force(q, qd)
-            qdd = self.field.acceleration(q, qd, tau, m)
-            return jnp.concatenate([qd, qdd, rates(q, qd, tau)])
-
-        y = _follow(self, derivative, _with_integrals(state, state, force, rates), dt)
-        return Driven(y[: 2 * n], y[2 * n :])
-
-    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
-        return self.field.friction(q, qd, m)
-
-    @property
-    def learned(self) -> bool:
-        return self.field.learned
-
-    def rolled(self) -> Dynamics:
-        return dataclasses.replace(self, roll=True)
-
-    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
-        return dataclasses.replace(self, integrator=integrator, substeps=substeps)
-
-    def energy(self, state: State, m: Parameters) -> Array | None:
-        if not self.field.conserves_energy:
-            return None
-        n = state.shape[0] // 2
-        return cast(ConservativeField, self.field).energy(state[:n], state[n:], m)
-
-
 @runtime_checkable
 class PhaseSpaceField(Protocol):
     """A flow in phase space (q, p), and the change of coordinates to (q, q̇) and back."""
@@ -294,23 +227,108 @@ class PhaseSpaceField(Protocol):
         ...
 
 
-class PhaseSpaceDynamics(Dynamics):
-    """A flow in (q, p) and the integrator that follows it.
+Field = TypeVar("Field", AccelerationField, PhaseSpaceField)
 
-    A step turns q̇ into p once, integrates (q, p), and turns p back into q̇ once.
+
+class IntegratedDynamics(Dynamics, Generic[Field]):
+    """A differential equation and the integrator that follows it.
 
     Attributes:
-        field: whatever states Hamilton's equations.
-        integrator, substeps, roll: as for `ContinuousDynamics`.
+        field: what states the equation.
+        integrator: a name in `gym_lagrangian.physics.integrators.INTEGRATORS`.
+        substeps: equal integrator steps in one `step`.
+        roll: whether the integrator's stages are a loop, see `integrators.integrate`.
     """
 
-    field: PhaseSpaceField
+    field: Field
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
     roll: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
-        _check(self.integrator, self.substeps)
+        one_of("integrator", self.integrator, INTEGRATORS)
+        whole_number("substeps", self.substeps)
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        return self.field.friction(q, qd, m)
+
+    @property
+    def learned(self) -> bool:
+        return self.field.learned
+
+    def rolled(self) -> Dynamics:
+        return dataclasses.replace(self, roll=True)
+
+    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
+        return dataclasses.replace(self, integrator=integrator, substeps=substeps)
+
+    def follow(
+        self, derivative: Callable[[Array], Array], y: Array, dt: Array | np.ndarray | float
+    ) -> Array:
+        """y after `dt` seconds of ẏ = derivative(y)."""
+        return integrate(
+            derivative,
+            y,
+            dt,
+            integrator=self.integrator,
+            substeps=self.substeps,
+            rolled=self.roll,
+        )
+
+
+class ContinuousDynamics(IntegratedDynamics[AccelerationField]):
+    """An acceleration field q̈(q, q̇, τ, m), followed in (q, q̇).
+
+    Attributes:
+        field: a system or a model; its `energy`, where it has one, is the conserved energy.
+        integrator, substeps, roll: as for `IntegratedDynamics`.
+    """
+
+    def step(
+        self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
+    ) -> Array:
+        n = state.shape[0] // 2
+
+        def derivative(x: Array) -> Array:
+            return jnp.concatenate([x[n:], self.field.acceleration(x[:n], x[n:], tau, m)])
+
+        return self.follow(derivative, state, dt)
+
+    def driven(
+        self,
+        state: State,
+        force: Force,
+        rates: Rates,
+        m: Parameters,
+        dt: Array | np.ndarray | float,
+    ) -> Driven:
+        n = state.shape[0] // 2
+
+        def derivative(y: Array) -> Array:
+            q, qd = y[:n], y[n : 2 * n]
+            tau = force(q, qd)
+            qdd = self.field.acceleration(q, qd, tau, m)
+            return jnp.concatenate([qd, qdd, rates(q, qd, tau)])
+
+        y = self.follow(derivative, _with_integrals(state, state, force, rates), dt)
+        return Driven(y[: 2 * n], y[2 * n :])
+
+    def energy(self, state: State, m: Parameters) -> Array | None:
+        if not self.field.conserves_energy:
+            return None
+        n = state.shape[0] // 2
+        return cast(ConservativeField, self.field).energy(state[:n], state[n:], m)
+
+
+class PhaseSpaceDynamics(IntegratedDynamics[PhaseSpaceField]):
+    """A flow in (q, p), followed there.
+
+    A step turns q̇ into p once, integrates (q, p), and turns p back into q̇ once.
+
+    Attributes:
+        field: whatever states Hamilton's equations.
+        integrator, substeps, roll: as for `IntegratedDynamics`.
+    """
 
     def step(
         self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float
@@ -322,7 +340,7 @@ class PhaseSpaceDynamics(Dynamics):
             return jnp.concatenate(self.field.hamilton(y[:n], y[n:], tau, m))
 
         y = jnp.concatenate([q, self.field.momentum(q, qd, m)])
-        y = _follow(self, derivative, y, dt)
+        y = self.follow(derivative, y, dt)
         return jnp.concatenate([y[:n], self.field.velocity(y[:n], y[n:], m, qd)])
 
     def driven(
@@ -343,22 +361,9 @@ class PhaseSpaceDynamics(Dynamics):
             return jnp.concatenate([velocity, rate + tau, rates(q, velocity, tau)])
 
         y = jnp.concatenate([q, self.field.momentum(q, qd, m)])
-        y = _follow(self, derivative, _with_integrals(y, state, force, rates), dt)
+        y = self.follow(derivative, _with_integrals(y, state, force, rates), dt)
         velocity = self.field.velocity(y[:n], y[n : 2 * n], m, qd)
         return Driven(jnp.concatenate([y[:n], velocity]), y[2 * n :])
-
-    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
-        return self.field.friction(q, qd, m)
-
-    @property
-    def learned(self) -> bool:
-        return self.field.learned
-
-    def rolled(self) -> Dynamics:
-        return dataclasses.replace(self, roll=True)
-
-    def integrated(self, *, integrator: str, substeps: int) -> Dynamics:
-        return dataclasses.replace(self, integrator=integrator, substeps=substeps)
 
     def energy(self, state: State, m: Parameters) -> Array:
         n = state.shape[0] // 2
@@ -457,24 +462,3 @@ def _with_integrals(y: Array, state: State, force: Force, rates: Rates) -> Array
     n = state.shape[0] // 2
     first = rates(state[:n], state[n:], force(state[:n], state[n:]))
     return jnp.concatenate([y, jnp.zeros_like(first)])
-
-
-def _check(integrator: str, substeps: int) -> None:
-    one_of("integrator", integrator, INTEGRATORS)
-    whole_number("substeps", substeps)
-
-
-def _follow(
-    dynamics: ContinuousDynamics | PhaseSpaceDynamics,
-    field: Callable[[Array], Array],
-    y: Array,
-    dt: Array | np.ndarray | float,
-) -> Array:
-    return integrate(
-        field,
-        y,
-        dt,
-        integrator=dynamics.integrator,
-        substeps=dynamics.substeps,
-        rolled=dynamics.roll,
-    )

@@ -381,6 +381,6 @@ def _name(function: Callable[..., Any]) -> str:
     return getattr(function, "__qualname__", repr(function))
 
 
-def default_task(coordinates: Coordinates) -> type[Task]:
-    """The task that a system names; `Drive` where there is no system."""
-    return Drive if coordinates.physics is None else coordinates.physics.task
+def default_task(source: Coordinates | type[Coordinates]) -> type[Task]:
+    """The task that a system, or its class, names; `Drive` where there is no system."""
+    return getattr(source, "task", Drive)
