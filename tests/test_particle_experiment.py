@@ -137,6 +137,7 @@ def measured(model: str) -> tuple[dict, dict]:
     return pendulum, {"losses": {"one_step_error": error}}
 
 
+@pytest.mark.slow
 def test_table_1():
     """The paper's ticks, measured; what differs is named."""
     protocol = Protocol(loss_states=1000)

@@ -35,6 +35,7 @@ class Stepper:
         params = dataclasses.replace(params, dynamics=params.dynamics.rolled())
         with self._scope():
             self._leaves, structure = jax.tree.flatten((self._env, params))
+            self._moving = jax.tree.leaves(_moving(params))
             shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
             self._functions = _functions(structure, self._dtype, shapes)
             if state is not None:
@@ -64,7 +65,7 @@ class Stepper:
         if self._compiled is None:
             with self._scope():
                 self._compiled = _compiled_step(self._functions, action.shape, self._device)
-        self._packed = self._compiled(self._leaves, self._packed, action)
+        self._packed = self._compiled(self._moving, self._packed, action)
 
     def vector(self) -> np.ndarray:
         """The current `State` and `Timestep` as one transferred vector, see `where`."""
@@ -84,9 +85,12 @@ class Stepper:
 
 
 class _Functions(NamedTuple):
-    """Jitted functions whose result is one vector: the packed (State, Timestep)."""
+    """Jitted functions whose result is one vector: the packed (State, Timestep).
 
-    shapes: tuple
+    `moving` are the shapes of what a step takes: each argument of a compiled program costs time.
+    """
+
+    moving: tuple
     dtype: str
     reset: Any
     start: Any
@@ -118,7 +122,8 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
         return packing.pack((state, env.observe(state, params)), dtype)
 
     def step(leaves, packed, action):
-        env, params = rebuild(leaves)
+        dynamics, dt = jax.tree.unflatten(moving, leaves)
+        params = dataclasses.replace(shaped, dynamics=dynamics, dt=dt)
         state, _ = packing.unpack(packed)
         return packing.pack(env.step(None, state, action, params), dtype)
 
@@ -127,8 +132,10 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
         return env.reset(jax.random.key(0), params)
 
     packing = Packing(jax.eval_shape(example, _examples(shapes)))
+    env, shaped = rebuild(_examples(shapes))
+    kinds, moving = jax.tree.flatten(_moving(shaped))
     return _Functions(
-        shapes,
+        tuple(kinds),
         dtype,
         jax.jit(reset),
         jax.jit(start),
@@ -144,7 +151,12 @@ def _compiled_step(functions: _Functions, action: tuple[int, ...], device: Any) 
     del device  # of the scope that this is called in
     packed = jax.ShapeDtypeStruct((functions.packing.size,), functions.dtype)
     action_ = jax.ShapeDtypeStruct(action, np.float32)
-    return functions.step.lower(_examples(functions.shapes), packed, action_).compile()
+    return functions.step.lower(list(functions.moving), packed, action_).compile()
+
+
+def _moving(params: Params) -> tuple[Any, Any]:
+    """What moves a state; the bounds in `params` concern a reset alone."""
+    return params.dynamics, params.dt
 
 
 def _examples(shapes: tuple) -> list[jax.ShapeDtypeStruct]:

@@ -76,18 +76,21 @@ class Params(eqx.Module):
 class State(NamedTuple):
     """One environment's state.
 
+    What rarely changes from step to step lies together: of what only passes through a compiled
+    step, XLA then moves one piece.
+
     Attributes:
         x: q then q̇, shape (2n,).
         m: the parameters of this episode, shape (k,).
         goal: the task's parameters of this episode, shape (g,).
-        tau: generalized forces of the last step, their mean where they depend on the state,
-            shape (n,).
-        steps: steps since reset.
         initial_energy: true energy at reset, in joules; None where nobody knows it.
-        work: ∫ q̇ᵀτ dt since reset, in joules.
         dissipated: −∫ q̇ᵀF dt ≥ 0 since reset, F the true friction along the motion made, in
             joules; None where nobody knows it.
         model_dissipated: the same of the model's own friction.
+        work: ∫ q̇ᵀτ dt since reset, in joules.
+        tau: generalized forces of the last step, their mean where they depend on the state,
+            shape (n,).
+        steps: steps since reset.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
     """
@@ -95,12 +98,12 @@ class State(NamedTuple):
     x: Array
     m: Array
     goal: Array
-    tau: Array
-    steps: Array
     initial_energy: Array | None
-    work: Array
     dissipated: Array | None
     model_dissipated: Array
+    work: Array
+    tau: Array
+    steps: Array
     held: Array
     diverged: Array
 
@@ -223,15 +226,11 @@ class FunctionalEnv(Static):
         action = jnp.clip(jnp.asarray(action, state.x.dtype), -1.0, 1.0)
         before = self.view(state, params)
         moved = self.move(state.x, action, state.m, params)
-        after = self._after(before, moved.x, moved.tau, params)
-        valid = self.is_valid(after)
-        after = jax.tree.map(
-            lambda new, old: jnp.where(valid, new, old),
-            after,
-            before._replace(t=after.t, tau=moved.tau),
-        )
+        valid = self.is_valid(self._after(before, moved.x, moved.tau, params))
+        x = jnp.where(valid, moved.x, state.x)
+        after = self._after(before, x, moved.tau, params)
         state = state._replace(
-            x=jnp.concatenate([after.q, after.qd]),
+            x=x,
             tau=moved.tau,
             steps=state.steps + 1,
             work=_added(state.work, moved.work, valid),
@@ -289,7 +288,7 @@ class FunctionalEnv(Static):
 
     def is_valid(self, after: TaskState) -> Array:
         """Whether a state is finite and within the task's range."""
-        finite = jnp.all(jnp.isfinite(after.q)) & jnp.all(jnp.isfinite(after.qd))
+        finite = jnp.all(jnp.isfinite(jnp.concatenate([after.q, after.qd])))
         return finite & self.task.in_range(after)
 
     def reward(self, before: TaskState, action: Array, after: TaskState) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium
 import jax
@@ -23,6 +23,39 @@ from gym_lagrangian.systems.scene import Scene
 
 # What `info` says of energy, as far as it is known.
 ENERGIES = ("energy", "energy_drift", "dissipated", "model_energy", "model_dissipated")
+
+
+class _Where(NamedTuple):
+    """Where in the packed vector of a step everything lies that is handed out."""
+
+    observation: slice
+    reward: int
+    terminated: int
+    truncated: int
+    state: slice
+    time: int
+    diverged: int
+    success: int
+    goal: slice | None
+    energies: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, timestep: Any) -> _Where:
+        """From the slices of a `Timestep`."""
+        info = timestep.info
+        energies = ((name, getattr(info, name)) for name in ENERGIES)
+        return cls(
+            observation=timestep.observation,
+            reward=timestep.reward.start,
+            terminated=timestep.terminated.start,
+            truncated=timestep.truncated.start,
+            state=info.state,
+            time=info.time.start,
+            diverged=info.diverged.start,
+            success=info.success.start,
+            goal=info.goal,
+            energies=tuple((name, place.start) for name, place in energies if place is not None),
+        )
 
 
 class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -265,9 +298,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._stepper = Stepper(self._env, params, self._dtype, self._device)
         else:
             self._stepper.use(params)
-        info = self._stepper.where[1].info
-        places = ((name, getattr(info, name)) for name in ENERGIES)
-        self._energies = [(name, place.start) for name, place in places if place is not None]
+        self._where = _Where.of(self._stepper.where[1])
 
     def _begin_twin(self) -> None:
         """Put the exact twin where this environment is, if it is going to be drawn."""
@@ -285,26 +316,25 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         """
         vector = self._stepper.vector()
         numbers = vector.tolist()
-        where = self._stepper.where[1]
-        info = where.info
+        where = self._where
         details: dict[str, Any] = {
-            "state": vector[info.state].astype(np.float64),
-            "time": numbers[info.time.start],
-            "diverged": bool(numbers[info.diverged.start]),
-            "success": bool(numbers[info.success.start]),
+            "state": vector[where.state].astype(np.float64),
+            "time": numbers[where.time],
+            "diverged": bool(numbers[where.diverged]),
+            "success": bool(numbers[where.success]),
         }
-        for name, place in self._energies:
+        for name, place in where.energies:
             details[name] = numbers[place]
-        if info.goal is not None:
-            details["goal"] = vector[info.goal].astype(np.float64)
-        reward = numbers[where.reward.start]
+        if where.goal is not None:
+            details["goal"] = vector[where.goal].astype(np.float64)
+        reward = numbers[where.reward]
         if reward != reward:
             raise ConfigurationError(no_number(self._env, details["state"]))
         return (
             vector[where.observation].astype(np.float32),
             reward,
-            bool(numbers[where.terminated.start]),
-            bool(numbers[where.truncated.start]),
+            bool(numbers[where.terminated]),
+            bool(numbers[where.truncated]),
             details,
         )
 
