@@ -302,7 +302,7 @@ class TestInfo:
     @pytest.mark.parametrize("row", ROWS, ids=IDS)
     def test_model_energy_only_where_one_is_conserved(self, row):
         _, info = make(row.id).reset(seed=0)
-        conserves = row.model is not None and load_model(row.model).conserves_energy
+        conserves = row.model is not None and load_model(row.model).has_energy
         assert ("model_energy" in info) == conserves
 
     @every_id

@@ -92,7 +92,7 @@ def test_a_step_is_finite_and_forced(name, system):
     assert np.all(np.isfinite(free))
     assert np.all(np.any(np.abs(free - forced) > 1e-5, axis=1))
     energy = jax.vmap(dynamics.energy)(x, m)
-    assert (energy is not None) == (name in CONSERVING) == type(build(name)).conserves_energy
+    assert (energy is not None) == (name in CONSERVING) == type(build(name)).has_energy
 
 
 @every_model

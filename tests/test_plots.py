@@ -12,7 +12,7 @@ from gym_lagrangian.errors import ConfigurationError, MissingExtra
 from gym_lagrangian.physics.mechanics import Lagrangian, motion_terms
 from gym_lagrangian.registration import load_system
 from gym_lagrangian.viewing import plots
-from gym_lagrangian.viewing.rollout import Rollout, Trajectory
+from gym_lagrangian.viewing.rollout import Rollout, Trajectory, rollout
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIME = np.arange(41) * 0.05
@@ -209,3 +209,61 @@ def test_missing_matplotlib_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtra, match=r'pip install "gym-lagrangian\[plots\]"'):
         plots.figures("DoublePendulum-v0")
+
+
+class Brake:
+    """A model that knows friction alone."""
+
+    def __init__(self, *coefficients: float):
+        self.coefficients = jnp.array(coefficients)
+
+    def friction(self, q, qd, m):
+        return -self.coefficients * qd
+
+
+class TestFriction:
+    """Figures of what is lost, of motion that loses energy."""
+
+    def test_power_of_exact_motion_is_balanced(self):
+        """What the actions do, less the heat, is what the energy gains, to rounding."""
+        found = rollout("stranger.damped:Pendulum", steps=60, start=[2.0, 0.0], b=0.3)
+        figure = plots.power_figure(found)
+        assert draws(figure)
+        drawn = {name: line[:, 1] for name, line in lines(figure.axes[0]).items()}
+        assert drawn["friction"].max() <= 0.0
+        assert np.abs(drawn["actions"]).max() > 0.1
+        total = drawn["actions"] + drawn["friction"]
+        np.testing.assert_allclose(drawn["energy"], total, atol=1e-6)
+        np.testing.assert_allclose(drawn["left over"], 0.0, atol=1e-6)
+
+    def test_power_without_an_energy_is_refused(self):
+        with pytest.raises(ConfigurationError, match="no energy to balance"):
+            plots.power_figure(exact_only())
+
+    def test_learned_friction_is_beside_the_true_one(self):
+        system = load_system("stranger.damped:DampedCartPole")()
+        figure = plots.friction_figure(Brake(0.2, 0.01), system)
+        assert draws(figure)
+        for axes, learned, true in zip(figure.axes, (0.2, 0.01), (0.1, 0.005), strict=True):
+            drawn = lines(axes)
+            for name, coefficient in (("learned", learned), ("exact", true)):
+                qd, force = drawn[name].T
+                np.testing.assert_allclose(force, -coefficient * qd, atol=1e-6)
+        assert [axes.get_ylabel() for axes in figure.axes] == ["friction (N)", "friction (N·m)"]
+
+    def test_a_frictionless_truth_is_a_line_at_zero(self):
+        figure = plots.friction_figure(Brake(0.2, 0.1), load_system("DoublePendulum")())
+        np.testing.assert_array_equal(lines(figure.axes[0])["exact"][:, 1], 0.0)
+
+    def test_a_model_without_is_refused(self):
+        class Slick:
+            def friction(self, q, qd, m):
+                return None
+
+        with pytest.raises(ConfigurationError, match="this Slick has no friction"):
+            plots.friction_figure(Slick(), load_system("DoublePendulum")())
+
+    def test_figures_of_a_damped_system_are_those_of_friction_too(self):
+        found = plots.figures("stranger.damped:Pendulum", steps=5, start=[2.0, 0.0])
+        assert "power" in found
+        assert "power" not in plots.figures("DoublePendulum-v0", steps=5)

@@ -47,7 +47,7 @@ class Pretended(eqx.Module):
     gain: float
 
     learned: ClassVar[bool] = True
-    conserves_energy: ClassVar[bool] = False
+    has_energy: ClassVar[bool] = False
 
     def acceleration(self, q, qd, tau, m):
         return self.gain * self.system.acceleration(q, qd, tau, m)

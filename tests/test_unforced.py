@@ -42,6 +42,15 @@ def test_scalar_environment_refuses_a_force_and_takes_none(unforced, lnn_checkpo
         env.step(PUSH)
 
 
+def test_there_is_no_energy_in_joules(unforced, lnn_checkpoint):
+    """Where the unit of the Lagrangian is arbitrary, none is claimed."""
+    for checkpoint, claimed in ((unforced, False), (lnn_checkpoint, True)):
+        env = gymnasium.make(TRUTH, checkpoint=checkpoint, **QUICK)
+        _, info = env.reset(seed=0)
+        assert ("model_energy" in info) is ("model_dissipated" in info) is claimed
+        assert "energy" in info
+
+
 def test_wrapper_refuses_a_force(unforced):
     env = LearnedDynamicsEnv(gymnasium.make(TRUTH), unforced, **QUICK)
     with pytest.raises(ConfigurationError, match="the scale of its Lagrangian"):

@@ -218,7 +218,7 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
     The balance of a transition is E⁺ − E − τᵀΔq. Without friction its mean is zero up to errors of
     the model, which have either sign.
     """
-    if not model.conserves_energy or getattr(model, "resistance", None) is not None:
+    if not model.has_energy or getattr(model, "resistance", None) is not None:
         return
     balance, spread = _energy_balance(model, data)
     blocks = np.array([part.mean() for part in np.array_split(balance, min(20, len(balance)))])

@@ -79,15 +79,15 @@ class Model(eqx.Module):
 
     Attributes:
         embedding: how the model sees a state.
-        conserves_energy: whether there is a method ``energy(q, qd, m)``, as `Lagrangian` has it,
-            that is constant along the model's own unforced motion.
+        has_energy: whether there is a method ``energy(q, qd, m)``, as `Lagrangian` has it,
+            that forces and friction alone change along the model's own motion.
         canonical: whether the model lives in canonical coordinates (q, p). `build` then needs
             ``legendre``, the `Lagrangian` whose p = ∂L/∂q̇ these are.
         learned: True, as of every model; a system says False.
     """
 
     embedding: eqx.AbstractVar[Embedding]
-    conserves_energy: ClassVar[bool]
+    has_energy: ClassVar[bool]
     canonical: ClassVar[bool] = False
     learned: ClassVar[bool] = True
 

@@ -28,7 +28,7 @@ class NetworkField(NetworkModel, IntegratedModel):
         acceleration_scale: a.
     """
 
-    conserves_energy: ClassVar[bool] = False
+    has_energy: ClassVar[bool] = False
     usual: ClassVar[Shape] = Shape(width=64)
 
     acceleration_scale: float | tuple[float, ...] = magnitude(

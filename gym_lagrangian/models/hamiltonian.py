@@ -46,7 +46,7 @@ class HamiltonianModel(NetworkModel, AccelerationModel):
             a momentum and the typical masses are 1.
     """
 
-    conserves_energy: ClassVar[bool] = True
+    has_energy: ClassVar[bool] = True
     usual: ClassVar[Shape] = Shape(width=64)
     damped: ClassVar[bool] = True
 

@@ -37,7 +37,7 @@ class MLP(NetworkModel):
         acceleration_scale: a in rad/s² or m/s², one or one a coordinate.
     """
 
-    conserves_energy: ClassVar[bool] = False
+    has_energy: ClassVar[bool] = False
     # A start and the states after it count alike: as many in all as the other models see.
     presets: ClassVar[dict[str, Preset]] = {"package": Preset({}, {"steps": 300_000, "batch": 256})}
 

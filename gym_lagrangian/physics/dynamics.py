@@ -68,7 +68,7 @@ class Dynamics(eqx.Module):
 
     @abstractmethod
     def energy(self, state: State, m: Parameters) -> Array | None:
-        """The energy that these dynamics conserve at τ = 0, in joules; None if they have none."""
+        """The energy that forces and friction alone change, in joules; None if there is none."""
 
     def trajectory(
         self, state: State, tau: Vector, m: Parameters, dt: Array | np.ndarray | float, steps: int
@@ -118,7 +118,8 @@ class UnforcedDynamics(Dynamics):
     """Dynamics learned from free motion alone, whose answer to a force nobody knows.
 
     A Lagrangian that never saw a force is fixed at best up to a factor, and it is by that factor
-    that a force divides. A step under a nonzero τ is therefore not a number.
+    that a force divides. A step under a nonzero τ is therefore not a number, and there is no energy
+    in joules.
 
     Attributes:
         free: the dynamics where τ = 0.
@@ -142,8 +143,8 @@ class UnforcedDynamics(Dynamics):
     ) -> Driven:
         return _held(self, state, force, rates, m, dt)
 
-    def energy(self, state: State, m: Parameters) -> Array | None:
-        return self.free.energy(state, m)
+    def energy(self, state: State, m: Parameters) -> None:
+        return None
 
     def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
         return self.free.friction(q, qd, m)
@@ -174,11 +175,11 @@ class AccelerationField(Protocol):
 
     Attributes:
         learned: whether it is a model.
-        conserves_energy: whether it is a `ConservativeField`.
+        has_energy: whether it is a `FieldWithEnergy`.
     """
 
     learned: ClassVar[bool]
-    conserves_energy: ClassVar[bool]
+    has_energy: ClassVar[bool]
 
     def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Array:
         """q̈, shape (n,)."""
@@ -190,11 +191,11 @@ class AccelerationField(Protocol):
 
 
 @runtime_checkable
-class ConservativeField(AccelerationField, Protocol):
-    """An acceleration field along which an energy is conserved where τ = 0."""
+class FieldWithEnergy(AccelerationField, Protocol):
+    """An acceleration field with an energy, which forces and friction alone change."""
 
     def energy(self, q: Vector, qd: Vector, m: Parameters) -> Array:
-        """The conserved energy in joules, a scalar."""
+        """The energy in joules, a scalar."""
         ...
 
 
@@ -219,7 +220,7 @@ class PhaseSpaceField(Protocol):
         ...
 
     def energy(self, q: Vector, qd: Vector, m: Parameters) -> Array:
-        """The conserved energy in joules, a scalar."""
+        """The energy in joules, a scalar."""
         ...
 
     def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
@@ -280,7 +281,7 @@ class ContinuousDynamics(IntegratedDynamics[AccelerationField]):
     """An acceleration field q̈(q, q̇, τ, m), followed in (q, q̇).
 
     Attributes:
-        field: a system or a model; its `energy`, where it has one, is the conserved energy.
+        field: a system or a model; its `energy`, where it has one, is that of the motion.
         integrator, substeps, roll: as for `IntegratedDynamics`.
     """
 
@@ -314,10 +315,10 @@ class ContinuousDynamics(IntegratedDynamics[AccelerationField]):
         return Driven(y[: 2 * n], y[2 * n :])
 
     def energy(self, state: State, m: Parameters) -> Array | None:
-        if not self.field.conserves_energy:
+        if not self.field.has_energy:
             return None
         n = state.shape[0] // 2
-        return cast(ConservativeField, self.field).energy(state[:n], state[n:], m)
+        return cast(FieldWithEnergy, self.field).energy(state[:n], state[n:], m)
 
 
 class PhaseSpaceDynamics(IntegratedDynamics[PhaseSpaceField]):

@@ -163,11 +163,11 @@ class Lagrangian(ABC):
 
     Attributes:
         mass_matrix_solver: how M q̈ = τ + f is solved, see `gym_lagrangian.physics.linear`.
-        conserves_energy: True: `energy` is constant where τ = 0 and nothing else acts.
+        has_energy: True: there is an `energy`, which forces and friction alone change.
     """
 
     mass_matrix_solver: ClassVar[str]
-    conserves_energy: ClassVar[bool] = True
+    has_energy: ClassVar[bool] = True
 
     @abstractmethod
     def lagrangian(self, q: VectorOrComponents, qd: VectorOrComponents, m: Parameters) -> Scalar:

@@ -62,7 +62,7 @@ class Still(eqx.Module):
     """The predictor that nothing accelerates."""
 
     learned: ClassVar[bool] = True
-    conserves_energy: ClassVar[bool] = False
+    has_energy: ClassVar[bool] = False
 
     def friction(self, q: Array, qd: Array, m: Array) -> None:
         """None."""
@@ -76,7 +76,7 @@ class WithoutVelocity(eqx.Module):
     """A predictor of unforced motion that does not look at v."""
 
     learned: ClassVar[bool] = True
-    conserves_energy: ClassVar[bool] = False
+    has_energy: ClassVar[bool] = False
 
     share: Array
 

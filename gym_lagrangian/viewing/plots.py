@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from gym_lagrangian.checkpoints import Checkpoint
+    from gym_lagrangian.models.base import Model
     from gym_lagrangian.physics.mechanics import Lagrangian
+    from gym_lagrangian.systems.base import System
     from gym_lagrangian.systems.coordinates import Coordinates
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
@@ -81,6 +83,8 @@ def _figures_of_motion(free: Rollout) -> dict[str, Figure]:
     made = {"rollout": rollout_figure(free)}
     if one.energy is not None or one.model_energy is not None:
         made["energy"] = energy_figure([free])
+    if any(_loses_heat(each) for each in (one, free.truth) if each is not None):
+        made["power"] = power_figure(free)
     made["phase-portrait"] = phase_portrait_figure(free)
     if free.truth is not None:
         made["error-growth"] = error_growth_figure([free])
@@ -96,9 +100,12 @@ def _figures_of_model(shown: Subject) -> dict[str, Figure]:
         return made
     if found.extra.get("history", np.empty(0)).size:
         made["training-curve"] = training_curve_figure(found)
-    if isinstance(found.model, Lagrangian):
-        m = np.asarray(shown.base.functional[1].m_bounds).mean(axis=0)
+    m = np.asarray(shown.base.functional[1].m_bounds).mean(axis=0)
+    in_joules = found.card.forced
+    if isinstance(found.model, Lagrangian) and (in_joules or shown.base.system is not None):
         made["learned-physics"] = learned_physics_figure(found.model, shown.coordinates, m)
+    if in_joules and found.card.friction is not None:
+        made["friction"] = friction_figure(found.model, shown.coordinates, m)
     return made
 
 
@@ -184,6 +191,87 @@ def energy_figure(rollouts: Iterable[Rollout]) -> Figure:
     for axes, name in zip(panels, names, strict=True):
         label(axes, "", name.replace("\n", " "), legend=axes is panels[0])
     panels[-1].set_xlabel("time (s)")
+    return figure
+
+
+def power_figure(rollout: Rollout) -> Figure:
+    """The balance of power over time, a mean over every step, one panel a trajectory.
+
+        dE/dt = q̇ᵀτ + q̇ᵀF
+
+    of the true energy and friction; of the model's own where nobody knows the true ones. What is
+    left over is what the model gets wrong; of exact motion it is zero.
+
+    Raises:
+        ConfigurationError: nobody knows an energy.
+    """
+    found = {one.label: (one, powers(one)) for one in (rollout.truth, rollout.trajectory) if one}
+    if not all(balance for _, balance in found.values()):
+        raise ConfigurationError(f"{rollout.trajectory.label} has no energy to balance")
+    figure = new_figure(8, 2.8 * len(found))
+    panels = figure.subplots(len(found), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, (name, (one, balance)) in zip(panels, found.items(), strict=True):
+        middle = 0.5 * (one.time[1:] + one.time[:-1])
+        for (what, power), colour in zip(balance.items(), _cycle(), strict=False):
+            axes.plot(middle, power, color=colour, lw=1.2, label=what)
+        label(axes, "", "power (W)", legend=axes is panels[0])
+        axes.set_title(name, loc="left", fontsize="medium")
+    panels[-1].set_xlabel("time (s)")
+    return figure
+
+
+def powers(one: Trajectory) -> dict[str, np.ndarray]:
+    """The mean powers (T,) in watts over every step of a trajectory; empty without an energy."""
+    energy, heat = one.energy, one.dissipated
+    if energy is None or heat is None:
+        energy, heat = one.model_energy, one.model_dissipated
+    if energy is None or heat is None or one.work is None:
+        return {}
+    rate, work, heat = (np.diff(sum_) / np.diff(one.time) for sum_ in (energy, one.work, heat))
+    left = rate - work + heat
+    return {"energy": rate, "actions": work, "friction": -heat, "left over": left}
+
+
+def _loses_heat(one: Trajectory) -> bool:
+    sums = (one.dissipated, one.model_dissipated)
+    return any(heat is not None and np.any(heat != 0) for heat in sums)
+
+
+def friction_figure(
+    model: Model, coordinates: Coordinates, m: Sequence[float] | np.ndarray | None = None
+) -> Figure:
+    """Friction of every coordinate against its own velocity at q = 0, the others at rest: learned,
+    beside the true one where it is known.
+
+    Arguments:
+        model: a learned model with friction.
+        coordinates: of what it learned; the system where its equations are known.
+        m: the parameters; default: their own, the middle of those that are drawn.
+
+    Raises:
+        ConfigurationError: the model has no friction.
+    """
+    parameters = coordinates.parameter_bounds().mean(axis=0) if m is None else np.asarray(m)
+    reach = np.array(coordinates.magnitudes.qd)
+    velocities = np.linspace(-reach, reach, 201)
+    learned = _frictions(model, velocities, parameters)
+    if learned is None:
+        raise ConfigurationError(
+            f'this {type(model).__name__} has no friction: fit one with friction="viscous" or '
+            '"passive"'
+        )
+    physics = coordinates.physics
+    true = None if physics is None else _frictions(physics, velocities, parameters)
+    figure = new_figure(4.5 * coordinates.n, 4)
+    panels = figure.subplots(1, coordinates.n, squeeze=False)[0]
+    for i, axes in enumerate(panels):
+        axes.plot(velocities[:, i], learned[i], color=MODEL, lw=1.2, label="learned")
+        if physics is not None:
+            exact = np.zeros_like(learned[i]) if true is None else true[i]
+            axes.plot(velocities[:, i], exact, label="exact", **_EXACT)
+        name, unit = coordinates.coordinates[i], coordinates.units[i]
+        force = "N·m" if coordinates.angular[i] else "N"
+        label(axes, f"velocity of {name} ({unit}/s)", f"friction ({force})", legend=i == 0)
     return figure
 
 
@@ -388,6 +476,24 @@ def _physics(field: Lagrangian, grid: np.ndarray, m: np.ndarray) -> _Physics:
 
     mass_matrix, energy = jax.jit(jax.vmap(at_rest))(jnp.asarray(grid, jnp.float32))
     return np.asarray(mass_matrix), np.asarray(energy)
+
+
+def _frictions(
+    field: System | Model, velocities: np.ndarray, m: np.ndarray
+) -> list[np.ndarray] | None:
+    """The friction (T,) of each coordinate when it alone moves, with the velocities (T, n); None
+    where there is none.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    n = velocities.shape[1]
+    own = [jnp.asarray(velocities[:, i, None] * np.eye(n)[i], jnp.float32) for i in range(n)]
+    rest, parameters = jnp.zeros(n), jnp.asarray(m, jnp.float32)
+    if field.friction(rest, rest, parameters) is None:
+        return None
+    force = jax.jit(jax.vmap(lambda qd: field.friction(rest, qd, parameters)))
+    return [np.asarray(force(qd))[:, i] for i, qd in enumerate(own)]
 
 
 def _gauge(true: list, learned: list) -> tuple[float, float]:

@@ -39,7 +39,10 @@ class Trajectory(NamedTuple):
         total_reward: the return.
         diverged: whether it left the valid range.
         last_frame: the picture at the end, with the trace of the last seconds, (H, W, 3) uint8.
-        model_energy: the energy that a learned model conserves, in joules; None without one.
+        model_energy: the energy of a learned model, in joules; None without one.
+        work: what the actions did since the start, in joules.
+        dissipated, model_dissipated: heat that the true friction and that of the model took since
+            the start, in joules; None where nobody knows it.
     """
 
     label: str
@@ -51,6 +54,9 @@ class Trajectory(NamedTuple):
     diverged: bool
     last_frame: np.ndarray
     model_energy: np.ndarray | None = None
+    work: np.ndarray | None = None
+    dissipated: np.ndarray | None = None
+    model_dissipated: np.ndarray | None = None
 
 
 class Rollout(NamedTuple):
@@ -308,6 +314,9 @@ class _Track:
             diverged=bool(last.info["diverged"]),
             last_frame=self._frame,
             model_energy=self._numbers("model_energy"),
+            work=np.array([moment.state.work for moment in self._moments], np.float64),
+            dissipated=self._numbers("dissipated"),
+            model_dissipated=self._numbers("model_dissipated"),
         )
 
     def _numbers(self, name: str) -> np.ndarray | None:
