@@ -564,12 +564,12 @@ class TestCurves:
         ghosts = None if ghost is None else [ghost] * 11
         return self.film(size, [scene] * 11, ghosts, fps=1, **options)
 
-    def height_of(self, frame, index: int, strips: int, colour=colours.BOB, *, strip=False):
+    def height_of(self, frame, index: int, strips: int, colour=colours.BOB, *, strip=False, end=0.8):
         """How far up a curve is in every column it has, -1 and 1 at the ends of its scale."""
         size = len(frame)
         layout = Layout(size, (1.0, 1.0), strip=strip)
         band = layout.curves(strips)[index]
-        inside = frame[band.top : band.bottom, size // 2 : round(0.8 * size)]
+        inside = frame[band.top : band.bottom, size // 2 : round(end * size)]
         rows, columns = np.nonzero(np.all(inside == colour, axis=-1))
         middle = np.array([rows[columns == c].mean() + 0.5 for c in np.unique(columns)])
         return 1 - middle / ((band.height - layout.thin) // 2)
@@ -617,7 +617,8 @@ class TestCurves:
         frame = self.steady(size, curves(*[0.9] * strips), curves(*[-0.9] * strips))
         band = Layout(size, (1.0, 1.0)).curves(strips)[0]
         for i in range(strips):
-            below = self.height_of(frame, i, strips, colours.TRUTH)
+            # Short of the axis: edges of its numbers are grey as well.
+            below = self.height_of(frame, i, strips, colours.TRUTH, end=0.75)
             assert len(below) > 0.2 * size
             np.testing.assert_allclose(below, -0.9, atol=3 / band.height)
 

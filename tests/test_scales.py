@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from stranger.systems import CartPole
 
-from gym_lagrangian import FitConfig, fit
+from gym_lagrangian import FitConfig, System, fit, train
 from gym_lagrangian.checkpoints import fresh_model
+from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.learning.fit import _in_time
-from gym_lagrangian.learning.scales import scales, seen_as
+from gym_lagrangian.learning.scales import scales, scales_of, seen_as
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import windows
 from gym_lagrangian.models.embedding import Embedding
@@ -21,6 +23,7 @@ from gym_lagrangian.physics.linear import solve
 from gym_lagrangian.registration import MODELS, load_model
 from gym_lagrangian.systems import DoublePendulum
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.task import Drive
 
 SMALL = {"width": 8, "depth": 2}
 UNITS = [(100.0, 1.0, 1.0), (1.0, 0.01, 1.0), (1.0, 1.0, 100.0), (0.01, 100.0, 0.01)]
@@ -107,6 +110,50 @@ def test_nothing_moves_and_nothing_breaks():
     typical = found(Transitions(Coordinates(("a", "b")), dt=0.1, **arrays))
     for value in typical:
         assert np.all(np.asarray(value) > 0)
+
+
+def cart_pole(mass=1.0, length=1.0, time=1.0) -> System:
+    """The stranger's cart-pole, all masses, lengths and times multiplied, its track as well."""
+    push = 3.0 * mass * length / time**2
+
+    class Push(Drive):
+        force_max: float = push
+        actuated: tuple[str, ...] = ("x",)
+
+    class Scaled(CartPole):
+        parameters = {  # noqa: RUF012
+            "M": mass,
+            "m": 0.1 * mass,
+            "l": 0.5 * length,
+            "g": 9.81 * length / time**2,
+        }
+        q_scale = (length, 1.0)
+        task = Push
+
+    return Scaled()
+
+
+@every_unit
+def test_a_system_has_the_magnitudes_of_the_states_that_it_draws(unit):
+    mass, length, time = unit
+    one, other = scales_of(cart_pole()), scales_of(cart_pole(*unit))
+    units = np.array([length, 1.0])
+    np.testing.assert_allclose(other.speed, one.speed * units / time, rtol=1e-4)
+    np.testing.assert_allclose(other.acceleration, one.acceleration * units / time**2, rtol=1e-3)
+    np.testing.assert_allclose(other.mass, one.mass * mass * (length / units) ** 2, rtol=1e-3)
+    np.testing.assert_allclose(other.energy, one.energy * mass * (length / time) ** 2, rtol=1e-3)
+    np.testing.assert_allclose(other.time, one.time * time, rtol=1e-3)
+
+
+def test_training_starts_from_these_and_a_recipe_from_the_models_own(tmp_path):
+    tiny = {"config": TrainingConfig(steps=1, batch=2), "model_config": SMALL}
+    own = train(CartPole, "LNN", out=tmp_path / "own.safetensors", **tiny)
+    typical = scales_of(CartPole())
+    assert own.card.model_config["mass_scale"] == typical.mass.tolist()
+    assert own.card.model_config["energy_scale"] == typical.energy
+    here = train("DoublePendulum", "LNN", out=tmp_path / "here.safetensors", **tiny)
+    assert here.card.model_config["energy_scale"] == 20.0
+    assert here.card.model_config["mass_scale"] == 1.0
 
 
 def test_what_is_stated_counts():

@@ -127,8 +127,8 @@ class FitConfig(OptimiserConfig):
     """How to fit to recorded transitions; as `OptimiserConfig`, and
 
     Attributes:
-        horizon: transitions that are predicted in a row; None for 2 where the system states its
-            magnitudes, otherwise for a third of the time scale of the data, at least 2 and at
+        horizon: transitions that are predicted in a row; None for 2 where the system has a recipe
+            for the model, otherwise for a third of the time scale of the data, at least 2 and at
             most 4, or for as many as motion takes to exceed the noise, at most 8.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
@@ -139,8 +139,8 @@ class FitConfig(OptimiserConfig):
             models that do not always find a way out of where they began.
         trial: steps of such an attempt.
         integrator, substeps: how the model is followed over a transition; default for substeps:
-            one for every 0.05 s where the system states its magnitudes, otherwise for every quarter
-            of the time scale of the data, see `learning.scales`.
+            one for every 0.05 s where the system has a recipe for the model, otherwise for every
+            quarter of the time scale of the data, see `learning.scales`.
     """
 
     steps: int = 8_000

@@ -70,8 +70,9 @@ def fit(
             `Transitions`.
         model_config: arguments of the model's constructor. What is left out is as the model's
             `fitting` has it, then its preset ``"package"`` for that system, and the step of a
-            model that has one is the data's. Where the coordinates state no magnitudes, those of
-            the model are the data's, see `learning.scales`.
+            model that has one is the data's. Its magnitudes are the data's too, see
+            `learning.scales`, unless the system has a recipe for this model and the data are of
+            the system's own parameters.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data.
         metrics: whether to end with the measurements that `training.train` ends with, which take
@@ -96,8 +97,7 @@ def fit(
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)
     seen = seen_as(data)
-    # Where a system states its magnitudes, models and windows are as they suit that system.
-    typical = scales(data, seen) if data.coordinates.estimated else None
+    typical = None if _has_recipe(model, data, conditions, parameters) else scales(data, seen)
     horizon, substeps = _in_time(config, data, typical)
     config = replace(config, horizon=horizon, substeps=substeps)
     source, judge = windows(
@@ -245,6 +245,17 @@ def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:
         for q, qd in states
     )
     return after - before - work, float(before.std())
+
+
+def _has_recipe(
+    model: str, data: Transitions, conditions: tuple[str, ...], parameters: dict[str, float]
+) -> bool:
+    """Whether fits of this model to these data were tried, with the model's own magnitudes and
+    windows that suit these.
+    """
+    system = data.system
+    known = system is not None and model in system.recipes
+    return known and _usual(data, conditions, parameters)
 
 
 def _usual(data: Transitions, conditions: tuple[str, ...], parameters: dict[str, float]) -> bool:

@@ -1,6 +1,7 @@
-r"""Typical magnitudes of recorded motion: the units in which a model of it learns.
+r"""Typical magnitudes of motion: the units in which a model of it learns.
 
-A network works with numbers of order one. What these are in SI units, the data say:
+A network works with numbers of order one. What these are in SI units, recorded data say, or the
+states that a system draws to train on, with their true accelerations:
 
     velocity       s_i = 2 std q̇_i                    (where the coordinates state none)
     acceleration   a_i = std q̈_i
@@ -31,10 +32,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
+
+# States of a system that are drawn to find its magnitudes.
+_DRAWN = 1024
 
 # The longest time over which accelerations are taken, as a share of an episode.
 _LONGEST = 0.25
@@ -86,12 +93,34 @@ def scales(data: Transitions, coordinates: Coordinates) -> Scales:
     Arguments:
         coordinates: those of the model, which state s.
     """
-    speed = np.array(coordinates.magnitudes.qd)
     acceleration, lag = _acceleration(data)
+    return _scales(coordinates, acceleration, data.tau.std(axis=0), lag * data.dt)
+
+
+def scales_of(system: System) -> Scales:
+    """The magnitudes of the states that a system draws to train on."""
+    drawn = jax.vmap(system.sample)(jax.random.split(jax.random.key(0), _DRAWN))
+    qdd = jax.jit(jax.vmap(system.acceleration))(drawn.q, drawn.qd, drawn.tau, drawn.m)
+    counts = (np.asarray(drawn.weight) > 0) & np.isfinite(qdd).all(axis=1)
+    if not counts.any():
+        raise ConfigurationError(
+            f"{system.name}.sample drew no state of {_DRAWN} with a finite acceleration and a "
+            "positive weight"
+        )
+    acceleration, force = (
+        np.asarray(array, np.float64)[counts].std(axis=0) for array in (qdd, drawn.tau)
+    )
+    return _scales(system, acceleration, force, 0.0)
+
+
+def _scales(
+    coordinates: Coordinates, acceleration: np.ndarray, force: np.ndarray, exceeds_noise: float
+) -> Scales:
+    speed = np.array(coordinates.magnitudes.qd)
     acceleration = np.where(acceleration > 0, acceleration, speed)  # no motion at all
-    mass, energy = _masses(data.tau.std(axis=0), speed, acceleration)
+    mass, energy = _masses(force, speed, acceleration)
     time = float(np.min(speed / acceleration))
-    return Scales(speed, acceleration, mass, energy, time, lag * data.dt)
+    return Scales(speed, acceleration, mass, energy, time, exceeds_noise)
 
 
 def seen_as(data: Transitions) -> Coordinates:

@@ -14,9 +14,10 @@ from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.config import TrainingConfig, recipe
 from gym_lagrangian.learning.loop import Progress, learn
+from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
 from gym_lagrangian.models.base import friction_kind
-from gym_lagrangian.registration import build_system, model_reference
+from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.version import __version__
@@ -50,7 +51,8 @@ def train(
         config: how to train; default: as the preset has it.
         preset: ``"package"``, or ``"paper"`` for the paper's own network and training.
         system_options, model_config: constructor arguments; what `model_config` leaves out is
-            as in the preset.
+            as in the preset. Where the system has no recipe for the model, its magnitudes are
+            those of the system's training states, see `learning.scales`.
         conditioned_on: names of the parameters that the model takes as inputs; default
             those that the system draws at reset.
         data: an npz file of fixed states (see `data.from_npz`); default fresh states.
@@ -69,7 +71,7 @@ def train(
     model = model_reference(model)
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
     config = config or TrainingConfig.of(model, built_system, preset=preset)
-    model_config = {**recipe(model, built_system, preset).config, **(model_config or {})}
+    model_config = _usual(model, built_system, preset) | (model_config or {})
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     fresh = checkpoints.fresh_model(model, built_system, conditions, key=key_model, **model_config)
     source: Source
@@ -109,6 +111,16 @@ def train(
         save_every=save_every,
         on_progress=on_progress,
     )
+
+
+def _usual(model: str, system: System, preset: str) -> dict[str, Any]:
+    """The settings of a model: of its preset, of the magnitudes of the system's training states,
+    and of the system's recipe. A recipe was tried with the model's own magnitudes.
+    """
+    found = recipe(model, system, preset).config
+    if preset != "package" or model in system.recipes:
+        return found
+    return found | scales_of(system).settings(load_model(model).settings())
 
 
 def _known(coordinates: Coordinates) -> System:

@@ -74,7 +74,8 @@ class System(Static, Coordinates, Lagrangian):
         substeps, learned_substeps: steps of the integrator ``"dop853"`` in 0.05 s, for the exact
             simulation and for learned models; None for a number by the typical frequency.
         recipes: model name → what of the model's own preset ``"package"`` this system needs
-            otherwise.
+            otherwise. With a recipe, the model's magnitudes are its own defaults; without one they
+            are those of the states or the data that it learns from, see `learning.scales`.
     """
 
     mass_matrix_solver: ClassVar[str] = "direct"  # the mass matrix of physics is positive definite

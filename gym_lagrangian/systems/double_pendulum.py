@@ -33,6 +33,7 @@ from gym_lagrangian.physics.shapes import (
 )
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Parameter
+from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample, uniform_state
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, Torque
 from gym_lagrangian.systems.task import Action, Observation, Task, TaskState
@@ -196,6 +197,10 @@ class DoublePendulum(System):
     # Energy drift over 100 s, worst of 400 free starts: 3e-9 (6 substeps), 1e-4 (2 substeps).
     substeps = 6
     learned_substeps = 2
+    # The models' own magnitudes were chosen on this system.
+    recipes: ClassVar[dict[str, Preset]] = dict.fromkeys(
+        ("LNN", "Baseline", "HNN", "DeLaN", "NODE", "MLP", "NoncanonicalHNN"), Preset({}, {})
+    )
     q_scale = (1.0, 1.0)
     qd_scale = (5.0, 5.0)
     tau_scale = (10.0, 10.0)
