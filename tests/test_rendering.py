@@ -564,7 +564,9 @@ class TestCurves:
         ghosts = None if ghost is None else [ghost] * 11
         return self.film(size, [scene] * 11, ghosts, fps=1, **options)
 
-    def height_of(self, frame, index: int, strips: int, colour=colours.BOB, *, strip=False, end=0.8):
+    def height_of(
+        self, frame, index: int, strips: int, colour=colours.BOB, *, strip=False, end=0.8
+    ):
         """How far up a curve is in every column it has, -1 and 1 at the ends of its scale."""
         size = len(frame)
         layout = Layout(size, (1.0, 1.0), strip=strip)
