@@ -347,6 +347,7 @@ class TestCollectAndFit:
         refused(fit, "exists", "overwrite")
         refused([*fit, "--system", "RelativisticParticle"], "of DoublePendulum, not of Relativ")
         refused([*fit, "--overwrite", "--horizon", "30"], "8 in the longest episode")
+        refused([*fit, "--overwrite", "--friction", "viscous"], "Baseline has none of its own")
 
     def test_bad_input(self, refused, tmp_path):
         collect = ["collect", "DoublePendulum-v0", "--transitions"]

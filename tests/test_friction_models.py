@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import FitConfig, checkpoints, fit
+from gym_lagrangian import FitConfig, checkpoints, fit, train
 from gym_lagrangian.checkpoints import Card, fresh_model
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
@@ -238,6 +238,23 @@ def test_bad_settings(name, config, message):
         make(seen, **given)
 
 
+@pytest.mark.parametrize(
+    ("model", "config", "message"),
+    [
+        ("Baseline", {}, "Baseline has none of its own, its network learns friction along"),
+        ("LNN", {"friction": "passive"}, "'viscous', and 'passive' in model_config: say it once"),
+    ],
+)
+def test_friction_of_a_model_without_or_said_twice(model, config, message, tmp_path):
+    out = tmp_path / "m.safetensors"
+    how = {"out": out, "model_config": config, "friction": "viscous"}
+    with pytest.raises(ConfigurationError, match=message):
+        fit(recorded(0.5), model, **how)
+    with pytest.raises(ConfigurationError, match=message):
+        train("DoublePendulum", model, **how)
+    assert not list(tmp_path.iterdir())
+
+
 # -- in a fit ---------------------------------------------------------------------------------
 
 
@@ -276,7 +293,8 @@ def test_a_fit_finds_the_damper(tmp_path):
         "DeLaN",
         out=tmp_path / "m.safetensors",
         config=config,
-        model_config={"friction": "viscous", "width": 24, "depth": 2},
+        model_config={"width": 24, "depth": 2},
+        friction="viscous",
         conditioned_on=(),
         metrics=False,
     )

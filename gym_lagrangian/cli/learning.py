@@ -103,6 +103,11 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     for name in ("learning-rate", "final-learning-rate", "clip"):
         command.add_argument(f"--{name}", type=float)
     command.add_argument("--optimiser", choices=("muon", "adam"))
+    command.add_argument(
+        "--friction",
+        choices=("none", "viscous", "passive"),
+        help="learned friction of LNN, DeLaN and HNN; default: none",
+    )
     add_options(command, "model", "an argument of the model's constructor")
 
 
@@ -166,6 +171,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 out=out,
                 config=config,
                 model_config=dict(options.model_option),
+                friction=options.friction,
                 conditioned_on=options.conditioned_on,
                 resume=options.resume,
                 overwrite=options.overwrite,

@@ -199,5 +199,26 @@ def recipe(model: str, system: Any = None, preset: str = "package") -> Preset:
     return found.but(load_system(system).recipes.get(model, Preset({}, {})))
 
 
+def settings(model: str, config: dict[str, Any] | None, friction: str | None) -> dict[str, Any]:
+    """The settings of a model that somebody gives: a configuration, and the kind of friction.
+
+    Raises:
+        ConfigurationError: the model knows nothing of friction, or both say what it is.
+    """
+    given = dict(config or {})
+    if friction is None:
+        return given
+    if "friction" not in load_model(model).settings():
+        raise ConfigurationError(
+            f"friction = {friction!r}: {model} has none of its own, its network learns friction "
+            "along with every other force; leave friction out"
+        )
+    if given.get("friction", friction) != friction:
+        raise ConfigurationError(
+            f"friction = {friction!r}, and {given['friction']!r} in model_config: say it once"
+        )
+    return given | {"friction": friction}
+
+
 def _matrices(params: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

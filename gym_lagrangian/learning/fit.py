@@ -24,7 +24,7 @@ from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
-from gym_lagrangian.learning.config import FitConfig, recipe
+from gym_lagrangian.learning.config import FitConfig, recipe, settings
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.transitions import Transitions
@@ -54,6 +54,7 @@ def fit(
     system_options: dict[str, Any] | None = None,
     config: FitConfig | None = None,
     model_config: dict[str, Any] | None = None,
+    friction: str | None = None,
     conditioned_on: tuple[str, ...] | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -73,6 +74,7 @@ def fit(
             model that has one is the data's. Its magnitudes are the data's too, see
             `learning.scales`, unless the system has a recipe for this model and the data are of
             the system's own parameters.
+        friction: as for `training.train`.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data.
         metrics: whether to end with the measurements that `training.train` ends with, which take
@@ -110,7 +112,8 @@ def fit(
         time=1.0 if typical is None else typical.time,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    build = partial(_fresh, model, model_config or {}, data, seen, typical, conditions)
+    given = settings(model, model_config, friction)
+    build = partial(_fresh, model, given, data, seen, typical, conditions)
     fresh = build(key=key_model)
     still = float(judge.constant_velocity_error(fresh.embedding))
     if config.starts > 1 and not resume:

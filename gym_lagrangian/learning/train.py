@@ -12,7 +12,7 @@ import jax
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.learning.config import TrainingConfig, recipe
+from gym_lagrangian.learning.config import TrainingConfig, recipe, settings
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
@@ -32,6 +32,7 @@ def train(
     preset: str = "package",
     system_options: dict[str, Any] | None = None,
     model_config: dict[str, Any] | None = None,
+    friction: str | None = None,
     conditioned_on: tuple[str, ...] | None = None,
     data: str | Path | None = None,
     resume: bool = False,
@@ -53,6 +54,8 @@ def train(
         system_options, model_config: constructor arguments; what `model_config` leaves out is
             as in the preset. Where the system has no recipe for the model, its magnitudes are
             those of the system's training states, see `learning.scales`.
+        friction: the friction that the model learns, ``"none"`` (the default), ``"viscous"`` or
+            ``"passive"``; of a model that knows about friction.
         conditioned_on: names of the parameters that the model takes as inputs; default
             those that the system draws at reset.
         data: an npz file of fixed states (see `data.from_npz`); default fresh states.
@@ -71,7 +74,7 @@ def train(
     model = model_reference(model)
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
     config = config or TrainingConfig.of(model, built_system, preset=preset)
-    model_config = _usual(model, built_system, preset) | (model_config or {})
+    model_config = _usual(model, built_system, preset) | settings(model, model_config, friction)
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     fresh = checkpoints.fresh_model(model, built_system, conditions, key=key_model, **model_config)
     source: Source
