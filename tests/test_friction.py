@@ -10,9 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from stranger.damped import Pendulum
+from stranger.damped import DampedCartPole, Pendulum
 
 import gym_lagrangian
+from gym_lagrangian import train
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import DiscreteDynamics
 from gym_lagrangian.physics.friction import coulomb, viscous
@@ -137,6 +138,40 @@ class TestBadInput:
             coulomb(jnp.ones(2), 1.0, width)
         with pytest.raises(ConfigurationError, match="width of Coulomb friction"):
             damped("Sticky", width=width)
+
+    def test_friction_of_another_system(self):
+        """Of another number of coordinates."""
+
+        class Borrowed(Pendulum):
+            def friction(self, q, qd, m):
+                return -jnp.array([0.1, 0.2]) * qd
+
+        class Longer(DampedCartPole):
+            def friction(self, q, qd, m):
+                return viscous(jnp.ones(3), 0.1)
+
+        class Short(DampedCartPole):
+            def friction(self, q, qd, m):
+                return -jnp.array([0.1, 0.2, 0.3]) * qd
+
+        for system, message in (
+            (Borrowed, r"Borrowed.friction returns an array of shape \(2,\): .* \(1,\)"),
+            (Longer, r"Longer.friction returns an array of shape \(3,\): .* \(2,\)"),
+            (Short, "Short.friction fails: .*shapes"),
+        ):
+            with pytest.raises(ConfigurationError, match=message):
+                gymnasium.make("gym_lagrangian:Lagrangian-v0", system=system)
+
+    @pytest.mark.parametrize("factor", [-0.1, float("nan")])
+    def test_friction_that_puts_energy_in(self, factor, tmp_path):
+        class Pushed(Pendulum):
+            def friction(self, q, qd, m):
+                return viscous(qd, factor)
+
+        with pytest.raises(ConfigurationError, match=r"Pushed.friction has a power of .* W at q"):
+            gymnasium.make("gym_lagrangian:Lagrangian-v0", system=Pushed)
+        with pytest.raises(ConfigurationError, match="its power must not be positive"):
+            train(Pushed, "Baseline", out=tmp_path / "m.safetensors")
 
     def test_takes_energy_out_only(self):
         qd = jnp.asarray(np.random.default_rng(0).normal(size=(100, 3)))

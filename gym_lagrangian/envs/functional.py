@@ -36,7 +36,7 @@ from gym_lagrangian.registration import (
     load_system,
     load_task,
 )
-from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.base import System, check_friction
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.scene import Scene
 from gym_lagrangian.systems.static import Static
@@ -486,6 +486,8 @@ def build(
     built = task_class(coordinates=coordinates, **own)
     own_reward = None if reward is None else load_reward(reward)
     check_task(built, own_reward)
+    if coordinates.physics is not None:
+        check_friction(coordinates.physics)
     m_bounds = coordinates.parameter_bounds(**parameters)
     found = None if checkpoint is None else load_for(checkpoint, coordinates, m_bounds)
     env = FunctionalEnv(task=built, own_reward=own_reward)

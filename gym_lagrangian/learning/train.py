@@ -18,7 +18,7 @@ from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
 from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.registration import build_system, load_model, model_reference
-from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.base import System, check_friction
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.version import __version__
 
@@ -137,4 +137,5 @@ def _known(coordinates: Coordinates) -> System:
             f"{coordinates.name} is known by its coordinates alone: there are no equations to draw "
             "states from; fit a model to recorded transitions instead"
         )
+    check_friction(coordinates.physics)
     return coordinates.physics

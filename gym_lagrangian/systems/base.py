@@ -36,6 +36,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.mechanics import Lagrangian, motion_terms
 from gym_lagrangian.physics.shapes import Parameters, Vector
 from gym_lagrangian.systems.coordinates import (
@@ -173,6 +174,39 @@ class System(Static, Coordinates, Lagrangian):
     def _lengths(self) -> tuple[np.ndarray, np.ndarray]:
         reach = np.where(self.angular, np.inf, 2.0 * np.array(self.magnitudes.q))
         return -reach, reach
+
+
+@functools.lru_cache(maxsize=256)
+def check_friction(system: System) -> None:
+    """Refuse friction that is no force on these coordinates, or that puts energy in.
+
+    Raises:
+        ConfigurationError: naming the system, what its friction is and what was expected.
+    """
+    q, qd = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 64, system.n))
+    m = system.parameter_bounds().mean(axis=0)
+    states = (q * system.magnitudes.q, qd * system.magnitudes.qd)
+    with jax.enable_x64(True):
+        q, qd, m = (jnp.asarray(array) for array in (*states, m))
+        try:
+            force = jax.vmap(system.friction, (0, 0, None))(q, qd, m)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"{system.name}.friction fails: {error}") from error
+        if force is None:
+            return
+        if force.shape != qd.shape:
+            raise ConfigurationError(
+                f"{system.name}.friction returns an array of shape {force.shape[1:]}: expected "
+                f"one force a coordinate, {(system.n,)}"
+            )
+        power = np.asarray(jnp.sum(qd * force, axis=1))
+    if not np.all(power <= 1e-9 * np.abs(power).max()):
+        worst = int(np.argmax(np.nan_to_num(power, nan=np.inf)))
+        raise ConfigurationError(
+            f"{system.name}.friction has a power of {power[worst]:+.3g} W at q = "
+            f"{states[0][worst]}, q̇ = {states[1][worst]}: friction takes energy out, its power "
+            "must not be positive"
+        )
 
 
 @functools.lru_cache(maxsize=256)
