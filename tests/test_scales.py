@@ -140,9 +140,29 @@ def test_a_system_has_the_magnitudes_of_the_states_that_it_draws(unit):
     units = np.array([length, 1.0])
     np.testing.assert_allclose(other.speed, one.speed * units / time, rtol=1e-4)
     np.testing.assert_allclose(other.acceleration, one.acceleration * units / time**2, rtol=1e-3)
+    np.testing.assert_allclose(one.mass, [1.1, 0.1 * 0.5**2], rtol=1e-5)  # M_11 and M_22
     np.testing.assert_allclose(other.mass, one.mass * mass * (length / units) ** 2, rtol=1e-3)
+    momentum = one.momentum * mass * length / time * (length / units)
+    np.testing.assert_allclose(other.momentum, momentum, rtol=1e-3)
     np.testing.assert_allclose(other.energy, one.energy * mass * (length / time) ** 2, rtol=1e-3)
     np.testing.assert_allclose(other.time, one.time * time, rtol=1e-3)
+
+
+def test_momenta_of_data_are_the_true_ones_where_these_are_known():
+    """Those of the cart, which its pole pushes about, from where its motor does nothing."""
+    rng = np.random.default_rng(0)
+    q, qd = rng.normal(size=(2, 200, 2))
+    arrays = {
+        "q": q,
+        "qd": qd,
+        "next_q": q,
+        "next_qd": qd,
+        "m": np.tile([1, 0.1, 0.5, 9.81], (200, 1)),
+    }
+    typical = scales(Transitions(CartPole(), dt=0.1, **arrays), CartPole())
+    across = 0.1 * 0.5 * np.cos(q[:, 1])
+    cart, pole = 1.1 * qd[:, 0] + across * qd[:, 1], across * qd[:, 0] + 0.025 * qd[:, 1]
+    np.testing.assert_allclose(typical.momentum, [2 * cart.std(), 2 * pole.std()], rtol=1e-4)
 
 
 def test_training_starts_from_these_and_a_recipe_from_the_models_own(tmp_path):

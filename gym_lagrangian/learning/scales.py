@@ -12,6 +12,11 @@ states that a system draws to train on, with their true accelerations:
     momentum       p_i = κ_i s_i
     power          P   = mean κ_i a_i s_i
 
+Where the equations are known, they say more. Of the states that a system draws κ_i is the mean of
+M_ii, and h the mean of κ_i s_i² over all joints. Momenta are the true ones: p_i = 2 std ∂L/∂q̇_i.
+(The cart of a cart-pole is pushed by its pole more than by its motor, and the ratio of the motor's
+force to the cart's acceleration is far from its mass.)
+
 A joint has a motor if its power std τ_i · s_i is at least a hundredth of the largest one. The
 sensor noise of a passive joint is none. A joint without a motor is given the mean energy of those
 that have one. Without any torque no recording tells a mass from twice that mass: h is then 1 J by
@@ -33,6 +38,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.errors import ConfigurationError
@@ -54,7 +60,7 @@ class Scales(NamedTuple):
     """Typical magnitudes of a motion, in SI units.
 
     Attributes:
-        speed, acceleration, mass: s, a and κ, n numbers each.
+        speed, acceleration, mass, momentum: s, a, κ and p, n numbers each.
         energy: h in joules.
         time: T in seconds.
         exceeds_noise: the time k dt in seconds over which the motion exceeds the noise.
@@ -63,6 +69,7 @@ class Scales(NamedTuple):
     speed: np.ndarray
     acceleration: np.ndarray
     mass: np.ndarray
+    momentum: np.ndarray
     energy: float
     time: float
     exceeds_noise: float
@@ -80,7 +87,7 @@ class Scales(NamedTuple):
             "potential_scale": energy,
             "mass_scale": self.mass.tolist(),
             "quadratic_start": 1.0,
-            "momentum_scale": (self.mass * self.speed).tolist(),
+            "momentum_scale": self.momentum.tolist(),
             "acceleration_scale": self.acceleration.tolist(),
             "friction_scale": float(np.mean(self.mass * self.acceleration * self.speed)),
         }
@@ -93,8 +100,15 @@ def scales(data: Transitions, coordinates: Coordinates) -> Scales:
     Arguments:
         coordinates: those of the model, which state s.
     """
+    speed = np.array(coordinates.magnitudes.qd)
     acceleration, lag = _acceleration(data)
-    return _scales(coordinates, acceleration, data.tau.std(axis=0), lag * data.dt)
+    acceleration = _moving(acceleration, speed)
+    mass, energy = _masses(data.tau.std(axis=0), speed, acceleration)
+    momentum = mass * speed
+    if data.system is not None:
+        momentum = _momenta(data.system, data.q, data.qd, data.m)
+    time = float(np.min(speed / acceleration))
+    return Scales(speed, acceleration, mass, momentum, energy, time, lag * data.dt)
 
 
 def scales_of(system: System) -> Scales:
@@ -107,20 +121,25 @@ def scales_of(system: System) -> Scales:
             f"{system.name}.sample drew no state of {_DRAWN} with a finite acceleration and a "
             "positive weight"
         )
-    acceleration, force = (
-        np.asarray(array, np.float64)[counts].std(axis=0) for array in (qdd, drawn.tau)
-    )
-    return _scales(system, acceleration, force, 0.0)
+    q, qd, m = drawn.q[counts], drawn.qd[counts], drawn.m[counts]
+    matrices = jax.jit(jax.vmap(system.mass_matrix))(q, qd, m)
+    mass = np.asarray(jnp.diagonal(matrices, axis1=1, axis2=2), np.float64).mean(axis=0)
+    speed = np.array(system.magnitudes.qd)
+    acceleration = _moving(np.asarray(qdd, np.float64)[counts].std(axis=0), speed)
+    energy, time = float(np.mean(mass * speed**2)), float(np.min(speed / acceleration))
+    return Scales(speed, acceleration, mass, _momenta(system, q, qd, m), energy, time, 0.0)
 
 
-def _scales(
-    coordinates: Coordinates, acceleration: np.ndarray, force: np.ndarray, exceeds_noise: float
-) -> Scales:
-    speed = np.array(coordinates.magnitudes.qd)
-    acceleration = np.where(acceleration > 0, acceleration, speed)  # no motion at all
-    mass, energy = _masses(force, speed, acceleration)
-    time = float(np.min(speed / acceleration))
-    return Scales(speed, acceleration, mass, energy, time, exceeds_noise)
+def _moving(acceleration: np.ndarray, speed: np.ndarray) -> np.ndarray:
+    """The spread of accelerations; where there is no motion at all, a number for it."""
+    return np.where(acceleration > 0, acceleration, speed)
+
+
+def _momenta(system: System, *states: Any) -> np.ndarray:
+    """2 std ∂L/∂q̇ (n,) of true momenta."""
+    states = tuple(jnp.asarray(array, jnp.float32) for array in states)
+    spread = np.asarray(jax.jit(jax.vmap(system.momentum))(*states), np.float64).std(axis=0)
+    return np.where(spread > 0, 2.0 * spread, 1.0)
 
 
 def seen_as(data: Transitions) -> Coordinates:
