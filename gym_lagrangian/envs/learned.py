@@ -8,10 +8,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
+from jax.typing import ArrayLike
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Checkpoint, check_fits
-from gym_lagrangian.envs.functional import check_dt, dynamics_of
+from gym_lagrangian.envs.functional import Simulation, check_dt, dynamics_of
 from gym_lagrangian.envs.scalar import LagrangianEnv
 from gym_lagrangian.envs.shell import as_numpy
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
@@ -100,6 +101,13 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint that the model came from; None for a bare model."""
         return self._model if isinstance(self._model, Checkpoint) else None
+
+    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
+        """What actions would do from a state under the model, without touching the environment.
+
+        Arguments, result and errors as of `LagrangianEnv.simulate`.
+        """
+        return self._base.simulate(state, actions, **parameters)
 
     def unwrap(self) -> gymnasium.Env:
         """The wrapped environment with its own dynamics back; this wrapper is done with it."""

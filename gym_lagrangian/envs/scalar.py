@@ -22,8 +22,16 @@ from gym_lagrangian.envs._arguments import (
     starting_point,
     whole_start,
 )
+from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
 from gym_lagrangian.envs._stepper import Stepper
-from gym_lagrangian.envs.functional import Params, State, exact_twin, no_number, scene_of
+from gym_lagrangian.envs.functional import (
+    Params,
+    Simulation,
+    State,
+    exact_twin,
+    no_number,
+    scene_of,
+)
 from gym_lagrangian.envs.shell import Shell, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.errors import ConfigurationError
@@ -318,6 +326,39 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
                 self._stepper.start(*point)
         self._begin_twin()
 
+    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
+        """What actions would do from a state, without touching this environment.
+
+        One compiled call, whatever the size of the batch; equal to stepping.
+
+        Arguments:
+            state: where to start, what `get_state` gives or a bare x (2n,) with the m and goal of
+                this episode; a list of such or x (B, 2n) for many. ``get_state(full=True)`` starts
+                at its time as well.
+            actions: in [-1, 1], (T, a) for every state, or (B, T, a).
+            parameters: m or goal by name in place of the state's, a number or (B,) of them.
+
+        Returns:
+            A `functional.Simulation` of NumPy arrays, float64 but for the observations: states
+            (T + 1, 2n), the start first, observations, rewards (T,) and flags, after a first axis B
+            where states, actions or parameters are many. What follows an episode's end is held.
+
+        Raises:
+            ConfigurationError: a parameter that is none; parameters that this environment does not
+                take; actions of another shape or not finite; states of another shape, not finite
+                or out of range; batches of unlike sizes.
+        """
+        actions = check_actions(actions, self.task.action_size, takes_forces=self._takes_forces)
+        with self.scope():
+            start = simulated_start(self._env, self._card, state, self._here(), parameters, actions)
+            found = run(self._env, self._params, start, actions, self._dtype)
+        if np.isnan(found.rewards).any():
+            raise ConfigurationError(
+                no_number(self._env, found.states[..., 1:, :][np.isnan(found.rewards)][0])
+            )
+        states, rewards = (one.astype(np.float64) for one in (found.states, found.rewards))
+        return found._replace(states=states, rewards=rewards)
+
     def get_keys_to_action(self) -> dict[tuple[int, ...], np.ndarray]:
         """Arrow keys for `gymnasium.utils.play.play`: left and right drive the first actuator,
         down and up the second; its `noop` is an action of zeros.
@@ -334,6 +375,14 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         return table
 
     # -- internals ----------------------------------------------------------------------------
+
+    def _here(self) -> EnvState:
+        """The state; before the first reset with NaN for what is to be drawn."""
+        if self._stepper.started:
+            return env_state(self._stepper.numpy()[0])
+        bounds = (np.asarray(b) for b in (self._params.m_bounds, self._params.goal_bounds))
+        m, goal = (np.where(low == high, low, np.nan) for low, high in bounds)
+        return EnvState(np.full(2 * self.coordinates.n, np.nan), m, goal)
 
     def _episode(self) -> dict[str, Any]:
         steppers = self._stepper, self._twin
