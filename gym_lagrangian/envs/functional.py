@@ -562,6 +562,33 @@ def make(
         ConfigurationError: an unknown name, or a value that makes no sense.
         CheckpointError: the checkpoint is damaged, or was trained for something else.
     """
+    parts, params = assemble(
+        system,
+        checkpoint=checkpoint,
+        task=task,
+        reward=reward,
+        dt=dt,
+        dtype=dtype,
+        integrator=integrator,
+        substeps=substeps,
+        **options,
+    )
+    return parts.env, params
+
+
+def assemble(
+    system: Any = None,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    task: Any = None,
+    reward: Any = None,
+    dt: float = 0.05,
+    dtype: str = "float32",
+    integrator: str = "dop853",
+    substeps: int | None = None,
+    **options: Any,
+) -> tuple[Parts, Params]:
+    """As `make`, with the environment among all of its parts."""
     dt = positive_number("dt", dt, "seconds")
     one_of("dtype", dtype, DTYPES)
     if substeps is not None:
@@ -590,7 +617,7 @@ def make(
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
     )
-    return parts.env, cast(params, dtype)
+    return parts, cast(params, dtype)
 
 
 def build(

@@ -62,7 +62,7 @@ class Shell(EzPickle, ABC):
         self._dtype = dtype
         self._device = _device(device)
         with self.scope():
-            self._env, params = functional.make(
+            parts, params = functional.assemble(
                 system,
                 checkpoint=checkpoint,
                 task=task,
@@ -73,9 +73,10 @@ class Shell(EzPickle, ABC):
                 substeps=substeps,
                 **options,
             )
+            self._env = parts.env
             self._use(params)
         self.dt = float(dt)
-        self._card = None if checkpoint is None else load(checkpoint, self.coordinates).card
+        self._card = None if parts.checkpoint is None else parts.checkpoint.card
 
     # -- copies -------------------------------------------------------------------------------
 
