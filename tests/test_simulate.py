@@ -296,6 +296,7 @@ class TestPure:
             ({}, np.zeros((3, 1)), None, r"actions have shape \(3, 1\)"),
             ({}, np.zeros(2), None, r"actions have shape \(2,\)"),
             ({}, np.zeros((3, 2)), 3, "only for a policy"),
+            ({}, lambda _: jnp.zeros(1), 3, r"policy's action has shape \(1,\), expected \(2,\)"),
             ({}, lambda _: jnp.zeros(2), None, "steps = None: expected a whole number"),
             ({"x": np.zeros(3, np.float32)}, np.zeros((3, 2)), None, r"shapes \(3,\)"),
             (

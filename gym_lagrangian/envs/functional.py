@@ -430,7 +430,7 @@ def simulate(
 
     Raises:
         ConfigurationError: actions or a state of another shape, another number of states than of
-            sequences of actions, or `steps` with actions or without them.
+            sequences of actions, `steps` with actions, or a policy without them.
     """
     if callable(actions):
         steps, policy, sequence = whole_number("steps", steps), actions, None
@@ -481,6 +481,16 @@ def _many_states(env: FunctionalEnv, state: State) -> bool:
     return bool(batch)
 
 
+def _chosen(policy: PolicyFunction, observation: Array, size: int) -> Array:
+    """A policy's action (size,), refused where it has another shape."""
+    action = jnp.asarray(policy(observation))
+    if action.shape != (size,):
+        raise ConfigurationError(
+            f"the policy's action has shape {action.shape}, expected ({size},)"
+        )
+    return action
+
+
 def _simulate_one(
     env: FunctionalEnv,
     params: Params,
@@ -495,7 +505,7 @@ def _simulate_one(
         state, observation, terminated, truncated = carry
         over = terminated | truncated
         if policy is not None:
-            action = policy(observation)
+            action = _chosen(policy, observation, env.task.action_size)
         moved, stepped = env.step(None, state, jnp.asarray(action), params)
         made = moved, stepped.observation, stepped.terminated, stepped.truncated
         carry = jax.tree.map(lambda old, new: jnp.where(over, old, new), carry, made)

@@ -299,7 +299,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         state = self._stepper.numpy()[0]
         if not full:
             return env_state(state)
-        return EpisodeState(state, np.asarray(jax.random.key_data(self._key)))
+        return EpisodeState(state, np.array(jax.random.key_data(self._key)))
 
     def set_state(self, state: EnvState | EpisodeState | ArrayLike) -> None:
         """Continue from a state; restarts the clock and the energy drift of `info`.

@@ -128,7 +128,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             render_mode=render_mode,
             render_size=render_size,
             device=device,
-            **options,
+            **{name: _own(value) for name, value in options.items()},
         )
         num_envs = whole_number("num_envs", num_envs)
         one_of("output", output, OUTPUTS)
@@ -192,18 +192,17 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         asked = check_options(options, OPTIONS)
         mask = reset_mask(asked, self.num_envs)
         chosen = np.ones(self.num_envs, bool) if mask is None else mask
-        if mask is not None:
-            self._require_reset("a masked reset")
+        before = None if mask is None else self._require_reset("a masked reset")
         with self.scope():
             given = whole_start(self._env, self._card, asked, count=self.num_envs)
             params = self._starting(asked, given)
             keys = self._seeded(seed, chosen)
             leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
-            if mask is None:
+            if before is None:
                 episodes, timestep = self._jitted.begin(leaves, keys)
             else:
-                episodes = self._require_reset("a masked reset")._replace(key=keys)
-                episodes, timestep = self._jitted.restart(leaves, episodes, mask)
+                before = before._replace(key=keys)
+                episodes, timestep = self._jitted.restart(leaves, before, chosen)
             if given is not None:
                 episodes, timestep = self._placed(episodes, given, chosen)
             self._episodes = episodes
@@ -372,8 +371,9 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
                 f"{len(seeds)} seeds for num_envs = {self.num_envs}: expected as many"
             )
         fresh = np.array([one is not None for one in seeds]) & mask
-        for i in np.flatnonzero(fresh).tolist():
-            self._generators[i] = np_random(seeds[i])
+        made = {i: np_random(seeds[i]) for i in np.flatnonzero(fresh).tolist()}
+        for i, generator in made.items():
+            self._generators[i] = generator
         fresh |= self._episodes is None
         drawn = np.zeros(self.num_envs, np.uint32)
         for i in np.flatnonzero(fresh).tolist():
@@ -495,6 +495,11 @@ def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitt
         return jax.vmap(one, in_axes=axes)(params, episodes, x, m, goal, mask)
 
     return _Jitted(jax.jit(start), jax.jit(restart), jax.jit(step), jax.jit(place))
+
+
+def _own(value: Any) -> Any:
+    """An argument that copies are made from: arrays as NumPy arrays of its own."""
+    return np.array(value) if isinstance(value, np.ndarray | jax.Array) else value
 
 
 def _episode_state(episodes: Episode) -> EpisodeState:
