@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         systems,
     )
     from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
+    from gym_lagrangian.envs.state import EnvState, EpisodeState
     from gym_lagrangian.envs.vector import LagrangianVectorEnv
     from gym_lagrangian.evaluation import evaluate
     from gym_lagrangian.learning.config import FitConfig, TrainingConfig
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Coordinates",
+    "EnvState",
+    "EpisodeState",
     "FitConfig",
     "LagrangianEnv",
     "LagrangianVectorEnv",
@@ -66,6 +69,8 @@ __all__ = [
 # Where each name is; a module's own name for a module.
 _HOMES = {
     "Coordinates": "gym_lagrangian.systems.coordinates",
+    "EnvState": "gym_lagrangian.envs.state",
+    "EpisodeState": "gym_lagrangian.envs.state",
     "FitConfig": "gym_lagrangian.learning.config",
     "LagrangianEnv": "gym_lagrangian.envs",
     "LagrangianVectorEnv": "gym_lagrangian.envs.vector",

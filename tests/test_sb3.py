@@ -199,6 +199,18 @@ class TestSubEnvironments:
         assert env.env_method("set_state", states) == [None] * 3
         np.testing.assert_array_equal(env.env_method("get_state", indices=[2, 0]), states[[2, 0]])
 
+    def test_states_travel_with_their_masses(self):
+        env, other = pendula(m1=(0.5, 2.0)), pendula(m1=(0.5, 2.0))
+        env.reset()
+        other.reset()
+        states = env.env_method("get_state")
+        other.env_method("set_state", states)
+        masses = [state.m for state in states]
+        np.testing.assert_array_equal([one.m for one in other.env_method("get_state")], masses)
+        other.set_options([{"state": state} for state in states])
+        other.reset()
+        np.testing.assert_array_equal([one.m for one in other.env_method("get_state")], masses)
+
     def test_pictures_are_tiled(self):
         env = pendula(render_mode="rgb_array", render_size=100)
         env.reset()

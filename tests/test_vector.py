@@ -113,8 +113,8 @@ def test_divergence_ends_one_sub_environment_and_leaves_its_neighbours():
             break
     np.testing.assert_array_equal(truncated, [False, True, False])
     np.testing.assert_array_equal(infos["diverged"], truncated)
-    assert np.isfinite(env.get_state()).all()
-    np.testing.assert_array_equal(env.get_state()[[0, 2]], 0.0)
+    assert np.isfinite(env.get_state().x).all()
+    np.testing.assert_array_equal(env.get_state().x[[0, 2]], 0.0)
 
 
 def test_parameters_drawn_anew_at_every_reset():
@@ -136,7 +136,7 @@ def test_parameters_one_value_a_sub_environment():
     alone = gymnasium.make("DoublePendulum-v0", l2=float(lengths[3]))
     alone.reset(options={"state": np.array([0.0, np.pi / 2, 0.0, 0.0])})
     *_, info = alone.step(np.zeros(2, np.float32))
-    np.testing.assert_allclose(env.get_state()[3], info["state"], atol=1e-12)
+    np.testing.assert_allclose(env.get_state().x[3], info["state"], atol=1e-12)
 
 
 def test_state_round_trip():

@@ -5,6 +5,7 @@ Arrays are copied: jax may go on reading an array after the call that was given 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -12,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from gym_lagrangian.checkpoints import Card
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
+from gym_lagrangian.envs.state import STATES, EnvState, stacked
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.task import TaskState
 
@@ -51,13 +54,37 @@ def check_action(
     return array
 
 
-def reset_mask(options: dict[str, Any] | None, count: int) -> np.ndarray | None:
+# What reset options may say of where an episode starts.
+STARTS = ("state", "low", "high")
+
+
+def check_options(options: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
+    """Reset options as a mapping, empty where there are none.
+
+    Raises:
+        ConfigurationError: no mapping, or a key other than the known ones.
+    """
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise ConfigurationError(
+            f"options = {options!r}: expected a dict with the keys {', '.join(known)}"
+        )
+    unknown = [key for key in options if key not in known]
+    if unknown:
+        raise ConfigurationError(
+            f"options have no key {', '.join(map(repr, unknown))}; they have {', '.join(known)}"
+        )
+    return options
+
+
+def reset_mask(options: Mapping[str, Any], count: int) -> np.ndarray | None:
     """The mask in reset options, left there for others to read; None where there is none.
 
     Raises:
         ConfigurationError: not a boolean array of shape (count,) with at least one True.
     """
-    if not options or "reset_mask" not in options:
+    if "reset_mask" not in options:
         return None
     mask = options["reset_mask"]
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (count,):
@@ -71,7 +98,7 @@ def reset_mask(options: dict[str, Any] | None, count: int) -> np.ndarray | None:
 
 
 def starting_bounds(
-    env: FunctionalEnv, params: Params, options: dict[str, Any], *, count: int | None = None
+    env: FunctionalEnv, params: Params, options: Mapping[str, Any], *, count: int | None = None
 ) -> np.ndarray:
     """Bounds (2, 2n) of the starting state that reset options ask for.
 
@@ -80,14 +107,10 @@ def starting_bounds(
 
     Raises:
         ConfigurationError: a state of another shape, not finite, or outside the task's
-            range; bounds that are reversed; or ``state`` together with ``low`` or ``high``.
+            range; or bounds that are reversed.
     """
-    if not isinstance(options, dict):
-        raise ConfigurationError(f"options = {options!r}: expected a dict")
     m, goal = (np.asarray(b)[..., 0, :] for b in (params.m_bounds, params.goal_bounds))
     if "state" in options:
-        if "low" in options or "high" in options:
-            raise ConfigurationError('options: give "state", or "low" and "high", not both')
         what = 'options["state"]'
         x = starting_state(env, options["state"], m, goal, count=count, what=what)
         return np.stack([x, x], axis=-2)
@@ -101,6 +124,101 @@ def starting_bounds(
     for name, corner in (("low", low), ("high", high)):
         _require_in_range(f'options["{name}"]', corner, env, m, goal)
     return np.stack(np.broadcast_arrays(low, high), axis=-2)
+
+
+def whole_start(
+    env: FunctionalEnv,
+    card: Card | None,
+    options: Mapping[str, Any],
+    *,
+    count: int | None = None,
+) -> EnvState | None:
+    """The start that reset options give whole, with m and goal; None where they do not.
+
+    Raises:
+        ConfigurationError: as `starting_point`; or ``state`` together with ``low`` or ``high``.
+    """
+    if "state" not in options:
+        return None
+    if "low" in options or "high" in options:
+        raise ConfigurationError('options: give "state", or "low" and "high", not both')
+    given = stacked(options["state"])
+    if not isinstance(given, STATES):
+        return None
+    return starting_point(env, card, given, None, count=count, what='options["state"]')
+
+
+def starting_point(
+    env: FunctionalEnv,
+    card: Card | None,
+    given: Any,
+    now: Any,
+    *,
+    count: int | None = None,
+    what: str = "state",
+) -> EnvState:
+    """The state that a user gave, whole or as a bare x (2n,), with the m and goal of `now`.
+
+    With `count`, for that many sub-environments: arrays may have a first axis of that length.
+
+    Raises:
+        ConfigurationError: an array of another shape, not finite or outside the range of the
+            task; or parameters that the environment does not take.
+    """
+    given = stacked(given)
+    whole = isinstance(given, STATES)
+    m, goal = (given.m, given.goal) if whole else (now.m, now.goal)
+    if whole:
+        m = check_m(env, card, m, count=count, what=f"{what}.m")
+        goal = check_goal(env, goal, count=count, what=f"{what}.goal")
+    x = starting_state(env, given.x if whole else given, m, goal, count=count, what=what)
+    return EnvState(x, m, goal)
+
+
+def check_m(
+    env: FunctionalEnv, card: Card | None, m: Any, *, count: int | None = None, what: str = "m"
+) -> np.ndarray:
+    """Parameters (k,) or (count, k) of the motion as float64.
+
+    Raises:
+        ConfigurationError: another shape, not finite, values that make no sense, or (`card` is a
+            learned model's) at which the model was not trained.
+    """
+    known = env.coordinates.parameters
+    m = _numbers(what, m, tuple(known), count)
+    env.coordinates.parameter_bounds(**_ranges(known, m))
+    for i, name in enumerate(known):
+        trained = None if card is None else card.parameters.get(name)
+        # Within 1e-6: a float32 environment holds a rounded value.
+        if trained is not None and not np.allclose(m[..., i], trained, rtol=1e-6, atol=0.0):
+            raise ConfigurationError(
+                f"{what}: the model was trained at {name} = {trained}, not {m[..., i]}; leave "
+                f"{name} at that, or train a model conditioned on {name}"
+            )
+    return m
+
+
+def check_goal(
+    env: FunctionalEnv, goal: Any, *, count: int | None = None, what: str = "goal"
+) -> np.ndarray:
+    """A goal (g,) or (count, g) as float64.
+
+    Raises:
+        ConfigurationError: another shape, not finite, or values that make no sense.
+    """
+    known = env.task.goals()
+    goal = _numbers(what, goal, tuple(known), count)
+    env.task.goal_bounds(**_ranges(known, goal))
+    return goal
+
+
+def _ranges(names: Any, values: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The range of each column of values (…, k), by name."""
+    columns = values.reshape(-1, len(names)).T if len(names) else ()
+    return {
+        name: (float(column.min()), float(column.max()))
+        for name, column in zip(names, columns, strict=True)
+    }
 
 
 def starting_state(
@@ -144,18 +262,25 @@ def _vector(
     name: str, value: Any, env: FunctionalEnv, count: int | None, *, broadcast: bool = True
 ) -> np.ndarray:
     coordinates = env.coordinates.coordinates
-    size = 2 * len(coordinates)
-    names = ", ".join([*coordinates, *(f"d{c}/dt" for c in coordinates)])
+    names = (*coordinates, *(f"d{c}/dt" for c in coordinates))
+    return _numbers(name, value, names, count, broadcast=broadcast)
+
+
+def _numbers(
+    name: str, value: Any, names: tuple[str, ...], count: int | None, *, broadcast: bool = False
+) -> np.ndarray:
+    """Finite float64 numbers, one for each of the names, or (count, that many)."""
+    size, labels = len(names), ", ".join(names)
     try:
         array = np.array(value, np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name} = {value!r}: expected numbers ({names})") from error
+        raise ConfigurationError(f"{name} = {value!r}: expected numbers ({labels})") from error
     if broadcast and array.shape == ():
         array = np.full(size, array)
     shapes = [(size,)] if count is None else [(size,), (count, size)]
     if array.shape not in shapes:
         raise ConfigurationError(
-            f"{name} has shape {array.shape}, expected {' or '.join(map(str, shapes))}: ({names})"
+            f"{name} has shape {array.shape}, expected {' or '.join(map(str, shapes))}: ({labels})"
         )
     if not np.isfinite(array).all():
         raise ConfigurationError(f"{name} = {array} is not finite")

@@ -12,7 +12,7 @@ import numpy as np
 
 from gym_lagrangian.envs._packing import Packing
 from gym_lagrangian.envs._scope import KEPT, scope
-from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
 
 
 class Stepper:
@@ -59,6 +59,11 @@ class Stepper:
         with self._scope():
             given = (jnp.asarray(array, self._dtype) for array in (x, m, goal))
             self._packed = self._functions.start(self._leaves, *given)
+
+    def restore(self, state: State) -> None:
+        """Continue from a whole state, NumPy arrays as `numpy` gives them."""
+        with self._scope():
+            self._packed = self._functions.observe(self._leaves, state)
 
     def step(self, action: np.ndarray) -> None:
         """Advance by one step under a float32 action."""

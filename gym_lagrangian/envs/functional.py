@@ -6,7 +6,7 @@ r"""The environment as pure functions: `reset` and `step`, for anyone's jit, vma
 
 `env` is static (what the task is), `params` is data (weights, masses, bounds, dt), so a swap
 of weights or a sweep over masses never recompiles. The Gymnasium environments are shells
-around these two functions.
+around these two functions. `simulate` follows sequences of actions, or a policy, from many states.
 """
 
 from __future__ import annotations
@@ -386,6 +386,145 @@ def no_number(env: FunctionalEnv, state: Any) -> str:
     return f"the reward {name} is NaN in the state {state}: expected a number in every valid state"
 
 
+class Simulation(NamedTuple):
+    """What T actions make of a state; of B of them, every array has a first axis B.
+
+    An episode that has ended, by termination or by leaving the range, is held: its state stays, its
+    flag stays on, and its rewards are 0 from the next step on.
+
+    Attributes:
+        states: (T + 1, 2n), the start first.
+        observations: (T + 1, o), float32.
+        rewards: (T,).
+        terminated: (T,) flags, whether the task had ended the episode.
+        truncated: (T,) flags, whether a step had left the valid range, and was undone.
+    """
+
+    states: Array | np.ndarray
+    observations: Array | np.ndarray
+    rewards: Array | np.ndarray
+    terminated: Array | np.ndarray
+    truncated: Array | np.ndarray
+
+
+# The action (a,) for an observation (o,).
+PolicyFunction = Callable[[Array], Any]
+
+
+def simulate(
+    env: FunctionalEnv,
+    params: Params,
+    state: State,
+    actions: Array | np.ndarray | PolicyFunction,
+    *,
+    steps: int | None = None,
+) -> Simulation:
+    """Follow actions, or a policy, from one state or many: pure, for anyone's jit, vmap and grad.
+
+    Arguments:
+        env, params: the task, and its dynamics and dt.
+        state: where to start; every array with a first axis B to branch from B states.
+        actions: open-loop actions in [-1, 1], (T, a) for all or (B, T, a); or a policy, a jax
+            function from an observation (o,) to an action (a,).
+        steps: T, for a policy.
+
+    Raises:
+        ConfigurationError: actions or a state of another shape, another number of states than of
+            sequences of actions, `steps` with actions, or a policy without them.
+    """
+    if callable(actions):
+        steps, policy, sequence = whole_number("steps", steps), actions, None
+    elif steps is not None:
+        raise ConfigurationError(f"steps = {steps!r}: only for a policy; actions say it themselves")
+    else:
+        policy, sequence = None, jnp.asarray(actions, state.x.dtype)
+        check_sequence(sequence.shape, env.task.action_size)
+    many = _many_states(env, state), sequence is not None and sequence.ndim == 3
+    if sequence is not None and all(many) and len(state.x) != len(sequence):
+        raise ConfigurationError(
+            f"{len(state.x)} states and {len(sequence)} sequences of actions: expected as many, or "
+            "one of either"
+        )
+
+    def one(state: State, sequence: Array | None) -> Simulation:
+        return _simulate_one(env, params, state, sequence, policy, steps)
+
+    if not any(many):
+        return one(state, sequence)
+    return jax.vmap(one, in_axes=tuple(0 if each else None for each in many))(state, sequence)
+
+
+def check_sequence(shape: tuple[int, ...], size: int) -> None:
+    """Refuse a sequence of actions of a shape that is none.
+
+    Raises:
+        ConfigurationError: not (T, size) or (B, T, size), with at least one action.
+    """
+    if len(shape) not in (2, 3) or shape[-1] != size or 0 in shape[:-1]:
+        raise ConfigurationError(
+            f"actions have shape {shape}, expected (T, {size}) or (B, T, {size}): T ≥ 1 actions "
+            "with values in [-1, 1], for all states or for each of B"
+        )
+
+
+def _many_states(env: FunctionalEnv, state: State) -> bool:
+    """Whether it is a batch of states."""
+    size = 2 * env.coordinates.n
+    x, m, goal = (np.shape(one) for one in (state.x, state.m, state.goal))
+    sizes = (size, len(env.coordinates.parameters), len(env.task.goals()))
+    batch = x[:-1]
+    if len(batch) > 1 or (x, m, goal) != tuple((*batch, one) for one in sizes):
+        raise ConfigurationError(
+            f"the state has x, m and goal of shapes {x}, {m} and {goal}: expected "
+            f"{', '.join(f'({one},)' for one in sizes)}, or all of them with a first axis B"
+        )
+    return bool(batch)
+
+
+def _chosen(policy: PolicyFunction, observation: Array, size: int) -> Array:
+    """A policy's action (size,), refused where it has another shape."""
+    action = jnp.asarray(policy(observation))
+    if action.shape != (size,):
+        raise ConfigurationError(
+            f"the policy's action has shape {action.shape}, expected ({size},)"
+        )
+    return action
+
+
+def _simulate_one(
+    env: FunctionalEnv,
+    params: Params,
+    state: State,
+    actions: Array | None,
+    policy: PolicyFunction | None,
+    steps: int | None,
+) -> Simulation:
+    first = env.observe(state, params)
+
+    def step(carry: tuple, action: Array | None) -> tuple[tuple, tuple]:
+        state, observation, terminated, truncated = carry
+        over = terminated | truncated
+        if policy is not None:
+            action = _chosen(policy, observation, env.task.action_size)
+        moved, stepped = env.step(None, state, jnp.asarray(action), params)
+        made = moved, stepped.observation, stepped.terminated, stepped.truncated
+        carry = jax.tree.map(lambda old, new: jnp.where(over, old, new), carry, made)
+        state, *outcome = carry
+        return carry, (state.x, *outcome, jnp.where(over, 0.0, stepped.reward))
+
+    under_way = jnp.zeros((), bool)
+    carry = state, first.observation, under_way, under_way
+    _, found = jax.lax.scan(step, carry, actions, length=steps)
+    states, observations, terminated, truncated, rewards = found
+    return Simulation(
+        states=jnp.concatenate([state.x[None], states]),
+        observations=jnp.concatenate([first.observation[None], observations]),
+        rewards=rewards,
+        terminated=terminated,
+        truncated=truncated,
+    )
+
+
 class Parts(NamedTuple):
     """What the arguments of an environment say, before anything is computed.
 
@@ -433,6 +572,33 @@ def make(
         ConfigurationError: an unknown name, or a value that makes no sense.
         CheckpointError: the checkpoint is damaged, or was trained for something else.
     """
+    parts, params = assemble(
+        system,
+        checkpoint=checkpoint,
+        task=task,
+        reward=reward,
+        dt=dt,
+        dtype=dtype,
+        integrator=integrator,
+        substeps=substeps,
+        **options,
+    )
+    return parts.env, params
+
+
+def assemble(
+    system: Any = None,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    task: Any = None,
+    reward: Any = None,
+    dt: float = 0.05,
+    dtype: str = "float32",
+    integrator: str = "dop853",
+    substeps: int | None = None,
+    **options: Any,
+) -> tuple[Parts, Params]:
+    """As `make`, with the environment among all of its parts."""
     dt = positive_number("dt", dt, "seconds")
     one_of("dtype", dtype, DTYPES)
     if substeps is not None:
@@ -461,7 +627,7 @@ def make(
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
     )
-    return parts.env, cast(params, dtype)
+    return parts, cast(params, dtype)
 
 
 def build(

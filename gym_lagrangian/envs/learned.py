@@ -8,11 +8,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.utils import RecordConstructorArgs
+from jax.typing import ArrayLike
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Checkpoint, check_fits
-from gym_lagrangian.envs.functional import check_dt, dynamics_of
+from gym_lagrangian.envs.functional import Simulation, check_dt, dynamics_of
 from gym_lagrangian.envs.scalar import LagrangianEnv
+from gym_lagrangian.envs.shell import as_numpy
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.models.base import Model
 
@@ -61,7 +63,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         self._base = _base(env)
         self._integrator = integrator
         self._substeps = substeps
-        self._own_dynamics = self._base.dynamics
+        self._own_dynamics, self._own_card = self._base.dynamics, self._base.card
         self.set_model(model)
 
     def set_model(self, model: Model | Checkpoint | str | os.PathLike[str]) -> None:
@@ -86,7 +88,8 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             substeps = moved.default_substeps(base.dt, learned=True)
         dynamics = dynamics_of(model, integrator=self._integrator, substeps=substeps)
         check_dt(dynamics, base.dt)
-        base.dynamics = dynamics
+        card = model.card if isinstance(model, Checkpoint) else None
+        base.swap_dynamics(dynamics, card)
         self._model = model
 
     @property
@@ -99,21 +102,24 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         """The checkpoint that the model came from; None for a bare model."""
         return self._model if isinstance(self._model, Checkpoint) else None
 
+    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
+        """What actions would do from a state under the model, without touching the environment.
+
+        Arguments, result and errors as of `LagrangianEnv.simulate`.
+        """
+        return self._base.simulate(state, actions, **parameters)
+
     def unwrap(self) -> gymnasium.Env:
         """The wrapped environment with its own dynamics back; this wrapper is done with it."""
-        self._base.dynamics = self._own_dynamics
+        self._base.swap_dynamics(self._own_dynamics, self._own_card)
         return self.env
 
     def close(self) -> None:
         """Give the environment its own dynamics back and close it."""
         self.unwrap().close()
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Unpickled or copied: the environment was rebuilt with its own dynamics."""
-        self.__dict__.update(state)
-        self._base = _base(self.env)
-        self._own_dynamics = self._base.dynamics
-        self.set_model(self._model)
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_own_dynamics": as_numpy(self._own_dynamics)}
 
 
 def _base(env: gymnasium.Env) -> LagrangianEnv:

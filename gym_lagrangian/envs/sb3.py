@@ -27,9 +27,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
+import jax
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from gym_lagrangian.envs.state import STATES, stacked
 from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
 from gym_lagrangian.registration import GENERIC_ID, find, system_reference
@@ -175,7 +177,7 @@ class SB3VecEnv(VecEnv):
         if method_name == "set_state":
             self._require_all("env_method('set_state')", indices)
         results = getattr(self.vector_env, method_name)(*method_args, **method_kwargs)
-        return [None if results is None else results[i] for i in self._get_indices(indices)]
+        return [_of_one(results, i) for i in self._get_indices(indices)]
 
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         """No sub-environment has a wrapper of its own."""
@@ -188,6 +190,13 @@ class SB3VecEnv(VecEnv):
                 f"{what} of sub-environments {sorted(chosen)} only: it is one for all "
                 f"{self.num_envs}; leave indices out"
             )
+
+
+def _of_one(results: Any, i: int) -> Any:
+    """The result of one sub-environment; of states, with their m and goal."""
+    if isinstance(results, STATES):
+        return jax.tree.map(lambda rows: rows[i], results)
+    return None if results is None else results[i]
 
 
 def _made(what: str | type, arguments: dict[str, Any]) -> Any:
@@ -235,7 +244,9 @@ def _batched(options: list[dict[str, Any]], size: int) -> dict[str, Any] | None:
     return batch or None
 
 
-def _stacked(key: str, values: list[Any], size: int) -> np.ndarray:
+def _stacked(key: str, values: list[Any], size: int) -> Any:
+    if any(isinstance(value, STATES) for value in values):
+        return stacked(values)
     try:
         rows = np.stack(values)
     except ValueError as error:

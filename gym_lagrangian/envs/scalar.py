@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 import gymnasium
 import jax
@@ -14,10 +14,26 @@ from gymnasium import spaces
 from gymnasium.utils import EzPickle
 from jax.typing import ArrayLike
 
-from gym_lagrangian.envs._arguments import check_action, starting_bounds, starting_state
+from gym_lagrangian.envs._arguments import (
+    STARTS,
+    check_action,
+    check_options,
+    starting_bounds,
+    starting_point,
+    whole_start,
+)
+from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
 from gym_lagrangian.envs._stepper import Stepper
-from gym_lagrangian.envs.functional import Params, State, exact_twin, no_number, scene_of
-from gym_lagrangian.envs.shell import Shell
+from gym_lagrangian.envs.functional import (
+    Params,
+    Simulation,
+    State,
+    exact_twin,
+    no_number,
+    scene_of,
+)
+from gym_lagrangian.envs.shell import Shell, is_drawn
+from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
 
@@ -37,11 +53,12 @@ class _Where(NamedTuple):
     diverged: int
     success: int
     goal: slice | None
+    m: slice | None
     energies: tuple[tuple[str, int], ...]
 
     @classmethod
-    def of(cls, timestep: Any) -> _Where:
-        """From the slices of a `Timestep`."""
+    def of(cls, state: Any, timestep: Any, *, with_m: bool) -> _Where:
+        """From the slices of a `State` and a `Timestep`."""
         info = timestep.info
         energies = ((name, getattr(info, name)) for name in ENERGIES)
         return cls(
@@ -54,12 +71,13 @@ class _Where(NamedTuple):
             diverged=info.diverged.start,
             success=info.success.start,
             goal=info.goal,
+            m=state.m if with_m else None,
             energies=tuple((name, place.start) for name, place in energies if place is not None),
         )
 
 
 class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
-    Shell, gymnasium.Env[np.ndarray, np.ndarray], EzPickle
+    Shell, gymnasium.Env[np.ndarray, np.ndarray]
 ):
     r"""One physical system to control, simulated exactly or by a learned model.
 
@@ -83,7 +101,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     ## Starting State
     Uniform within the system's bounds. `reset(options={"state": x})` starts at exactly
-    x = (q, q̇); `{"low": ..., "high": ...}` (numbers or arrays of shape (2n,)) draws between.
+    x = (q, q̇), or at a state of `get_state()` with its m and goal; `{"low": ..., "high": ...}`
+    (numbers or arrays of shape (2n,)) draws between.
 
     ## Episode End
     Never terminates. Truncated by the time limit of its id, and where the state leaves the
@@ -113,8 +132,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     `diverged`, `success`; where the true equations are known `energy` (true energy of the state,
     J), `dissipated` (heat lost to the true friction along the motion made, J) and `energy_drift`
     ((energy − initial energy − work done by the actions + dissipated) / energy scale); for a
-    learned model that has one `model_energy` and `model_dissipated` (by its own account, J); and
-    for a task that has one its `goal`.
+    learned model that has one `model_energy` and `model_dissipated` (by its own account, J); for a
+    task that has one its `goal`; and where parameters are drawn `m`, all of them in the order of
+    `env.unwrapped.coordinates.parameters`.
 
     ## Version History
     * v0: Initial version.
@@ -192,24 +212,31 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
 
         Arguments:
             seed: seeds the draw of every later reset; None goes on with the current one.
-            options: ``{"state": x}`` to start at exactly x = (q, q̇) of shape (2n,), or
-                ``{"low": ..., "high": ...}`` to draw between; numbers or arrays (2n,).
+            options: ``{"state": x}`` to start at exactly x = (q, q̇) of shape (2n,), with m and
+                goal drawn; ``{"state": env.get_state()}`` to start there with the m and goal of
+                that state, the clock at zero; or ``{"low": ..., "high": ...}`` to draw between,
+                numbers or arrays (2n,).
 
         Raises:
-            ConfigurationError: the options name a state that is not finite, of another shape
-                or outside the system's range, or bounds that are reversed.
+            ConfigurationError: unknown options; a state that is not finite, of another shape or
+                outside the system's range, or with an m that this environment does not take; or
+                bounds that are reversed.
         """
-        super().reset(seed=seed)
+        asked = check_options(options, STARTS)
         params = self._params
         with self.scope():
-            if options:
-                bounds = starting_bounds(self._env, params, options)
+            given = whole_start(self._env, self._card, asked)
+            if asked and given is None:
+                bounds = starting_bounds(self._env, params, asked)
                 params = dataclasses.replace(params, reset_bounds=bounds)
+            super().reset(seed=seed)
             if seed is not None or self._key is None:
                 # A uint32 from np_random, not the seed itself: jax keys alias seeds mod 2³².
                 drawn = self.np_random.integers(2**32, dtype=np.uint32)
                 self._key = jax.random.key(drawn)
             self._key = self._stepper.reset(self._key, params)
+        if given is not None:
+            self._stepper.start(*given)
         self._begin_twin()
         self._show()
         observation, *_, info = self._received()
@@ -256,24 +283,81 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._require_reset("functional_state")
         return self._stepper.numpy()[0]
 
-    def get_state(self) -> np.ndarray:
-        """The state x = (q, q̇), a float64 copy of shape (2n,)."""
-        self._require_reset("get_state()")
-        return self._stepper.numpy()[0].x.astype(np.float64)
+    @overload
+    def get_state(self, full: Literal[False] = False) -> EnvState: ...
 
-    def set_state(self, state: np.ndarray) -> None:
-        """Continue from x = (q, q̇) with the parameters of this episode; restarts the clock and
-        the energy drift of `info`.
+    @overload
+    def get_state(self, full: Literal[True]) -> EpisodeState: ...
+
+    def get_state(self, full: bool = False) -> EnvState | EpisodeState:
+        """The state with its x = (q, q̇), m and goal, as float64 copies.
+
+        Arguments:
+            full: the whole episode instead, with its clock, counters and key.
+        """
+        self._require_reset("get_state()")
+        state = self._stepper.numpy()[0]
+        if not full:
+            return env_state(state)
+        return EpisodeState(state, np.array(jax.random.key_data(self._key)))
+
+    def set_state(self, state: EnvState | EpisodeState | ArrayLike) -> None:
+        """Continue from a state; restarts the clock and the energy drift of `info`.
+
+        Arguments:
+            state: what `get_state` gave, with its m and goal; or a bare x = (q, q̇), which keeps
+                the m and the goal of this episode. ``get_state(full=True)`` gives an episode that
+                goes on exactly, with its clock, its drift and what later resets draw.
 
         Raises:
-            ConfigurationError: a state that is not finite, of another shape or out of range.
+            ConfigurationError: a state that is not finite, of another shape or out of range, or
+                whose m this environment does not take.
         """
         self._require_reset("set_state()")
         now = self._stepper.numpy()[0]
+        state = stacked(state)
         with self.scope():
-            x = starting_state(self._env, state, now.m, now.goal)
-        self._stepper.start(x, now.m, now.goal)
+            point = starting_point(self._env, self._card, state, now)
+            if isinstance(state, EpisodeState):
+                whole = matching(state, self.get_state(full=True))
+                self._key = wrapped(whole.key)
+                self._stepper.restore(whole.state)
+            else:
+                self._stepper.start(*point)
         self._begin_twin()
+
+    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
+        """What actions would do from a state, without touching this environment.
+
+        One compiled call, whatever the size of the batch; equal to stepping.
+
+        Arguments:
+            state: where to start, what `get_state` gives or a bare x (2n,) with the m and goal of
+                this episode; a list of such or x (B, 2n) for many. ``get_state(full=True)`` starts
+                at its time as well.
+            actions: in [-1, 1], (T, a) for every state, or (B, T, a).
+            parameters: m or goal by name in place of the state's, a number or (B,) of them.
+
+        Returns:
+            A `functional.Simulation` of NumPy arrays, float64 but for the observations: states
+            (T + 1, 2n), the start first, observations, rewards (T,) and flags, after a first axis B
+            where states, actions or parameters are many. What follows an episode's end is held.
+
+        Raises:
+            ConfigurationError: a parameter that is none; parameters that this environment does not
+                take; actions of another shape or not finite; states of another shape, not finite
+                or out of range; batches of unlike sizes.
+        """
+        actions = check_actions(actions, self.task.action_size, takes_forces=self._takes_forces)
+        with self.scope():
+            start = simulated_start(self._env, self._card, state, self._here(), parameters, actions)
+            found = run(self._env, self._params, start, actions, self._dtype)
+        if np.isnan(found.rewards).any():
+            raise ConfigurationError(
+                no_number(self._env, found.states[..., 1:, :][np.isnan(found.rewards)][0])
+            )
+        states, rewards = (one.astype(np.float64) for one in (found.states, found.rewards))
+        return found._replace(states=states, rewards=rewards)
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], np.ndarray]:
         """Arrow keys for `gymnasium.utils.play.play`: left and right drive the first actuator,
@@ -292,13 +376,41 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     # -- internals ----------------------------------------------------------------------------
 
+    def _here(self) -> EnvState:
+        """The state; before the first reset with NaN for what is to be drawn."""
+        if self._stepper.started:
+            return env_state(self._stepper.numpy()[0])
+        bounds = (np.asarray(b) for b in (self._params.m_bounds, self._params.goal_bounds))
+        m, goal = (np.where(low == high, low, np.nan) for low, high in bounds)
+        return EnvState(np.full(2 * self.coordinates.n, np.nan), m, goal)
+
+    def _episode(self) -> dict[str, Any]:
+        steppers = self._stepper, self._twin
+        return {
+            "generator": (self._np_random, self._np_random_seed),
+            "key": None if self._key is None else np.asarray(jax.random.key_data(self._key)),
+            "states": [s.numpy()[0] if s is not None and s.started else None for s in steppers],
+        }
+
+    def _resume(self, episode: dict[str, Any]) -> None:
+        self._np_random, self._np_random_seed = episode["generator"]
+        if episode["key"] is not None:
+            with self.scope():
+                self._key = wrapped(episode["key"])
+        state, twins = episode["states"]
+        if state is not None:
+            self._stepper.restore(state)
+            self._begin_twin()
+        if twins is not None and self._twin is not None:
+            self._twin.restore(twins)
+
     def _use(self, params: Params) -> None:
         super()._use(params)
         if self._stepper is None:
             self._stepper = Stepper(self._env, params, self._dtype, self._device)
         else:
             self._stepper.use(params)
-        self._where = _Where.of(self._stepper.where[1])
+        self._where = _Where.of(*self._stepper.where, with_m=is_drawn(params.m_bounds))
 
     def _begin_twin(self) -> None:
         """Put the exact twin where this environment is, if it is going to be drawn."""
@@ -327,6 +439,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             details[name] = numbers[place]
         if where.goal is not None:
             details["goal"] = vector[where.goal].astype(np.float64)
+        if where.m is not None:
+            details["m"] = vector[where.m].astype(np.float64)
         reward = numbers[where.reward]
         if reward != reward:
             raise ConfigurationError(no_number(self._env, details["state"]))

@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils import EzPickle
 
 from gym_lagrangian import references
-from gym_lagrangian.checkpoints import Checkpoint, load
+from gym_lagrangian.checkpoints import Card, Checkpoint, load
 from gym_lagrangian.envs import functional
 from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
@@ -23,11 +24,20 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
 
+# What copies keep of an environment besides its arguments and its episode.
+KEPT_ATTRIBUTES = ("_spec", "action_space", "observation_space")
 
-class Shell(ABC):
-    """Holds the pure functions of an environment and their parameters."""
+
+class Shell(EzPickle, ABC):
+    """Holds the pure functions of an environment and their parameters.
+
+    A copy, by `copy.deepcopy` or by pickle, is made anew from the arguments and then put into the
+    same episode: it steps as the original does, and draws the same at its next reset.
+    """
 
     dt: float
+    _card: Card | None
+    _swapped: bool = False
 
     @property
     @abstractmethod
@@ -52,7 +62,7 @@ class Shell(ABC):
         self._dtype = dtype
         self._device = _device(device)
         with self.scope():
-            self._env, params = functional.make(
+            parts, params = functional.assemble(
                 system,
                 checkpoint=checkpoint,
                 task=task,
@@ -63,8 +73,39 @@ class Shell(ABC):
                 substeps=substeps,
                 **options,
             )
+            self._env = parts.env
             self._use(params)
         self.dt = float(dt)
+        self._card = None if parts.checkpoint is None else parts.checkpoint.card
+
+    # -- copies -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _episode(self) -> dict[str, Any]:
+        """What is under way, as plain data and NumPy arrays."""
+
+    @abstractmethod
+    def _resume(self, episode: dict[str, Any]) -> None:
+        """Go on with what `_episode` gave."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        swapped = (as_numpy(self.dynamics), self._card) if self._swapped else None
+        kept = {name: getattr(self, name) for name in KEPT_ATTRIBUTES}
+        return super().__getstate__() | {
+            "kept": kept,
+            "swapped": swapped,
+            "episode": self._episode(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for name, value in state["kept"].items():
+            setattr(self, name, value)
+        if state["swapped"] is not None:
+            self.swap_dynamics(*state["swapped"])
+        self._resume(state["episode"])
+
+    # -- what it is made of -------------------------------------------------------------------
 
     def _use(self, params: Params) -> None:
         """Step with these parameters from now on."""
@@ -123,8 +164,22 @@ class Shell(ABC):
 
     @dynamics.setter
     def dynamics(self, dynamics: Dynamics) -> None:
+        self.swap_dynamics(dynamics, None)
+
+    @property
+    def card(self) -> Card | None:
+        """The card of the checkpoint whose model is stepped; None for the exact dynamics, and
+        where `dynamics` was assigned.
+        """
+        return self._card
+
+    def swap_dynamics(self, dynamics: Dynamics, card: Card | None) -> None:
+        """Step other dynamics from now on; `card` says at which parameters they were trained,
+        None where nobody knows or it does not matter.
+        """
         with self.scope():
             self._use(dataclasses.replace(self._params, dynamics=cast(dynamics, self._dtype)))
+        self._card, self._swapped = card, True
 
     def scope(self) -> AbstractContextManager[None]:
         """Precision and device of this environment, without touching anyone else's."""
@@ -138,6 +193,21 @@ def _device(platform: str) -> Any:
         raise ConfigurationError(
             f"device = {platform!r}: jax has no such platform here ({error})"
         ) from error
+
+
+def as_numpy(tree: Any) -> Any:
+    """Every jax array of a pytree as a NumPy array. Pickled jax arrays come back in the default
+    precision, float32; NumPy's keep their own.
+    """
+    return jax.tree.map(
+        lambda leaf: np.asarray(leaf) if isinstance(leaf, jax.Array) else leaf, tree
+    )
+
+
+def is_drawn(bounds: Any) -> bool:
+    """Whether bounds (…, 2, k) leave anything to draw."""
+    bounds = np.asarray(bounds)
+    return bool(np.any(bounds[..., 0, :] != bounds[..., 1, :]))
 
 
 def plain(value: Any) -> Any:

@@ -5,28 +5,41 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, overload
 
 import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import EzPickle
 from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from jax.typing import ArrayLike
 
 from gym_lagrangian.checks import one_of, whole_number
-from gym_lagrangian.envs._arguments import check_action, reset_mask, starting_bounds, starting_state
+from gym_lagrangian.envs._arguments import (
+    STARTS,
+    check_action,
+    check_options,
+    reset_mask,
+    starting_bounds,
+    starting_point,
+    whole_start,
+)
 from gym_lagrangian.envs._scope import KEPT
 from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
 from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
-from gym_lagrangian.envs.shell import Shell
+from gym_lagrangian.envs.shell import Shell, is_drawn
+from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.errors import ConfigurationError
 
 OUTPUTS = ("numpy", "jax")
+
+# What reset options may say.
+OPTIONS = (*STARTS, "reset_mask")
 
 
 class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -52,8 +65,9 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
 
     ## Starting State
     The scalar environment's. Sub-environment i is seeded with `seed + i`. `options` takes
-    `"state"` of shape (2n,) or (num_envs, 2n), `"low"` and `"high"` likewise, and in any mode
-    `"reset_mask"`, a boolean array of those to reset.
+    `"state"`, of shape (2n,) or (num_envs, 2n) or from `get_state()` of either environment,
+    `"low"` and `"high"` likewise, and in any mode `"reset_mask"`, a boolean array of those to
+    reset.
 
     ## Episode End
     The scalar environment's, with the time limit of the id. `autoreset_mode` says what follows.
@@ -97,6 +111,25 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         **options: Any,
     ):
         self._renderers: list[Any] = []  # first: closing must work even where an argument is bad
+        EzPickle.__init__(
+            self,
+            system,
+            num_envs=num_envs,
+            autoreset_mode=autoreset_mode,
+            max_episode_steps=max_episode_steps,
+            output=output,
+            checkpoint=checkpoint,
+            task=task,
+            reward=reward,
+            dt=dt,
+            dtype=dtype,
+            integrator=integrator,
+            substeps=substeps,
+            render_mode=render_mode,
+            render_size=render_size,
+            device=device,
+            **{name: _own(value) for name, value in options.items()},
+        )
         num_envs = whole_number("num_envs", num_envs)
         one_of("output", output, OUTPUTS)
         if render_mode not in (None, "rgb_array"):
@@ -110,6 +143,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         self.output = output
         self._render_size = render_size
         self._episodes: Episode | None = None
+        self._generators: list[tuple[np.random.Generator, int] | None] = [None] * num_envs
         self._per_env, ranges = _per_environment(options, num_envs)
         self._build(
             system,
@@ -147,27 +181,34 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode everywhere, or where ``options["reset_mask"]`` is True.
 
+        What the mask leaves out is left alone altogether: its seeds are not looked at.
+
         Raises:
             ConfigurationError: as `LagrangianEnv.reset`; a seed list of another length than
-                num_envs; a mask that is not a boolean array of shape (num_envs,) with at least
-                one True, or one given before the first whole reset.
+                num_envs; or a mask that is not a boolean array of shape (num_envs,) with at least
+                one True.
+            ResetNeeded: a mask before the first whole reset.
         """
-        mask = reset_mask(options, self.num_envs)
+        asked = check_options(options, OPTIONS)
+        mask = reset_mask(asked, self.num_envs)
+        chosen = np.ones(self.num_envs, bool) if mask is None else mask
+        before = None if mask is None else self._require_reset("a masked reset")
         with self.scope():
-            keys = self._seeded(seed)
-            params = self._params
-            if options and set(options) != {"reset_mask"}:
-                bounds = starting_bounds(self._env, params, options, count=self.num_envs)
-                params = dataclasses.replace(params, reset_bounds=jnp.asarray(bounds, self._dtype))
+            given = whole_start(self._env, self._card, asked, count=self.num_envs)
+            params = self._starting(asked, given)
+            keys = self._seeded(seed, chosen)
             leaves = jax.tree.leaves((self._env, _batched(params, self.num_envs)))
-            if mask is None:
-                mask = np.ones(self.num_envs, bool)
+            if before is None:
                 episodes, timestep = self._jitted.begin(leaves, keys)
             else:
-                episodes = self._require_reset("a masked reset")._replace(key=keys)
-                episodes, timestep = self._jitted.restart(leaves, episodes, mask)
+                before = before._replace(key=keys)
+                episodes, timestep = self._jitted.restart(leaves, before, chosen)
+            if given is not None:
+                episodes, timestep = self._placed(episodes, given, chosen)
             self._episodes = episodes
-        return self._hand_out(timestep.observation), self._infos(timestep.info, mask)
+        return self._hand_out(timestep.observation), self._infos(
+            timestep.info, chosen, episodes.state.m
+        )
 
     def step(self, actions: ArrayLike) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Step every sub-environment with actions (num_envs, a) in [-1, 1].
@@ -180,10 +221,11 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         shape = (self.num_envs, self.task.action_size)
         actions = check_action(actions, shape, takes_forces=self._takes_forces)
         with self.scope():
-            self._episodes, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
-        infos = self._infos(timestep.info, np.ones(self.num_envs, bool))
+            after, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
+        self._episodes = after
+        infos = self._infos(timestep.info, np.ones(self.num_envs, bool), after.state.m)
         if self._mode == AutoresetMode.SAME_STEP:
-            infos |= self._final(stepped)
+            infos |= self._final(stepped, episodes.state.m)
         observation, reward, terminated, truncated = (self._hand_out(x) for x in timestep[:4])
         if self.output == "numpy":
             reward = reward.astype(np.float64)
@@ -229,22 +271,54 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         """The whole state of every episode under way (see `functional.State`), as NumPy arrays."""
         return jax.tree.map(np.asarray, self._require_reset("functional_state").state)
 
-    def get_state(self) -> np.ndarray:
-        """The states x = (q, q̇), a float64 copy of shape (num_envs, 2n)."""
-        return np.array(self._require_reset("get_state()").state.x, np.float64)
+    @property
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generator of each sub-environment, from which its seeds make its jax key."""
+        return tuple(self._generator(i)[0] for i in range(self.num_envs))
 
-    def set_state(self, states: np.ndarray) -> None:
-        """Continue from states (num_envs, 2n) or (2n,); restarts clock and energy drift.
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seed of each of those generators."""
+        return tuple(self._generator(i)[1] for i in range(self.num_envs))
+
+    @overload
+    def get_state(self, full: Literal[False] = False) -> EnvState: ...
+
+    @overload
+    def get_state(self, full: Literal[True]) -> EpisodeState: ...
+
+    def get_state(self, full: bool = False) -> EnvState | EpisodeState:
+        """The states x (num_envs, 2n) with their m (num_envs, k) and goals (num_envs, g), as
+        float64 copies.
+
+        Arguments:
+            full: the whole episodes instead, with their clocks, counters and keys.
+        """
+        episodes = self._require_reset("get_state()")
+        return _episode_state(episodes) if full else env_state(episodes.state)
+
+    def set_state(self, states: EnvState | EpisodeState | ArrayLike) -> None:
+        """Continue from states everywhere; restarts clock and energy drift.
+
+        Arguments:
+            states: what `get_state` gave, here or (for all sub-environments) in a scalar
+                environment, with m and goal; a list of such; or bare x of shape (num_envs, 2n) or
+                (2n,), which keep the m and the goals of the episodes. ``get_state(full=True)``
+                gives episodes that go on exactly.
 
         Raises:
-            ConfigurationError: a state that is not finite, of another shape or out of range.
+            ConfigurationError: as `LagrangianEnv.set_state`.
         """
         episodes = self._require_reset("set_state()")
+        states = stacked(states)
         with self.scope():
-            m, goal = np.asarray(episodes.state.m), np.asarray(episodes.state.goal)
-            x = starting_state(self._env, states, m, goal, count=self.num_envs)
-            x = jnp.broadcast_to(jnp.asarray(x, self._dtype), episodes.state.x.shape)
-            self._episodes = self._jitted.place(self._leaves, episodes, x)
+            now = env_state(episodes.state)
+            point = starting_point(self._env, self._card, states, now, count=self.num_envs)
+            if isinstance(states, EpisodeState):
+                self._episodes = _episodes(matching(states, _episode_state(episodes)))
+            else:
+                everywhere = np.ones(self.num_envs, bool)
+                self._episodes = self._placed(episodes, point, everywhere)[0]
 
     # -- internals ----------------------------------------------------------------------------
 
@@ -254,6 +328,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             goal_bounds = self._one_each(params.goal_bounds, self.task.goal)
             params = dataclasses.replace(params, m_bounds=m_bounds, goal_bounds=goal_bounds)
         super()._use(params)
+        self._draws_m = is_drawn(params.m_bounds)
         batched = (self._env, _batched(params, self.num_envs))
         self._leaves, structure = jax.tree.flatten(batched)
         self._jitted = _jitted(structure, self._mode, self._max_steps)
@@ -266,7 +341,25 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
                 tiled[:, :, i] = self._per_env[name][:, None]
         return jnp.asarray(tiled)
 
-    def _seeded(self, seed: int | Sequence[int | None] | None) -> jax.Array:
+    def _starting(self, options: Mapping[str, Any], given: EnvState | None) -> Params:
+        """Parameters with the bounds of the starting states that reset options ask for."""
+        if given is not None or not any(name in options for name in STARTS):
+            return self._params
+        bounds = starting_bounds(self._env, self._params, options, count=self.num_envs)
+        return dataclasses.replace(self._params, reset_bounds=jnp.asarray(bounds, self._dtype))
+
+    def _placed(
+        self, episodes: Episode, point: EnvState, mask: np.ndarray
+    ) -> tuple[Episode, Timestep]:
+        """The episodes begun anew at a point where the mask is True."""
+        like = episodes.state.x, episodes.state.m, episodes.state.goal
+        given = (
+            np.broadcast_to(np.asarray(one, self._dtype), kept.shape)
+            for one, kept in zip(point, like, strict=True)
+        )
+        return self._jitted.place(self._leaves, episodes, *given, mask)
+
+    def _seeded(self, seed: int | Sequence[int | None] | None, mask: np.ndarray) -> jax.Array:
         """The keys to reset with. One uint32 from each sub-environment's own generator makes its
         key, as in the scalar environment; what is not seeded goes on with the key that it has.
         """
@@ -277,19 +370,34 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             raise ConfigurationError(
                 f"{len(seeds)} seeds for num_envs = {self.num_envs}: expected as many"
             )
-        if self._episodes is None:
-            drawn = self.np_random.integers(2**32, size=self.num_envs, dtype=np.uint32)
-            keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
-        else:
-            keys = self._episodes.key
-        chosen = [i for i, one in enumerate(seeds) if one is not None]
-        if chosen:
-            drawn = np.array(
-                [np_random(seeds[i])[0].integers(2**32, dtype=np.uint32) for i in chosen]
-            )
-            fresh = jax.vmap(jax.random.key)(jnp.asarray(drawn))
-            keys = keys.at[np.array(chosen)].set(fresh)
-        return keys
+        fresh = np.array([one is not None for one in seeds]) & mask
+        made = {i: np_random(seeds[i]) for i in np.flatnonzero(fresh).tolist()}
+        for i, generator in made.items():
+            self._generators[i] = generator
+        fresh |= self._episodes is None
+        drawn = np.zeros(self.num_envs, np.uint32)
+        for i in np.flatnonzero(fresh).tolist():
+            drawn[i] = self._generator(i)[0].integers(2**32, dtype=np.uint32)
+        keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
+        return keys if self._episodes is None else jnp.where(fresh, keys, self._episodes.key)
+
+    def _generator(self, i: int) -> tuple[np.random.Generator, int]:
+        """The generator of a sub-environment and its seed, made where there is none yet."""
+        found = self._generators[i] or np_random()
+        self._generators[i] = found
+        return found
+
+    def _episode(self) -> dict[str, Any]:
+        episodes = None if self._episodes is None else _episode_state(self._episodes)
+        spaces = self.single_action_space, self.single_observation_space
+        return {"generators": self._generators, "episodes": episodes, "spaces": spaces}
+
+    def _resume(self, episode: dict[str, Any]) -> None:
+        self._generators = episode["generators"]
+        self.single_action_space, self.single_observation_space = episode["spaces"]
+        if episode["episodes"] is not None:
+            with self.scope():
+                self._episodes = _episodes(episode["episodes"])
 
     def _require_reset(self, what: str) -> Episode:
         if self._episodes is None:
@@ -299,10 +407,12 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
     def _hand_out(self, array: jax.Array) -> Any:
         return np.array(array) if self.output == "numpy" else array
 
-    def _infos(self, info: Info, mask: np.ndarray) -> dict[str, Any]:
-        """`info` as Gymnasium batches it: every key with its mask, zero where it is False."""
+    def _infos(self, info: Info, mask: np.ndarray, m: jax.Array) -> dict[str, Any]:
+        """`info` as Gymnasium batches it: every key with its mask, zero where it is False. With
+        parameters m (num_envs, k) where they are drawn.
+        """
         infos: dict[str, Any] = {}
-        for key, value in info._asdict().items():
+        for key, value in (info._asdict() | {"m": m if self._draws_m else None}).items():
             if value is None:
                 continue
             value = self._hand_out(value)
@@ -313,8 +423,8 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             infos[key], infos[f"_{key}"] = value, mask.copy()
         return infos
 
-    def _final(self, stepped: Timestep) -> dict[str, Any]:
-        """`final_obs` and `final_info` of the episodes that this step ended."""
+    def _final(self, stepped: Timestep, m: jax.Array) -> dict[str, Any]:
+        """`final_obs` and `final_info` of the episodes with parameters m that this step ended."""
         ended = np.asarray(stepped.terminated | stepped.truncated)
         if not ended.any():
             return {}
@@ -325,7 +435,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         return {
             "final_obs": final,
             "_final_obs": ended.copy(),
-            "final_info": self._infos(stepped.info, ended),
+            "final_info": self._infos(stepped.info, ended, m),
             "_final_info": ended.copy(),
         }
 
@@ -373,16 +483,33 @@ def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitt
 
         return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, actions)
 
-    def place(leaves, episodes, x):
+    def place(leaves, episodes, x, m, goal, mask):
         env, params = jax.tree.unflatten(structure, leaves)
 
-        def one(p, episode, x):
-            state = episode.state
-            return episode._replace(state=env.start(x, state.m, state.goal, p)[0])
+        def one(p, episode, x, m, goal, chosen):
+            state, timestep = env.start(x, m, goal, p)
+            placed = episode._replace(state=state, done=jnp.zeros((), bool)), timestep
+            return select(chosen, placed, (episode, env.observe(episode.state, p)))
 
-        return jax.vmap(one, in_axes=(_AXES, 0, 0))(params, episodes, x)
+        axes = (_AXES, 0, 0, 0, 0, 0)
+        return jax.vmap(one, in_axes=axes)(params, episodes, x, m, goal, mask)
 
     return _Jitted(jax.jit(start), jax.jit(restart), jax.jit(step), jax.jit(place))
+
+
+def _own(value: Any) -> Any:
+    """An argument that copies are made from: arrays as NumPy arrays of its own."""
+    return np.array(value) if isinstance(value, np.ndarray | jax.Array) else value
+
+
+def _episode_state(episodes: Episode) -> EpisodeState:
+    state, elapsed, done = jax.tree.map(np.array, (episodes.state, episodes.elapsed, episodes.done))
+    return EpisodeState(state, np.array(jax.random.key_data(episodes.key)), elapsed, done)
+
+
+def _episodes(given: EpisodeState) -> Episode:
+    state, elapsed, done = jax.tree.map(jnp.asarray, (given.state, given.elapsed, given.done))
+    return Episode(wrapped(given.key), state, elapsed, done)
 
 
 def _widest(bounds: Any) -> np.ndarray:
