@@ -16,6 +16,7 @@ from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.panels import CHART_HEIGHT
 from gym_lagrangian.systems.scene import (
     Bob,
+    Box,
     Curve,
     Force,
     Gauge,
@@ -109,6 +110,30 @@ def test_the_world_fits_its_band_with_one_scale(size, extent, gauges):
     assert 0 <= x0 < x1 <= size
     assert layout.world.top <= y1 < y0 <= layout.world.bottom
     assert (x1 - x0) / extent[0] == pytest.approx((y0 - y1) / extent[1])
+
+
+def test_the_centre_of_the_world_can_move():
+    """A scene and its centre moved together make the same picture."""
+    here = Scene((2.0, 2.0), bobs=(Bob((0.5, 0.2), 1.0),))
+    there = Scene((2.0, 2.0), bobs=(Bob((7.5, -2.8), 1.0),), centre=(7.0, -3.0))
+    np.testing.assert_array_equal(picture(here), picture(there))
+
+
+def test_a_cart_and_the_ends_of_its_track():
+    size, scene = (
+        333,
+        Scene((2.0, 2.0), track=True, stops=(-1.5, 1.5), boxes=(Box((0.5, 0.0), 1, 0.4),)),
+    )
+    frame = picture(scene, size)
+    column, row = layout_of(size, scene).to_pixels((0.5, 0.1))
+    assert np.all(frame[int(row), int(column)] < 200), "inside the cart"
+    for stop in scene.stops:
+        column, row = map(int, layout_of(size, scene).to_pixels((stop, 0.05)))
+        assert np.all(frame[row, column - 2 : column + 3].min(axis=0) < 100)
+    column, row = map(int, layout_of(size, scene).to_pixels((1.8, 0.0)))
+    assert np.all(frame[row - 2 : row + 3, column - 3 : column + 4] > 250), (
+        "no track beyond its end"
+    )
 
 
 def test_heavier_bobs_are_larger_within_limits():

@@ -54,6 +54,10 @@ DTYPES = ("float32", "float64")
 # A state counts as a success once it has been at the goal for so long, in seconds.
 SUCCESS_TIME = 2.0
 
+# Coordinates from which the stages of an exact simulation are a loop: a batch then runs about as
+# fast, and compiles several times faster (4 s rather than 19 s for seven).
+_ROLLED_FROM = 5
+
 
 class Params(eqx.Module):
     """The numbers of an environment.
@@ -647,8 +651,10 @@ def build(
     options = {name: hashable(value) for name, value in options.items()}
     task_class = None if task is None else load_task(task)
     task_class = task_class or default_task(source)
-    physical, own, parameters, goal = _sorted(source, task_class, options)
+    physical = _of_physics(source, options)
     coordinates = build_system(source, recorded | physical)
+    rest = {name: value for name, value in options.items() if name not in physical}
+    own, parameters, goal = _sorted(coordinates, source, task_class, rest)
     built = task_class(coordinates=coordinates, **own)
     own_reward = None if reward is None else load_reward(reward)
     check_task(built, own_reward)
@@ -665,7 +671,7 @@ def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps
     its model ever saw a force.
     """
     if isinstance(field, System):
-        return ContinuousDynamics(field, integrator, substeps)
+        return ContinuousDynamics(field, integrator, substeps, roll=field.n >= _ROLLED_FROM)
     model = field.model if isinstance(field, Checkpoint) else field
     dynamics = model.dynamics(integrator=integrator, substeps=substeps)
     unforced = isinstance(field, Checkpoint) and not field.card.forced
@@ -718,29 +724,33 @@ def _origin(checkpoint: Any) -> tuple[Any, dict[str, Any]]:
     return load(checkpoint).card.origin()
 
 
-def _sorted(
-    source: Any, task: type[Task], options: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Options of the physics and of the task, parameters and goal, out of all arguments."""
-    physics = source.option_names() if isinstance(source, type) else ()
+def _of_physics(source: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options of the physics, out of all arguments. They may decide which parameters there are,
+    so they come first; a parameter of the same name goes before.
+    """
+    if not isinstance(source, type):
+        return {}
     parameters = source.parameters if isinstance(source.parameters, dict) else {}
+    names = [name for name in source.option_names() if name not in parameters]
+    return {name: value for name, value in options.items() if name in names}
+
+
+def _sorted(
+    coordinates: Coordinates, source: Any, task: type[Task], options: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Options of the task, parameters and goal, out of the arguments that physics left."""
     own, goals = task.argument_names(), task.goals()
-    found: tuple[dict[str, Any], ...] = ({}, {}, {}, {})
+    found: tuple[dict[str, Any], ...] = ({}, {}, {})
     for name, value in options.items():
-        places = (
-            name in physics,
-            name in own and name not in goals,
-            name in parameters,
-            name in goals,
-        )
+        places = (name in own and name not in goals, name in coordinates.parameters, name in goals)
         if not any(places):
-            known = (*parameters, *physics, *own, *COMMON_ARGUMENTS[1:])
-            label = source.__name__ if isinstance(source, type) else source.name
+            physics = source.option_names() if isinstance(source, type) else ()
+            known = (*coordinates.parameters, *physics, *own, *COMMON_ARGUMENTS[1:])
             raise ConfigurationError(
-                f"{label} takes no argument {name!r}; it takes {', '.join(dict.fromkeys(known))}"
+                f"{coordinates.name} takes no argument {name!r}; it takes "
+                f"{', '.join(dict.fromkeys(known))}"
             )
-        order = (2, 0, 1, 3)
-        found[next(i for i in order if places[i])][name] = value
+        found[next(i for i in (1, 0, 2) if places[i])][name] = value
     return found  # type: ignore[return-value]
 
 

@@ -31,12 +31,14 @@ class Layout:
         extent: half-width and half-height of the world, in metres (`Scene.extent`).
         gauges: number of gauges (`len(Scene.gauges)`).
         strip: whether there is a chart of energy drift at the bottom.
+        centre: the point of the world in the middle of its band, in metres (`Scene.centre`).
     """
 
     size: int
     extent: Point
     gauges: int = 0
     strip: bool = False
+    centre: Point = (0.0, 0.0)
 
     @cached_property
     def row(self) -> int:
@@ -91,7 +93,7 @@ class Layout:
 
     def to_pixels(self, point: Point) -> Point:
         """(column, row) of a point in metres; the pixel that shows it is the floor of both."""
-        x, y = point
+        x, y = point[0] - self.centre[0], point[1] - self.centre[1]
         centre_x, centre_y = self.world.width / 2, self.world.top + self.world.height / 2
         return centre_x + self.scale * x, centre_y - self.scale * y
 

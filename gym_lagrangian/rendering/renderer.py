@@ -91,7 +91,13 @@ class Renderer:
         self._drifts.add(step, drifts and drifts[::-1])
         canvas = self._canvas
         canvas.clear()
-        layout = Layout(self._size, scene.extent, len(scene.gauges), strip=drifts is not None)
+        layout = Layout(
+            self._size,
+            scene.extent,
+            len(scene.gauges),
+            strip=drifts is not None,
+            centre=scene.centre,
+        )
         if scene.curves:
             self._curves.draw(canvas, layout, scene.curves)
         else:

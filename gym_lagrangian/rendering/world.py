@@ -24,7 +24,7 @@ from gym_lagrangian.rendering.colours import (
 )
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.layout import Layout
-from gym_lagrangian.systems.scene import Force, Scene, Torque
+from gym_lagrangian.systems.scene import Box, Force, Scene, Torque
 
 TRACE_SHADES = 40
 TRACE_PIECES = 4  # straight lines between two points of a trace
@@ -40,7 +40,7 @@ def draw_world(
         if ghost is not None:
             _draw_body(canvas, layout, ghost, GHOST_ROD, GHOST_BOB)
         if scene.track:
-            _draw_track(canvas, layout)
+            _draw_track(canvas, layout, scene.stops)
         if scene.target is not None:
             radius, width = layout.length(0.11, 5), layout.length(0.018, 1)
             canvas.ring(layout.at(scene.target), radius, width, TARGET)
@@ -77,11 +77,13 @@ def _smooth(points: np.ndarray) -> np.ndarray:
 
 
 def _draw_body(canvas: Canvas, layout: Layout, scene: Scene, rod: Colour, bob: Colour) -> None:
-    """Rods, the pivot that they hang from, and bobs on top of both."""
+    """Carts, rods and the hinges that they hang from, and bobs on top of all."""
+    for box in scene.boxes:
+        _draw_box(canvas, layout, box, rod)
     for start, end in scene.rods:
         canvas.line([layout.at(start), layout.at(end)], layout.length(0.03, 1.5), rod)
-    if scene.rods:
-        hinge = layout.at(scene.rods[0].start)
+    for start, _ in scene.rods:
+        hinge = layout.at(start)
         canvas.disc(hinge, layout.length(0.04, 2.5), rod)
         canvas.disc(hinge, layout.length(0.018, 1), WHITE)
     for centre, mass in scene.bobs:
@@ -122,14 +124,29 @@ def _head(layout: Layout, share: float) -> float:
     return layout.length(0.075, 4) * min(1.0, 3 * abs(share))
 
 
-def _draw_track(canvas: Canvas, layout: Layout) -> None:
-    """A line through the origin with a tick at every round number of metres."""
-    half_width = layout.size / 2 / layout.scale
+def _draw_box(canvas: Canvas, layout: Layout, box: Box, colour: Colour) -> None:
+    """A cart: a box on two wheels, in a lighter shade so that the hinge on it is seen."""
+    left, top = layout.to_pixels((box.centre[0] - box.width / 2, box.centre[1] + box.height / 2))
+    width, height = layout.scale * box.width, layout.scale * box.height
+    canvas.box(left, top, width, height, fading(colour, 4)[2])
+    for side in (-0.3, 0.3):
+        wheel = layout.at((box.centre[0] + side * box.width, box.centre[1] - box.height / 2))
+        canvas.disc(wheel, 0.28 * height, colour)
+
+
+def _draw_track(canvas: Canvas, layout: Layout, stops: tuple[float, ...]) -> None:
+    """A line through y = 0 with a tick at every round number of metres, and its ends."""
+    half_width, middle = layout.size / 2 / layout.scale, layout.centre[0]
+    left, right = middle - half_width, middle + half_width
+    if stops:
+        left, right = max(left, min(stops)), min(right, max(stops))
     width = layout.length(0, max(1.0, layout.size / 500))
-    canvas.line([layout.at((-half_width, 0)), layout.at((half_width, 0))], width, FAINT)
+    canvas.line([layout.at((left, 0)), layout.at((right, 0))], width, FAINT)
     spacing = round_number(layout.extent[0] / 6)
-    last = int(half_width / spacing)
-    for i in range(-last, last + 1):
+    for i in range(math.ceil(left / spacing), math.floor(right / spacing) + 1):
         tick = Vector2(0, layout.length(0.05 if i == 0 else 0.03, 3 if i == 0 else 2))
-        middle = layout.at((i * spacing, 0))
-        canvas.line([middle - tick, middle + tick], width, FAINT)
+        mark = layout.at((i * spacing, 0))
+        canvas.line([mark - tick, mark + tick], width, FAINT)
+    for stop in stops:
+        end, half = layout.at((stop, 0)), Vector2(0, layout.length(0.08, 5))
+        canvas.line([end - half, end + half], layout.length(0.03, 2), INK)

@@ -22,6 +22,14 @@ class Bob(NamedTuple):
     mass: float
 
 
+class Box(NamedTuple):
+    """A body that slides along x, such as a cart; width and height in metres."""
+
+    centre: Point
+    width: float
+    height: float
+
+
 class Torque(NamedTuple):
     """A torque about a point, as a share of its limit in [-1, 1], counter-clockwise positive."""
 
@@ -62,12 +70,14 @@ class Scene(NamedTuple):
     """Everything to draw of one state.
 
     Attributes:
-        extent: half-width and half-height of the visible world, in metres, centred on the
-            origin.
+        extent: half-width and half-height of the visible world, in metres.
         trace: the point whose path is worth drawing, or None.
         track: whether the system moves along a horizontal line, which is then drawn.
         target: a point to reach, marked, or None.
         curves: quantities over time, which are drawn in place of the world.
+        boxes: carts, drawn behind the rods.
+        stops: where the line to move along ends, in metres along x; empty where it does not.
+        centre: the middle of the visible world, in metres, which follows what would leave it.
     """
 
     extent: Point
@@ -80,6 +90,9 @@ class Scene(NamedTuple):
     track: bool = False
     target: Point | None = None
     curves: tuple[Curve, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    stops: tuple[float, ...] = ()
+    centre: Point = (0.0, 0.0)
 
 
 def curves_of(
