@@ -21,8 +21,20 @@ BY_ID = {row.id: row for row in ROWS}
 EXACT = [row.id for row in ROWS if row.model is None]
 PENDULA = [row.id for row in ROWS if row.system == "DoublePendulum"]
 
-every_id = pytest.mark.parametrize("env_id", IDS)
-every_exact_id = pytest.mark.parametrize("env_id", EXACT)
+# Both exact systems and a model of every kind of dynamics are tested in full. The others, however
+# many there will be, pass Gymnasium's own checker; the rest of theirs is slow.
+THOROUGH = {"DoublePendulum-v0", "RelativisticParticle-v0"}
+THOROUGH |= {f"DoublePendulum{model}-v0" for model in ("LNN", "HNN", "MLP")}
+
+
+def in_full(ids):
+    marked = [pytest.param(i, marks=() if i in THOROUGH else pytest.mark.slow) for i in ids]
+    return pytest.mark.parametrize("env_id", marked)
+
+
+every_id = in_full(IDS)
+every_exact_id = in_full(EXACT)
+smoke = pytest.mark.parametrize("env_id", IDS)
 
 # Where accuracy is beside the point, a method of four stages compiles in a third of the time.
 QUICK = {"integrator": "rk4", "substeps": 1}
@@ -120,7 +132,7 @@ def energy_scale(env) -> float:
 
 
 class TestGymnasium:
-    @every_id
+    @smoke
     def test_check_env_finds_nothing(self, env_id):
         with warnings.catch_warnings():
             warnings.simplefilter("error")

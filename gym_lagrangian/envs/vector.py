@@ -375,9 +375,11 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         for i, generator in made.items():
             self._generators[i] = generator
         fresh |= self._episodes is None
-        drawn = np.zeros(self.num_envs, np.uint32)
+        # Where nobody gave a seed, the numbers need no generator, of which thousands take seconds.
+        drawn = np.random.SeedSequence().generate_state(self.num_envs)
         for i in np.flatnonzero(fresh).tolist():
-            drawn[i] = self._generator(i)[0].integers(2**32, dtype=np.uint32)
+            if self._generators[i] is not None:
+                drawn[i] = self._generator(i)[0].integers(2**32, dtype=np.uint32)
         keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
         return keys if self._episodes is None else jnp.where(fresh, keys, self._episodes.key)
 
