@@ -38,9 +38,9 @@ class Stepper:
             self._moving = jax.tree.leaves(_moving(params))
             shapes = tuple((leaf.shape, leaf.dtype) for leaf in self._leaves)
             self._functions = _functions(structure, self._dtype, shapes)
-            if state is not None:
-                self._packed = self._functions.observe(self._leaves, state)
         self._compiled: Any = None
+        if state is not None:
+            self.restore(state)
 
     @property
     def started(self) -> bool:

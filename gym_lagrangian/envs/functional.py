@@ -576,33 +576,18 @@ def make(
         ConfigurationError: an unknown name, or a value that makes no sense.
         CheckpointError: the checkpoint is damaged, or was trained for something else.
     """
-    parts, params = assemble(
-        system,
-        checkpoint=checkpoint,
-        task=task,
-        reward=reward,
-        dt=dt,
-        dtype=dtype,
-        integrator=integrator,
-        substeps=substeps,
-        **options,
-    )
-    return parts.env, params
+    parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
+    how = {"dt": dt, "dtype": dtype, "integrator": integrator, "substeps": substeps}
+    return parts.env, params_of(parts, **how)
 
 
-def assemble(
-    system: Any = None,
-    *,
-    checkpoint: str | os.PathLike[str] | None = None,
-    task: Any = None,
-    reward: Any = None,
-    dt: float = 0.05,
-    dtype: str = "float32",
-    integrator: str = "dop853",
-    substeps: int | None = None,
-    **options: Any,
-) -> tuple[Parts, Params]:
-    """As `make`, with the environment among all of its parts."""
+def params_of(
+    parts: Parts, *, dt: float, dtype: str, integrator: str, substeps: int | None
+) -> Params:
+    """The `Params` of an environment's parts.
+
+    Arguments and errors as of `make`.
+    """
     dt = positive_number("dt", dt, "seconds")
     one_of("dtype", dtype, DTYPES)
     if substeps is not None:
@@ -612,7 +597,6 @@ def assemble(
             'dtype = "float64" outside jax\'s x64 mode: wrap calls in jax.enable_x64(True), or '
             'use dtype = "float32"'
         )
-    parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
     coordinates, learned = parts.env.coordinates, parts.checkpoint
     if learned is None and coordinates.physics is None:
         raise ConfigurationError(
@@ -631,7 +615,7 @@ def assemble(
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
     )
-    return parts, cast(params, dtype)
+    return cast(params, dtype)
 
 
 def build(

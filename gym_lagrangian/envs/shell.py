@@ -62,17 +62,11 @@ class Shell(EzPickle, ABC):
         self._dtype = dtype
         self._device = _device(device)
         with self.scope():
-            parts, params = functional.assemble(
-                system,
-                checkpoint=checkpoint,
-                task=task,
-                reward=reward,
-                dt=dt,
-                dtype=dtype,
-                integrator=integrator,
-                substeps=substeps,
-                **options,
+            parts = functional.build(
+                system, checkpoint=checkpoint, task=task, reward=reward, options=options
             )
+            how: dict[str, Any] = {"dtype": dtype, "integrator": integrator, "substeps": substeps}
+            params = functional.params_of(parts, dt=dt, **how)
             self._env = parts.env
             self._use(params)
         self.dt = float(dt)

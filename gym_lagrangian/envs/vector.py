@@ -374,14 +374,17 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         made = {i: np_random(seeds[i]) for i in np.flatnonzero(fresh).tolist()}
         for i, generator in made.items():
             self._generators[i] = generator
-        fresh |= self._episodes is None
+        episodes = self._episodes
+        if episodes is not None and not fresh.any():
+            return episodes.key
+        fresh |= episodes is None
         # Where nobody gave a seed, the numbers need no generator, of which thousands take seconds.
         drawn = np.random.SeedSequence().generate_state(self.num_envs)
         for i in np.flatnonzero(fresh).tolist():
-            if self._generators[i] is not None:
-                drawn[i] = self._generator(i)[0].integers(2**32, dtype=np.uint32)
+            if (found := self._generators[i]) is not None:
+                drawn[i] = found[0].integers(2**32, dtype=np.uint32)
         keys = jax.vmap(jax.random.key)(jnp.asarray(drawn))
-        return keys if self._episodes is None else jnp.where(fresh, keys, self._episodes.key)
+        return keys if episodes is None else jnp.where(fresh, keys, episodes.key)
 
     def _generator(self, i: int) -> tuple[np.random.Generator, int]:
         """The generator of a sub-environment and its seed, made where there is none yet."""

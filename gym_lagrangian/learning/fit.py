@@ -94,7 +94,7 @@ def fit(
             and the motion loses energy.
     """
     out, model = checkpoints.writable(out), model_reference(model)
-    config = config or FitConfig.of(model)
+    config, given = config or FitConfig.of(model), settings(model, model_config, friction)
     data = _transitions(data, system, system_options)
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)
@@ -112,7 +112,6 @@ def fit(
         time=1.0 if typical is None else typical.time,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    given = settings(model, model_config, friction)
     build = partial(_fresh, model, given, data, seen, typical, conditions)
     fresh = build(key=key_model)
     still = float(judge.constant_velocity_error(fresh.embedding))

@@ -100,15 +100,20 @@ def scales(data: Transitions, coordinates: Coordinates) -> Scales:
     Arguments:
         coordinates: those of the model, which state s.
     """
+    typical = _of_motion(data, coordinates)
+    if data.system is None:
+        return typical
+    return typical._replace(momentum=_momenta(data.system, data.q, data.qd, data.m))
+
+
+def _of_motion(data: Transitions, coordinates: Coordinates) -> Scales:
+    """The magnitudes that need no equations, momenta κ s."""
     speed = np.array(coordinates.magnitudes.qd)
     acceleration, lag = _acceleration(data)
     acceleration = _moving(acceleration, speed)
     mass, energy = _masses(data.tau.std(axis=0), speed, acceleration)
-    momentum = mass * speed
-    if data.system is not None:
-        momentum = _momenta(data.system, data.q, data.qd, data.m)
     time = float(np.min(speed / acceleration))
-    return Scales(speed, acceleration, mass, momentum, energy, time, lag * data.dt)
+    return Scales(speed, acceleration, mass, mass * speed, energy, time, lag * data.dt)
 
 
 def scales_of(system: System) -> Scales:
@@ -160,7 +165,7 @@ def seen_as(data: Transitions) -> Coordinates:
 
 
 def _forces(data: Transitions, coordinates: Coordinates) -> tuple[float, ...]:
-    found = scales(data, coordinates)
+    found = _of_motion(data, coordinates)
     spread = data.tau.std(axis=0)
     return _sizes(2.0 * np.where(spread > 0, spread, found.mass * found.acceleration))
 

@@ -38,7 +38,6 @@ _ANGLE, _SPEED, _PLACE = 0.5, 2.0, 1.0
 # Distances to a target, as shares of the chain's length: half the reward, and reached.
 _HALF, _REACHED = 0.2, 0.05
 
-
 # The default range of velocities, in typical magnitudes.
 _FASTEST = 8.0
 
@@ -129,13 +128,6 @@ class ChainTask(Task):
         efforts[motors] = np.linalg.solve(self._effects(), tau)[motors] / self.full_force
         return efforts
 
-    def _around(self, theta: float, spread: float, sign: int) -> tuple[float, ...]:
-        """Bounds of starting states: every link at the absolute angle `theta` ± `spread`."""
-        kind = self.kind
-        angles = [theta if i == 0 or kind.angles == "absolute" else 0.0 for i in range(kind.links)]
-        middle = np.array([*([0.0] * kind.first), *angles, *([0.0] * self.coordinates.n)])
-        return tuple((middle + sign * spread).tolist())
-
 
 class SwingUp(ChainTask):
     r"""Swing every link up and hold it there, a cart near the middle of its track.
@@ -194,12 +186,12 @@ class Balance(ChainTask):
     @property
     def reset_low(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`spread` below upright and rest."""
-        return self._around(np.pi, self.spread, -1)
+        return self._upright(-self.spread)
 
     @property
     def reset_high(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`spread` above upright and rest."""
-        return self._around(np.pi, self.spread, 1)
+        return self._upright(self.spread)
 
     def terminated(self, after: TaskState) -> Flag:
         """Whether a link leans too far, or the cart has left its track."""
@@ -219,6 +211,13 @@ class Balance(ChainTask):
         picture = super().scene(state)
         (width, height), (x, y) = picture.extent, picture.centre
         return picture._replace(extent=(0.75 * width, 0.68 * height), centre=(x, y + 0.4 * height))
+
+    def _upright(self, offset: float) -> tuple[float, ...]:
+        """A state (2n,) with every link upright at rest, plus an offset."""
+        kind = self.kind
+        angles = [np.pi if i == 0 or kind.angles == "absolute" else 0.0 for i in range(kind.links)]
+        middle = np.array([*([0.0] * kind.first), *angles, *([0.0] * self.coordinates.n)])
+        return tuple((middle + offset).tolist())
 
 
 class Reach(ChainTask):
