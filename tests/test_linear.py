@@ -41,7 +41,7 @@ DEGENERATE = {
 }
 
 
-@pytest.mark.parametrize("n", range(1, 6))
+@pytest.mark.parametrize("n", range(1, 8))
 @pytest.mark.parametrize("method", SOLVERS)
 def test_every_method_solves_a_regular_system(method, n):
     matrix, rhs = positive_definite(n)
@@ -84,7 +84,19 @@ def test_damped_and_its_gradients_are_finite_everywhere(name, dtype):
     assert np.linalg.norm(x) <= np.linalg.norm(arguments[1]) / (2 * DAMPING) * 1.01
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("method", ["direct", "damped"])
+@pytest.mark.parametrize("n", [3, 7])
+def test_solves_stay_out_of_lapack(method, n):
+    """One call a matrix would cost more than the arithmetic."""
+
+    def batch(matrix, rhs):
+        return jnp.sum(jax.vmap(partial(solve, method=method))(matrix, rhs))
+
+    lowered = jax.jit(jax.grad(batch)).lower(jnp.zeros((8, n, n)), jnp.zeros((8, n)))
+    assert "custom_call" not in lowered.as_text()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
 def test_damped_gradient_is_the_derivative_of_the_inverse(n):
     """D(M⁻¹b) = −M⁻¹ dM M⁻¹b for a symmetric dM, where M is regular."""
     matrix, rhs = positive_definite(n)

@@ -17,17 +17,26 @@ Three methods, chosen by name:
     The Moore–Penrose pseudoinverse that the paper uses. Exact at full rank, but one singular
     value decomposition a solve, and discontinuous where the rank changes.
 
-The matrices come in large batches, so the common sizes are unrolled into elementwise
-operations that XLA fuses: one LAPACK call a matrix costs far more than the arithmetic.
+The matrices come in large batches, and one LAPACK call a matrix costs far more than the
+arithmetic. So n ≤ 2 is unrolled into elementwise operations that XLA fuses. From n = 3 on an
+elimination runs over the whole batch, one pivot at a time, and derivatives come from the implicit
+function theorem: they are solves with the same matrix. Entries that come as scalars are unrolled
+for every n.
+
+The damped solution of n ≥ 3 is the real part of z with (M + iεI) z = b, since
+(M + iεI)⁻¹ = (M − iεI)(M² + ε²I)⁻¹. Its elimination needs no pivoting: the imaginary part of every
+pivot is at least ε, as Im(iε + d − m²/(iε + e)) = ε + ε m²/(ε² + e²).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
+from jaxtyping import Inexact
 
-from gym_lagrangian.physics.shapes import Matrix, Scalar, Vector
+from gym_lagrangian.physics.shapes import AnyArray, Matrix, Scalar, Vector
 
 DAMPING = 1e-4
 SOLVERS = ("direct", "damped", "pinv")
@@ -35,6 +44,11 @@ SOLVERS = ("direct", "damped", "pinv")
 # A vector (n,) as n scalars, and a matrix (n, n) as n rows of them.
 Entries = Sequence[Scalar]
 Rows = Sequence[Entries]
+
+# What elimination takes: real or complex.
+Symmetric = Inexact[AnyArray, "n n"]
+Numbers = Inexact[AnyArray, " n"]
+Number = Inexact[AnyArray, ""]
 
 
 def as_matrix(matrix: Matrix | Rows) -> Matrix:
@@ -74,15 +88,22 @@ def solve(
 
 
 def _direct(matrix: Matrix | Rows, rhs: Vector | Entries) -> Vector:
-    """Gaussian elimination of a symmetric positive definite matrix, unrolled."""
+    n = len(rhs)
+    if n == 2:
+        # Cramer's rule: no number is used by so many others that XLA computes it anew for each.
+        a, b, c = matrix[0][0], matrix[0][1], matrix[1][1]
+        det = a * c - b * b
+        return jnp.stack([(c * rhs[0] - b * rhs[1]) / det, (a * rhs[1] - b * rhs[0]) / det])
+    if n == 1 or isinstance(matrix, Sequence):
+        return _unrolled(matrix, rhs)
+    return _implicit(matrix, as_vector(rhs))
+
+
+def _unrolled(matrix: Matrix | Rows, rhs: Vector | Entries) -> Vector:
+    """Gaussian elimination of a symmetric positive definite matrix, entry by entry."""
     n = len(rhs)
     rows = [[matrix[i][j] for j in range(n)] for i in range(n)]
     x = [rhs[i] for i in range(n)]
-    if n == 2:
-        # Cramer's rule: no number is used by so many others that XLA computes it anew for each.
-        (a, b), (_, c) = rows
-        det = a * c - b * b
-        return jnp.stack([(c * x[0] - b * x[1]) / det, (a * x[1] - b * x[0]) / det])
     for k in range(n):
         for i in range(k + 1, n):
             factor = rows[i][k] / rows[k][k]
@@ -118,8 +139,29 @@ def _damped(matrix: Matrix, rhs: Vector) -> Vector:
         adj = jnp.stack([c * x - b * y, a * y - b * x])
         forward = jnp.stack([a * x + b * y, b * x + c * y])
         return (det * adj + eps**2 * forward) / scale
-    # With εr = b − Mx the normal equations read [[εI, M], [M, −εI]] (r, x) = (b, 0): its
-    # singular values are √(σ² + ε²), so it is regular and no worse conditioned than M.
-    damping = eps * jnp.eye(n, dtype=matrix.dtype)
-    block = jnp.block([[damping, matrix], [matrix, -damping]])
-    return jnp.linalg.solve(block, jnp.concatenate([rhs, jnp.zeros_like(rhs)]))[n:]
+    shifted = matrix + 1j * eps * jnp.eye(n, dtype=matrix.dtype)
+    return _implicit(shifted, rhs.astype(shifted.dtype)).real
+
+
+def _implicit(matrix: Symmetric, rhs: Numbers) -> Numbers:
+    """A⁻¹b of a real or complex symmetric A, whose derivatives are solves with A as well."""
+    return jax.lax.custom_linear_solve(
+        lambda x: matrix @ x, rhs, lambda _, b: _eliminated(matrix, b), symmetric=True
+    )
+
+
+def _eliminated(matrix: Symmetric, rhs: Numbers) -> Numbers:
+    """A⁻¹b by Gauss–Jordan elimination, without pivoting."""
+    n = rhs.shape[0]
+    rows = jnp.arange(n)[:, None]
+
+    def eliminate(k, table):
+        row = table[k] * _reciprocal(table[k, k])
+        return jnp.where(rows == k, row, table - table[:, k, None] * row)
+
+    return jax.lax.fori_loop(0, n, eliminate, jnp.column_stack([matrix, rhs]))[:, n]
+
+
+def _reciprocal(x: Number) -> Number:
+    """1/x; of a complex number without the checks for overflow, which cost more than the rest."""
+    return jnp.conj(x) / (x.real**2 + x.imag**2) if jnp.iscomplexobj(x) else 1.0 / x

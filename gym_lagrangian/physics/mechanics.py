@@ -245,7 +245,7 @@ class Lagrangian(ABC):
             lambda qd: self.momentum(q, qd, m) - p,
             guess,
             lambda _, start: self._newton(q, p, m, start),
-            lambda linear, rhs: jnp.linalg.solve(jax.jacobian(linear)(rhs), rhs),
+            lambda linear, rhs: solve(jax.jacobian(linear)(rhs), rhs, method="direct"),
         )
 
     def _newton(self, q: Vector, p: Vector, m: Parameters, start: Vector) -> Vector:
