@@ -48,21 +48,18 @@ class SystemRow(NamedTuple):
 
     Attributes:
         entry_point: where its class is.
+        summary: what it is, in a few words.
+        learned: the models of it that ship trained.
         max_episode_steps: the steps after which its episodes are truncated.
         distributions: where the function is that says what its models are judged on, in place of
             the system's own `distributions`.
     """
 
     entry_point: str
+    summary: str
+    learned: tuple[str, ...] = ()
     max_episode_steps: int = MAX_EPISODE_STEPS
     distributions: str | None = None
-
-
-class ModelRow(NamedTuple):
-    """Where a model's class is, and the systems for which it ships trained."""
-
-    entry_point: str
-    ships_for: tuple[str, ...]
 
 
 class EnvironmentRow(NamedTuple):
@@ -83,29 +80,107 @@ class EnvironmentRow(NamedTuple):
     max_episode_steps: int
 
 
+MODELS: dict[str, str] = {
+    "LNN": "gym_lagrangian.models.lnn:LNN",
+    "Baseline": "gym_lagrangian.models.baseline:Baseline",
+    "HNN": "gym_lagrangian.models.hnn:HNN",
+    "NoncanonicalHNN": "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN",
+    "DeLaN": "gym_lagrangian.models.delan:DeLaN",
+    "NODE": "gym_lagrangian.models.node:NODE",
+    "MLP": "gym_lagrangian.models.mlp:MLP",
+}
+
+ALL_MODELS = tuple(MODELS)
+
+_MACHINES = "gym_lagrangian.systems.machines"
+
 SYSTEMS: dict[str, SystemRow] = {
     "DoublePendulum": SystemRow(
         "gym_lagrangian.systems.double_pendulum:DoublePendulum",
+        "two point masses on massless rods, the paper's",
+        ALL_MODELS,
         distributions="gym_lagrangian.reproduce.distributions:double_pendulum",
     ),
     "RelativisticParticle": SystemRow(
         "gym_lagrangian.systems.relativistic_particle:RelativisticParticle",
+        "a particle near the speed of light, the paper's",
+        ALL_MODELS,
         distributions="gym_lagrangian.reproduce.distributions:relativistic_particle",
     ),
-}
-
-BOTH = ("DoublePendulum", "RelativisticParticle")
-
-MODELS: dict[str, ModelRow] = {
-    "LNN": ModelRow("gym_lagrangian.models.lnn:LNN", ships_for=BOTH),
-    "Baseline": ModelRow("gym_lagrangian.models.baseline:Baseline", ships_for=BOTH),
-    "HNN": ModelRow("gym_lagrangian.models.hnn:HNN", ships_for=BOTH),
-    "NoncanonicalHNN": ModelRow(
-        "gym_lagrangian.models.noncanonical_hnn:NoncanonicalHNN", ships_for=BOTH
+    "Chain": SystemRow(
+        "gym_lagrangian.systems.chain:Chain", "one to seven links, on a pivot or on a cart"
     ),
-    "DeLaN": ModelRow("gym_lagrangian.models.delan:DeLaN", ships_for=BOTH),
-    "NODE": ModelRow("gym_lagrangian.models.node:NODE", ships_for=BOTH),
-    "MLP": ModelRow("gym_lagrangian.models.mlp:MLP", ships_for=BOTH),
+    "GymnasiumPendulum": SystemRow(
+        f"{_MACHINES}:GymnasiumPendulum",
+        "the physics of Gymnasium's `Pendulum-v1`, nothing clipped",
+        max_episode_steps=200,
+    ),
+    "GymnasiumCartPole": SystemRow(
+        f"{_MACHINES}:GymnasiumCartPole",
+        "the physics of Gymnasium's `CartPole-v1`, under any force up to 10 N",
+    ),
+    "GymnasiumAcrobot": SystemRow(
+        f"{_MACHINES}:GymnasiumAcrobot", "the physics of Gymnasium's `Acrobot-v1`, nothing clipped"
+    ),
+    "PilcoPendulum": SystemRow(
+        f"{_MACHINES}:PilcoPendulum", "PILCO's pendulum, damped", max_episode_steps=40
+    ),
+    "PilcoCartPole": SystemRow(
+        f"{_MACHINES}:PilcoCartPole", "PILCO's cart-pole, damped", max_episode_steps=40
+    ),
+    "PilcoDoublePendulum": SystemRow(
+        f"{_MACHINES}:PilcoDoublePendulum",
+        "PILCO's double pendulum, torques on absolute angles",
+        max_episode_steps=30,
+    ),
+    "PilcoCartDoublePendulum": SystemRow(
+        f"{_MACHINES}:PilcoCartDoublePendulum",
+        "PILCO's cart with two links, damped",
+        max_episode_steps=100,
+    ),
+    "DfkiC1": SystemRow(
+        f"{_MACHINES}:DfkiC1",
+        "DFKI's double pendulum, design C.1, as identified, both motors",
+        max_episode_steps=1000,
+    ),
+    "DfkiAcrobot": SystemRow(
+        f"{_MACHINES}:DfkiAcrobot", "the same, the elbow's motor alone", max_episode_steps=1000
+    ),
+    "DfkiPendubot": SystemRow(
+        f"{_MACHINES}:DfkiPendubot", "the same, the shoulder's motor alone", max_episode_steps=1000
+    ),
+    "RameshPendulum": SystemRow(
+        f"{_MACHINES}:RameshPendulum", "Ramesh & Ravindran's pendulum", max_episode_steps=1000
+    ),
+    "RameshReacher": SystemRow(
+        f"{_MACHINES}:RameshReacher",
+        "Ramesh & Ravindran's planar arm, without gravity, and a target",
+        max_episode_steps=1000,
+    ),
+    "RameshCartPole": SystemRow(
+        f"{_MACHINES}:RameshCartPole", "Ramesh & Ravindran's cart-pole", max_episode_steps=1000
+    ),
+    "RameshCartTwoPole": SystemRow(
+        f"{_MACHINES}:RameshCartTwoPole",
+        "Ramesh & Ravindran's cart with two links",
+        max_episode_steps=1000,
+    ),
+    "RameshCartThreePole": SystemRow(
+        f"{_MACHINES}:RameshCartThreePole",
+        "Ramesh & Ravindran's cart with three links",
+        max_episode_steps=1000,
+    ),
+    "RameshAcrobot": SystemRow(
+        f"{_MACHINES}:RameshAcrobot", "Ramesh & Ravindran's acrobot", max_episode_steps=1000
+    ),
+    "RameshAcroThreeBot": SystemRow(
+        f"{_MACHINES}:RameshAcroThreeBot",
+        "Ramesh & Ravindran's acro-3-bot: three links, motors in the first and the last joint",
+        max_episode_steps=1000,
+    ),
+    "TriplePendulum": SystemRow(
+        f"{_MACHINES}:TriplePendulum", "three equal links with damped joints and three motors"
+    ),
 }
 
 # Environments from outside, by their ids.
@@ -117,11 +192,10 @@ def environments() -> Iterator[EnvironmentRow]:
     for system, row in SYSTEMS.items():
         kwargs = {"system": system}
         yield EnvironmentRow(f"{system}-v0", system, None, kwargs, row.max_episode_steps)
-        for model, model_row in MODELS.items():
-            if system in model_row.ships_for:
-                name = f"{system}{model}"
-                learned = {"system": system, "checkpoint": name}
-                yield EnvironmentRow(f"{name}-v0", system, model, learned, row.max_episode_steps)
+        for model in row.learned:
+            name = f"{system}{model}"
+            learned = {"system": system, "checkpoint": name}
+            yield EnvironmentRow(f"{name}-v0", system, model, learned, row.max_episode_steps)
     yield from _outside.values()
 
 
@@ -213,7 +287,7 @@ def register_system(
             f"system {system!r} is {built!r}, which has no equations: it needs no id of its own, "
             f"as {GENERIC_ID} takes a checkpoint of it"
         )
-    entry_point = _entry_point(system, SYSTEMS, "system")
+    entry_point = _entry_point(system, _entry_points(), "system")
     _refuse_shared_arguments(built)
     module, class_name = entry_point.split(":")
     name = name or class_name.split(".")[-1]
@@ -243,14 +317,10 @@ def register_system(
 
 def markdown_table() -> str:
     """The package's ids as the table that stands in the README."""
-    lines = ["| Id | System | Moved by | Steps |", "|---|---|---|---|"]
-    for row in environments():
-        if row.id in _outside:
-            continue
-        moved_by = (
-            "its exact equation of motion" if row.model is None else f"`{row.model}`, trained"
-        )
-        lines.append(f"| `{row.id}` | `{row.system}` | {moved_by} | {row.max_episode_steps} |")
+    lines = ["| Id | What moves | Trained models | Steps |", "|---|---|---|---|"]
+    for name, row in SYSTEMS.items():
+        learned = ", ".join(f"`{model}`" for model in row.learned)
+        lines.append(f"| `{name}-v0` | {row.summary} | {learned} | {row.max_episode_steps} |")
     return "\n".join(lines)
 
 
@@ -264,7 +334,7 @@ def load_system(system: Any) -> Any:
         ConfigurationError: an unknown name, a module that cannot be imported, or something that
             is no `System`; the message says what was found.
     """
-    found = _load("system", system, SYSTEMS)
+    found = _load("system", system, _entry_points())
     if inspect.isclass(found) and inspect.isabstract(found):
         missing = ", ".join(sorted(vars(found)["__abstractmethods__"]))
         raise ConfigurationError(f"{found.__name__} is no complete System: it lacks {missing}")
@@ -294,7 +364,7 @@ def build_system(system: Any, options: Mapping[str, Any]) -> Any:
 
 def system_reference(system: Any) -> str:
     """The text that names a system: its registered name, or "module:Class"."""
-    return _registered_name(system, SYSTEMS, "system")
+    return _registered_name(system, _entry_points(), "system")
 
 
 def distributions_of(system: Any) -> Any:
@@ -363,10 +433,15 @@ _BASES = {
 }
 
 
-def _load(kind: str, given: Any, table: Mapping[str, Any]) -> Any:
+def _entry_points() -> dict[str, str]:
+    """The registered systems, name → "module:Class"."""
+    return {name: row.entry_point for name, row in SYSTEMS.items()}
+
+
+def _load(kind: str, given: Any, table: Mapping[str, str]) -> Any:
     found = given
     if isinstance(given, str) and given in table:
-        return references.load(table[given].entry_point, kind)
+        return references.load(table[given], kind)
     if references.is_reference(given):
         found = references.load(given, kind)
     elif isinstance(given, str):
@@ -383,15 +458,15 @@ def _load(kind: str, given: Any, table: Mapping[str, Any]) -> Any:
     )
 
 
-def _entry_point(thing: Any, table: Mapping[str, Any], kind: str) -> str:
+def _entry_point(thing: Any, table: Mapping[str, str], kind: str) -> str:
     if isinstance(thing, str):
-        return table[thing].entry_point if thing in table else thing
+        return table.get(thing, thing)
     return references.reference_to(thing, kind)
 
 
-def _registered_name(thing: Any, table: Mapping[str, Any], kind: str) -> str:
+def _registered_name(thing: Any, table: Mapping[str, str], kind: str) -> str:
     entry_point = _entry_point(thing, table, kind)
-    names = (name for name, row in table.items() if row.entry_point == entry_point)
+    names = (name for name, known in table.items() if known == entry_point)
     return next(names, entry_point)
 
 

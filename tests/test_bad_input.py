@@ -67,9 +67,9 @@ class TestNames:
             gymnasium.make("DoublePendulum-v7")
 
     def test_unknown_system(self):
-        message = "unknown system 'TriplePendulum'; choose one of DoublePendulum, RelativisticP"
+        message = "unknown system 'NoSuchPendulum'; choose one of DoublePendulum, RelativisticP"
         with pytest.raises(ConfigurationError, match=message):
-            LagrangianEnv("TriplePendulum")
+            LagrangianEnv("NoSuchPendulum")
 
     def test_unknown_argument_is_named_beside_what_the_system_takes(self):
         message = r"DoublePendulum takes no argument 'mass1'.*m1, m2, l1, l2, g.*actuated, torque_"

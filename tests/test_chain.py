@@ -19,13 +19,13 @@ from gym_lagrangian.envs.functional import make as make_functional
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.linear import as_matrix, as_vector
 from gym_lagrangian.physics.mechanics import euler_lagrange
-from gym_lagrangian.systems import chain
-from gym_lagrangian.systems.chain import Chain
+from gym_lagrangian.systems import machines
+from gym_lagrangian.systems.chain import Chain, PlanarChain
 from gym_lagrangian.systems.chain_tasks import Balance, Reach, SwingUp
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import TaskState, check_task
 
-MODULE = "gym_lagrangian.systems.chain:"
+MODULE = "gym_lagrangian.systems.machines:"
 TASKS = "gym_lagrangian.systems.chain_tasks:"
 KINDS = list(itertools.product((False, True), ("absolute", "relative")))
 STATES = 40
@@ -35,10 +35,8 @@ QUICK = {"integrator": "rk4", "substeps": 1}
 
 MACHINES = {
     name: found
-    for name, found in vars(chain).items()
-    if isinstance(found, type)
-    and issubclass(found, chain.PlanarChain)
-    and found not in (chain.PlanarChain, Chain)
+    for name, found in vars(machines).items()
+    if isinstance(found, type) and issubclass(found, PlanarChain) and found is not PlanarChain
 }
 
 
@@ -254,7 +252,7 @@ def test_accelerations_of_mujoco(links, on_cart, angles):
 
 
 def test_gymnasium_acrobot():
-    system = chain.GymnasiumAcrobot()
+    system = machines.GymnasiumAcrobot()
     q, qd, tau = random_states(2)
     tau[:, 0] = 0.0
     env = gymnasium.make("Acrobot-v1").unwrapped
@@ -268,7 +266,7 @@ def test_gymnasium_acrobot():
 
 def test_gymnasium_pendulum():
     """By what a step of its own makes of the velocity, which is not clipped below 8 rad/s."""
-    system = chain.GymnasiumPendulum()
+    system = machines.GymnasiumPendulum()
     env = gymnasium.make("Pendulum-v1").unwrapped
     env.reset()
     q, qd, tau = (0.3 * np.clip(part, -4.0, 4.0) for part in random_states(1))
@@ -283,7 +281,7 @@ def test_gymnasium_pendulum():
 
 def test_gymnasium_cart_pole():
     """By what a step of its own makes of the velocities; θ = π − theta1 there."""
-    system = chain.GymnasiumCartPole()
+    system = machines.GymnasiumCartPole()
     env = gymnasium.make("CartPole-v1").unwrapped
     env.reset()
     q, qd, tau = random_states(2)
@@ -498,7 +496,7 @@ def test_power_of_the_motors(on_cart, angles, absolute):
 
 
 def test_outer_torque_of_pilco_has_no_reaction():
-    system = chain.PilcoDoublePendulum()
+    system = machines.PilcoDoublePendulum()
     task = system.task(coordinates=system)
     tau = task.generalized_force(jnp.zeros(2), jnp.zeros(2), jnp.array([0.0, 1.0]))
     np.testing.assert_array_equal(tau, [0.0, 2.0])

@@ -9,7 +9,7 @@ from gym_lagrangian import checkpoints
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.evaluation import evaluate, evaluation_states
 from gym_lagrangian.learning.config import TrainingConfig
-from gym_lagrangian.registration import MODELS
+from gym_lagrangian.registration import SYSTEMS
 from gym_lagrangian.reproduce import Protocol, experiment, reproduce
 from gym_lagrangian.systems import DoublePendulum
 
@@ -33,9 +33,11 @@ SMALL = Protocol(
 def made(tmp_path_factory):
     """Two models only, and the folder of a small run."""
     out = tmp_path_factory.mktemp("reproduction")
-    kept = {name: MODELS[name] for name in ("LNN", "Baseline")}
+    row = SYSTEMS["DoublePendulum"]._replace(learned=("LNN", "Baseline"))
+    other = SYSTEMS["RelativisticParticle"]._replace(learned=("LNN", "Baseline"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(experiment, "MODELS", kept)
+        patch.setitem(SYSTEMS, "DoublePendulum", row)
+        patch.setitem(SYSTEMS, "RelativisticParticle", other)
         parts: list[str] = []
         results = reproduce(out, protocol=SMALL, on_part=parts.append)
     return out, results, parts

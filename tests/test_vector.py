@@ -33,14 +33,15 @@ IDS = [
     (row.id, NARROWER.get(f"{row.system}{row.model}", NARROW.get(row.system, {})))
     for row in environments()
 ]
-# Every mode for a true and a learned id of each kind of dynamics; the others are slow.
+# Every mode for a true and a learned id of each kind of dynamics; the others are slow. A short look
+# at every id is in test_ids.
 THOROUGH = {"DoublePendulum-v0", "DoublePendulumLNN-v0", "DoublePendulumHNN-v0"}
 THOROUGH |= {"DoublePendulumMLP-v0", "RelativisticParticle-v0"}
 IN_MODES = [
     pytest.param(
         *case,
         mode,
-        marks=() if mode == AutoresetMode.NEXT_STEP or case[0] in THOROUGH else pytest.mark.slow,
+        marks=() if case[0] in THOROUGH else pytest.mark.slow,
     )
     for case in IDS
     for mode in AutoresetMode
@@ -98,7 +99,9 @@ def test_equals_sync_vector_env_step_by_step(env_id, options, mode):
             np.testing.assert_allclose(one, two, atol=1e-6)
             assert_same_infos(infos, expected_infos)
             assert "reset_mask" in mask  # statistics wrappers read it after us
-    assert partial > 0, "the test must see resets of some sub-environments while others go on"
+    assert partial > 0 or not options, (
+        "the test must see resets of some sub-environments while others go on"
+    )
 
 
 def test_divergence_ends_one_sub_environment_and_leaves_its_neighbours():

@@ -550,7 +550,7 @@ def make(
     checkpoint: str | os.PathLike[str] | None = None,
     task: Any = None,
     reward: Any = None,
-    dt: float = 0.05,
+    dt: float | None = None,
     dtype: str = "float32",
     integrator: str = "dop853",
     substeps: int | None = None,
@@ -564,7 +564,7 @@ def make(
         checkpoint: name or path of a learned model that replaces the exact dynamics.
         task: a `Task` subclass or "module:Class"; None for the system's own.
         reward: a function or "module:function" in place of the task's, in one of its two forms.
-        dt: seconds in one step.
+        dt: seconds in one step; None for the `time_step` of the coordinates.
         dtype: ``"float32"`` or ``"float64"`` (which needs jax's x64 mode, as in
             ``with jax.enable_x64(True)``); states, parameters and weights are held in it.
         integrator, substeps: a name in `integrators.INTEGRATORS` and its steps in one dt;
@@ -577,6 +577,7 @@ def make(
         CheckpointError: the checkpoint is damaged, or was trained for something else.
     """
     parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
+    dt = parts.env.coordinates.time_step if dt is None else dt
     how = {"dt": dt, "dtype": dtype, "integrator": integrator, "substeps": substeps}
     return parts.env, params_of(parts, **how)
 

@@ -116,7 +116,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     | `checkpoint`  | set by id   | name or path of a learned model, None for the exact dynamics  |
     | `task`        | by system   | a `Task`, or "module:Class"                                   |
     | `reward`      | by task     | a function, or "module:function", in place of the task's      |
-    | `dt`          | 0.05        | seconds in one step; public as `env.unwrapped.dt`             |
+    | `dt`          | by system   | seconds in one step, .05 unless the system states another     |
     | `dtype`       | `"float64"` | precision of the dynamics, `"float32"` or `"float64"`         |
     | `integrator`  | `"dop853"`  | `"rk4"`, `"dopri5"` or `"dop853"`                             |
     | `substeps`    | by system   | integrator steps in one `dt`                                  |
@@ -152,7 +152,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         checkpoint: str | os.PathLike[str] | None = None,
         task: Any = None,
         reward: Any = None,
-        dt: float = 0.05,
+        dt: float | None = None,
         dtype: str = "float64",
         integrator: str = "dop853",
         substeps: int | None = None,

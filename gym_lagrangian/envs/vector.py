@@ -101,7 +101,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         checkpoint: str | os.PathLike[str] | None = None,
         task: Any = None,
         reward: Any = None,
-        dt: float = 0.05,
+        dt: float | None = None,
         dtype: str = "float64",
         integrator: str = "dop853",
         substeps: int | None = None,

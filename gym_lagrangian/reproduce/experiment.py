@@ -19,7 +19,7 @@ from gym_lagrangian.files import replacing
 from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.learning.loop import Progress, resume_path
 from gym_lagrangian.learning.train import train
-from gym_lagrangian.registration import MODELS, load_system
+from gym_lagrangian.registration import SYSTEMS, load_system
 from gym_lagrangian.reproduce import double_pendulum, figures, particle, report, table
 from gym_lagrangian.reproduce.protocol import Protocol
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
@@ -60,11 +60,7 @@ def reproduce(
     done = on_part or (lambda name: None)
     folder = out / "checkpoints" if retrain else None
     pendula, particles = (
-        {
-            name: _model(system, name, folder, on_progress)
-            for name, row in MODELS.items()
-            if system in row.ships_for
-        }
+        {name: _model(system, name, folder, on_progress) for name in SYSTEMS[system].learned}
         for system in (double_pendulum.SYSTEM, particle.SYSTEM)
     )
     brief = TrainingConfig.of("LNN", particle.SYSTEM, steps=particle.PHYSICAL_STEPS)

@@ -74,6 +74,7 @@ class System(Static, Coordinates, Lagrangian):
         task: the default `Task`.
         substeps, learned_substeps: steps of the integrator ``"dop853"`` in 0.05 s, for the exact
             simulation and for learned models; None for a number by the typical frequency.
+        time_step: seconds in one step of environments that are not told otherwise, .05.
         recipes: model name → what of the model's own preset ``"package"`` this system needs
             otherwise. With a recipe, the model's magnitudes are its own defaults; without one they
             are those of the states or the data that it learns from, see `learning.scales`.

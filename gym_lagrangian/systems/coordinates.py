@@ -103,6 +103,9 @@ class Coordinates:
     tau_scale: tuple[float, ...] | None = None
     speed_limit: tuple[tuple[str, str] | None, ...] = ()
 
+    #: Seconds in one step of environments that are not told otherwise.
+    time_step: ClassVar[float] = REFERENCE_DT
+
     #: How this package trains its models of a system otherwise; see `System.recipes`.
     recipes: ClassVar[dict[str, Preset]] = {}
 
