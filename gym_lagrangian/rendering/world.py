@@ -36,6 +36,8 @@ def draw_world(
 ) -> None:
     """Draw a scene over its ghost, and both over the path of the traced point."""
     with canvas.clipped(layout.world):
+        for line in scene.lines:
+            canvas.curve(np.array([layout.to_pixels(p) for p in line]), layout.thin, FAINT)
         _draw_trace(canvas, layout, trace)
         if ghost is not None:
             _draw_body(canvas, layout, ghost, GHOST_ROD, GHOST_BOB)
@@ -105,16 +107,17 @@ def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque) -> None:
 
 
 def _draw_force(canvas: Canvas, layout: Layout, force: Force, scene: Scene) -> None:
-    """An arrow along x from the rim of the bob that is pushed, if one is."""
+    """An arrow from the rim of the bob that is pushed, if one is."""
     share = min(max(force.share, -1.0), 1.0)
     if abs(share) < 0.01:
         return
     rim = max(
         (layout.radius(bob.mass) for bob in scene.bobs if bob.centre == force.start), default=0
     )
-    start = layout.at(force.start) + Vector2(math.copysign(rim, share), 0)
-    shaft = Vector2(layout.length(0.095) * share, 0)
-    head = Vector2(math.copysign(_head(layout, share), share), 0)
+    x, y = force.along
+    along = Vector2(x, -y) * math.copysign(1.0, share)  # y points down on a screen
+    start = layout.at(force.start) + rim * along
+    shaft, head = layout.length(0.095) * abs(share) * along, _head(layout, share) * along
     points = [start, start + shaft, start + shaft + head]
     canvas.arrow(points, layout.length(0.022, 1.2), POSITIVE if share > 0 else NEGATIVE)
 
