@@ -29,7 +29,6 @@ import numpy as np
 from gym_lagrangian.checks import positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import (
-    AnyArray,
     Flag,
     Parameters,
     Scalar,
@@ -54,7 +53,7 @@ _TURN = 0.25
 
 
 class Reach(Task):
-    r"""Push a particle to a target that is drawn at reset, and hold it there; see `ChargedParticle`.
+    """Push a particle to a target drawn at reset, and hold it there; see `ChargedParticle`.
 
     Attributes:
         force_max: force of a full action along each coordinate in N, one number or one a
@@ -108,14 +107,11 @@ class Reach(Task):
 
     def scene(self, state: TaskState) -> Scene:
         """The particle in the box, and the target."""
-        target = np.zeros(self.coordinates.n)
+        target, walls = np.zeros(self.coordinates.n), _walls(self.coordinates.n, self.box)
         target[:2] = state.goal
-        picture = super().scene(state)
-        reach = 1.08 * np.abs(np.array(_walls(self.coordinates.n, self.box))).max(axis=(0, 1))
-        return picture._replace(
-            target=in_picture(target),
-            lines=_walls(self.coordinates.n, self.box),
-            extent=tuple(reach.tolist()),
+        width, height = np.abs(np.concatenate(walls)).max(axis=0).tolist()
+        return super().scene(state)._replace(
+            target=in_picture(target), lines=walls, extent=(1.05 * width, 1.05 * height)
         )
 
 
@@ -243,7 +239,8 @@ class ChargedParticle(System):
     def scalar_potential(self, x: VectorOrComponents, m: Parameters) -> Scalar:
         """φ(x) in V: −E·x, that of a uniform field."""
         p = self.named(m)
-        return -sum(getattr(p, f"E{axis}") * x[i] for i, axis in enumerate(self.coordinates))
+        plane = p.Ex * x[0] + p.Ey * x[1]
+        return -plane if self.dimensions == 2 else -(plane + p.Ez * x[2])
 
     def lagrangian(self, q: VectorOrComponents, qd: VectorOrComponents, m: Parameters) -> Scalar:
         """½ m v² + charge (A·v − φ) − ½ k x² in joules."""
@@ -291,7 +288,7 @@ def _field(default: float, unit: str, scale: float) -> Parameter:
     return Parameter(default, unit, positive=False, scale=scale)
 
 
-def in_picture(x: AnyArray) -> Point:
+def in_picture(x: np.ndarray) -> Point:
     """Where a place (2,) or (3,) in m is in the picture."""
     place = projected(x) if len(x) == 3 else x
     return (float(place[0]), float(place[1]))

@@ -195,22 +195,22 @@ class Furuta(System):
     range or the state is not finite.
 
     ## Arguments
-    | Name           | Default   | Meaning                                                           |
-    |----------------|-----------|-------------------------------------------------------------------|
-    | `J1`           | 2.334e-4  | inertia of arm, hub and rotor about the vertical, in kg·m²        |
-    | `l1`           | 0.085     | length of the arm in m                                            |
-    | `viscous1`     | 2.7e-4    | viscous friction of the arm in N·m·s                              |
-    | `coulomb1`     | 0.0       | Coulomb friction of the arm in N·m                                |
-    | `m2`           | 0.024     | mass of the pendulum in kg                                        |
-    | `c2`           | 0.0645    | its centre of mass from its joint, in m                           |
-    | `I2`           | 3.328e-5  | its inertia about that, in kg·m²                                  |
-    | `viscous2`     | 5e-5      | viscous friction of the pendulum in N·m·s                         |
-    | `coulomb2`     | 0.0       | Coulomb friction of the pendulum in N·m                           |
-    | `g`            | 9.81      | gravity in m/s²                                                   |
-    | `width`        | 0.1       | width of Coulomb friction in rad/s                                |
-    | `force_max`    | 0.03      | torque of a full action in N·m: that of the motor held at 6 V     |
-    | `arm_max`      | 2.3       | how far the arm may turn to either side, in rad                   |
-    | `velocity_max` | None      | ends of the range of velocities in rad/s; None: 4 typical ones    |
+    | Name           | Default   | Meaning                                                        |
+    |----------------|-----------|----------------------------------------------------------------|
+    | `J1`           | 2.334e-4  | inertia of arm, hub and rotor about the vertical, in kg·m²     |
+    | `l1`           | 0.085     | length of the arm in m                                         |
+    | `viscous1`     | 2.7e-4    | viscous friction of the arm in N·m·s                           |
+    | `coulomb1`     | 0.0       | Coulomb friction of the arm in N·m                             |
+    | `m2`           | 0.024     | mass of the pendulum in kg                                     |
+    | `c2`           | 0.0645    | its centre of mass from its joint, in m                        |
+    | `I2`           | 3.328e-5  | its inertia about that, in kg·m²                               |
+    | `viscous2`     | 5e-5      | viscous friction of the pendulum in N·m·s                      |
+    | `coulomb2`     | 0.0       | Coulomb friction of the pendulum in N·m                        |
+    | `g`            | 9.81      | gravity in m/s²                                                |
+    | `width`        | 0.1       | width of Coulomb friction in rad/s                             |
+    | `force_max`    | 0.03      | torque of a full action in N·m: that of the motor held at 6 V  |
+    | `arm_max`      | 2.3       | how far the arm may turn to either side, in rad                |
+    | `velocity_max` | None      | ends of the range of velocities in rad/s; None: 4 typical ones |
 
     A parameter may be a pair (low, high) to draw from at reset. `dt`, `dtype`, `integrator`,
     `substeps`, `render_mode` and `render_size` are as for every environment. The rig is fast: it
@@ -218,10 +218,10 @@ class Furuta(System):
 
     Sources of the parameters: Quanser's QUBE-Servo 2 user manual (an arm of 0.095 kg and 0.085 m,
     a pendulum of 0.024 kg and 0.129 m, both uniform rods; a rotor of 4.0e-6 and a hub of
-    0.6e-6 kg·m²; 0.042 N·m/A, 8.4 Ω). Friction is that of the simulator in
-    github.com/BlueRiverTech/quanser-openai-driver; it is no part of the manual, and others have
-    identified from a third to five times as much. The motor's back-EMF is left out, as for a
-    motor under current control.
+    0.6e-6 kg·m²; 0.042 N·m/A, 8.4 Ω). Friction is no part of it: that of the simulator in
+    github.com/BlueRiverTech/quanser-openai-driver (gym_brt/quanser/qube_simulator.py) is the
+    default, and Quanser's own exercises have 1.5e-3 and 5e-4 N·m·s. The motor's back-EMF is left
+    out, as for a motor under current control.
 
     ## Version History
     * v0: Initial version.
