@@ -29,6 +29,7 @@ import numpy as np
 from gym_lagrangian.checks import positive_number, whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import (
+    AnyArray,
     Flag,
     Parameters,
     Scalar,
@@ -110,8 +111,9 @@ class Reach(Task):
         target, walls = np.zeros(self.coordinates.n), _walls(self.coordinates.n, self.box)
         target[:2] = state.goal
         width, height = np.abs(np.concatenate(walls)).max(axis=0).tolist()
-        return super().scene(state)._replace(
-            target=in_picture(target), lines=walls, extent=(1.05 * width, 1.05 * height)
+        picture = super().scene(state)._replace(extent=(1.05 * width, 1.05 * height))
+        return picture._replace(
+            target=in_picture(target), lines=(*walls, *_drops(state.q, self.box))
         )
 
 
@@ -292,6 +294,14 @@ def in_picture(x: np.ndarray) -> Point:
     """Where a place (2,) or (3,) in m is in the picture."""
     place = projected(x) if len(x) == 3 else x
     return (float(place[0]), float(place[1]))
+
+
+def _drops(place: AnyArray, half: float) -> tuple[tuple[Point, ...], ...]:
+    """In space, the line from a place down to the floor of the box, which shows where it is."""
+    if len(place) == 2:
+        return ()
+    x, y, z = (float(part) for part in place)
+    return (points([(x, y, z), (x, y, -half)]),)
 
 
 def _walls(dimensions: int, half: float) -> tuple[tuple[Point, ...], ...]:

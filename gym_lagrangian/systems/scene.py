@@ -105,7 +105,7 @@ class Scene(NamedTuple):
     lines: tuple[tuple[Point, ...], ...] = ()
 
 
-def force(start: Point, components: Sequence[float]) -> Force:
+def force(start: Point, components: Iterable[float]) -> Force:
     """A force by its two components, each a share of its limit."""
     x, y = (float(component) for component in components)
     size = math.hypot(x, y)
