@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from pygame import Vector2
@@ -24,7 +25,7 @@ from gym_lagrangian.rendering.colours import (
 )
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.layout import Layout
-from gym_lagrangian.systems.scene import Box, Force, Scene, Torque
+from gym_lagrangian.systems.scene import Box, Force, Point, Scene, Torque
 
 TRACE_SHADES = 40
 TRACE_PIECES = 4  # straight lines between two points of a trace
@@ -37,7 +38,8 @@ def draw_world(
     """Draw a scene over its ghost, and both over the path of the traced point."""
     with canvas.clipped(layout.world):
         for line in scene.lines:
-            canvas.curve(np.array([layout.to_pixels(p) for p in line]), layout.thin, FAINT)
+            _draw_curve(canvas, layout, line, layout.thin, FAINT)
+        _draw_curve(canvas, layout, scene.course, layout.length(0.012, 1), TARGET)
         _draw_trace(canvas, layout, trace)
         if ghost is not None:
             _draw_body(canvas, layout, ghost, GHOST_ROD, GHOST_BOB)
@@ -51,6 +53,12 @@ def draw_world(
         for force in scene.forces:
             _draw_force(canvas, layout, force, scene)
         _draw_body(canvas, layout, scene, INK, BOB)
+
+
+def _draw_curve(
+    canvas: Canvas, layout: Layout, points: Sequence[Point], width: float, colour: Colour
+) -> None:
+    canvas.curve(np.array([layout.to_pixels(point) for point in points]), width, colour)
 
 
 def _draw_trace(canvas: Canvas, layout: Layout, trace: History) -> None:

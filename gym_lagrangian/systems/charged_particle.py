@@ -112,9 +112,8 @@ class Reach(Task):
         target[:2] = state.goal
         width, height = np.abs(np.concatenate(walls)).max(axis=0).tolist()
         picture = super().scene(state)._replace(extent=(1.05 * width, 1.05 * height))
-        return picture._replace(
-            target=in_picture(target), lines=(*walls, *_drops(state.q, self.box))
-        )
+        lines = (*walls, *_drops(state.q, self.box))
+        return picture._replace(target=in_picture(target), lines=lines)
 
 
 class ChargedParticle(System):

@@ -292,7 +292,7 @@ class Furuta(System):
             bobs=(Bob(tip, 0.3),),
             torques=(Torque(hub, float(effort[0])),),
             trace=tip,
-            lines=(points(circle(float(p.l1))),),
+            lines=(points(circle(float(p.l1))), points([(0.0, 0.0, 0.0), (0.0, 0.0, -length)])),
         )
 
 

@@ -114,9 +114,9 @@ class HoldOrbit(Task):
     def scene(self, state: TaskState) -> Scene:
         """The body, the orbit to reach, and where it would collide and escape."""
         picture = super().scene(state)
-        rings = (float(state.goal[0]), self.collision, self.escape)
+        ends, orbit = (_ring(self.collision), _ring(self.escape)), _ring(float(state.goal[0]))
         reach = 1.03 * self.escape
-        return picture._replace(lines=tuple(map(_ring, rings)), extent=(reach, reach))
+        return picture._replace(lines=ends, course=orbit, extent=(reach, reach))
 
 
 class Kepler(System):

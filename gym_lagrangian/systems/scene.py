@@ -87,6 +87,7 @@ class Scene(NamedTuple):
         centre: the middle of the visible world, in metres, which follows what would leave it.
         lines: what stays where it is, such as a wall or a circle to follow, each a faint line
             through its points, drawn behind all else.
+        course: a line to move along, through its points, in the colour of targets.
     """
 
     extent: Point
@@ -103,6 +104,7 @@ class Scene(NamedTuple):
     stops: tuple[float, ...] = ()
     centre: Point = (0.0, 0.0)
     lines: tuple[tuple[Point, ...], ...] = ()
+    course: tuple[Point, ...] = ()
 
 
 def force(start: Point, components: Iterable[float]) -> Force:
