@@ -103,8 +103,8 @@ class Reach(Task):
 
     def offset(self, state: TaskState) -> Vector:
         """The particle from the target, (n,) in m."""
-        height = jnp.zeros((self.coordinates.n - 2,), state.goal.dtype)
-        return state.q - jnp.concatenate([state.goal, height])
+        plane = state.q[:2] - state.goal
+        return jnp.concatenate([plane, state.q[2:]])
 
     def scene(self, state: TaskState) -> Scene:
         """The particle in the box, and the target."""

@@ -207,7 +207,7 @@ class Furuta(System):
     | `viscous2`     | 5e-5      | viscous friction of the pendulum in N·m·s                      |
     | `coulomb2`     | 0.0       | Coulomb friction of the pendulum in N·m                        |
     | `g`            | 9.81      | gravity in m/s²                                                |
-    | `width`        | 0.1       | width of Coulomb friction in rad/s                             |
+    | `width`        | 0.5       | width of Coulomb friction in rad/s                             |
     | `force_max`    | 0.03      | torque of a full action in N·m: that of the motor held at 6 V  |
     | `arm_max`      | 2.3       | how far the arm may turn to either side, in rad                |
     | `velocity_max` | None      | ends of the range of velocities in rad/s; None: 4 typical ones |
@@ -243,7 +243,7 @@ class Furuta(System):
     }
     task = SwingUp
 
-    width: float = 0.1
+    width: float = 0.5
 
     def __post_init__(self):
         positive_number(f"{self.name} width", self.width, "rad/s")
