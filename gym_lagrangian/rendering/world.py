@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -48,8 +49,9 @@ def draw_world(
         if scene.target is not None:
             radius, width = layout.length(0.11, 5), layout.length(0.018, 1)
             canvas.ring(layout.at(scene.target), radius, width, TARGET)
+        radius = _arc_radius(layout, scene.torques)
         for torque in scene.torques:
-            _draw_torque(canvas, layout, torque)
+            _draw_torque(canvas, layout, torque, radius)
         for force in scene.forces:
             _draw_force(canvas, layout, force, scene)
         _draw_body(canvas, layout, scene, INK, BOB)
@@ -90,23 +92,44 @@ def _draw_body(canvas: Canvas, layout: Layout, scene: Scene, rod: Colour, bob: C
     """Carts, rods and the hinges that they hang from, and bobs on top of all."""
     for box in scene.boxes:
         _draw_box(canvas, layout, box, rod)
+    apart = _spacing(layout, [start for start, _ in scene.rods])
+    width = min(layout.length(0.033, 1.5), max(0.16 * apart, 1.5))
     for start, end in scene.rods:
-        canvas.line([layout.at(start), layout.at(end)], layout.length(0.03, 1.5), rod)
+        canvas.line([layout.at(start), layout.at(end)], width, rod)
+    radius = min(layout.length(0.042, 2.5), max(0.2 * apart, 2.5))
     for start, _ in scene.rods:
         hinge = layout.at(start)
-        canvas.disc(hinge, layout.length(0.04, 2.5), rod)
-        canvas.disc(hinge, layout.length(0.018, 1), WHITE)
+        canvas.disc(hinge, radius, rod)
+        canvas.disc(hinge, 0.45 * radius, WHITE)
     for centre, mass in scene.bobs:
-        canvas.disc(layout.at(centre), layout.radius(mass), bob)
+        canvas.disc(layout.at(centre), _bob_radius(layout, mass, apart), bob)
 
 
-def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque) -> None:
+def _bob_radius(layout: Layout, mass: float, apart: float) -> float:
+    """Radius in pixels, smaller where hinges are close, or bobs would cover the arcs there."""
+    return min(layout.radius(mass), max(0.24 * apart, 2.5))
+
+
+def _spacing(layout: Layout, places: Sequence[Point]) -> float:
+    """The least distance of two places in succession, in pixels; infinite for less than two."""
+    pixels = [layout.at(place) for place in places]
+    return min((a.distance_to(b) for a, b in itertools.pairwise(pixels)), default=math.inf)
+
+
+def _arc_radius(layout: Layout, torques: Sequence[Torque]) -> float:
+    """Radius of all torques' arcs, so small that those of neighbouring joints do not overlap."""
+    apart = _spacing(layout, [torque.centre for torque in torques])
+    return min(layout.length(0.19, 7), max(0.45 * apart, 7))
+
+
+def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque, radius: float) -> None:
     """An arc from straight up, counter-clockwise where positive."""
     share = min(max(torque.share, -1.0), 1.0)
     if abs(share) < 0.01:
         return
-    arm = Vector2(0, -layout.length(0.19, 7))
-    sweep = math.copysign(math.degrees(_head(layout, share) / arm.length()), share)
+    arm = Vector2(0, -radius)
+    head = min(_head(layout, share), 0.5 * radius)
+    sweep = math.copysign(math.degrees(head / radius), share)
     angles = [*np.linspace(0.0, FULL_SWEEP * share, 3 + round(24 * abs(share)))]
     # The head lies along the arc. rotate() turns clockwise on a screen, whose y points down.
     centre = layout.at(torque.centre)
@@ -119,9 +142,9 @@ def _draw_force(canvas: Canvas, layout: Layout, force: Force, scene: Scene) -> N
     share = min(max(force.share, -1.0), 1.0)
     if abs(share) < 0.01:
         return
-    rim = max(
-        (layout.radius(bob.mass) for bob in scene.bobs if bob.centre == force.start), default=0
-    )
+    apart = _spacing(layout, [start for start, _ in scene.rods])
+    pushed = [bob.mass for bob in scene.bobs if bob.centre == force.start]
+    rim = max((_bob_radius(layout, mass, apart) for mass in pushed), default=0)
     x, y = force.along
     along = Vector2(x, -y) * math.copysign(1.0, share)  # y points down on a screen
     start = layout.at(force.start) + rim * along

@@ -111,7 +111,7 @@ class Reach(Task):
         target, walls = np.zeros(self.coordinates.n), _walls(self.coordinates.n, self.box)
         target[:2] = state.goal
         width, height = np.abs(np.concatenate(walls)).max(axis=0).tolist()
-        picture = super().scene(state)._replace(extent=(1.05 * width, 1.05 * height))
+        picture = super().scene(state)._replace(extent=(1.03 * width, 1.03 * height))
         lines = (*walls, *_drops(state.q, self.box))
         return picture._replace(target=in_picture(target), lines=lines)
 

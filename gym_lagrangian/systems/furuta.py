@@ -285,7 +285,7 @@ class Furuta(System):
         hanging = np.sin(alpha) * sideways - np.cos(alpha) * np.array([0.0, 0.0, 1.0])
         end = p.l1 * outward
         hub, elbow, tip = points([np.zeros(3), end, end + length * hanging])
-        reach = 1.1 * np.hypot(p.l1, length)
+        reach = 1.06 * float(np.hypot(p.l1, length))
         return Scene(
             extent=(reach, reach),
             rods=(Rod(hub, elbow), Rod(elbow, tip)),

@@ -300,7 +300,7 @@ class SphericalPendulum(System):
         place, push = p.l * direction(q), effort @ tangents(q)
         level = place * np.array([1.0, 1.0, 0.0])
         joint, here = points([np.zeros(3), place])
-        reach = 1.12 * float(p.l)
+        reach = 1.08 * float(p.l)
         return Scene(
             extent=(reach, reach),
             rods=(Rod(joint, here),),
