@@ -241,7 +241,7 @@ def test_the_picture_in_a_plane():
     assert bob.centre == push.start == scene.trace == (0.5, -1.0)
     np.testing.assert_allclose(push.share * np.array(push.along), [-1.0, 0.5])
     assert scene.target == (1.2, 0.3)
-    assert np.abs(np.concatenate(scene.lines)).max() == 4.0 < scene.extent[0]
+    assert np.abs(np.concatenate(scene.lines)).max() == 3.0 < scene.extent[0]
 
 
 def test_the_picture_in_space():

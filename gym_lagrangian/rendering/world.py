@@ -43,12 +43,14 @@ def draw_world(
         _draw_curve(canvas, layout, scene.course, layout.length(0.012, 1), TARGET)
         _draw_trace(canvas, layout, trace)
         if ghost is not None:
+            _draw_boxes(canvas, layout, ghost, GHOST_ROD)
             _draw_body(canvas, layout, ghost, GHOST_ROD, GHOST_BOB)
         if scene.track:
             _draw_track(canvas, layout, scene.stops)
         if scene.target is not None:
             radius, width = layout.length(0.11, 5), layout.length(0.018, 1)
             canvas.ring(layout.at(scene.target), radius, width, TARGET)
+        _draw_boxes(canvas, layout, scene, INK)
         radius = _arc_radius(layout, scene.torques)
         for torque in scene.torques:
             _draw_torque(canvas, layout, torque, radius)
@@ -89,9 +91,7 @@ def _smooth(points: np.ndarray) -> np.ndarray:
 
 
 def _draw_body(canvas: Canvas, layout: Layout, scene: Scene, rod: Colour, bob: Colour) -> None:
-    """Carts, rods and the hinges that they hang from, and bobs on top of all."""
-    for box in scene.boxes:
-        _draw_box(canvas, layout, box, rod)
+    """Rods and the hinges that they hang from, and bobs on top of all."""
     apart = _spacing(layout, [start for start, _ in scene.rods])
     width = min(layout.length(0.033, 1.5), max(0.16 * apart, 1.5))
     for start, end in scene.rods:
@@ -156,6 +156,11 @@ def _draw_force(canvas: Canvas, layout: Layout, force: Force, scene: Scene) -> N
 def _head(layout: Layout, share: float) -> float:
     """Length of an arrow's head, which shrinks with the weakest arrows."""
     return layout.length(0.075, 4) * min(1.0, 3 * abs(share))
+
+
+def _draw_boxes(canvas: Canvas, layout: Layout, scene: Scene, colour: Colour) -> None:
+    for box in scene.boxes:
+        _draw_box(canvas, layout, box, colour)
 
 
 def _draw_box(canvas: Canvas, layout: Layout, box: Box, colour: Colour) -> None:

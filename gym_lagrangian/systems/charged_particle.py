@@ -72,7 +72,7 @@ class Reach(Task):
     }
 
     force_max: float | tuple[float, ...] = 4.0
-    box: float = 4.0
+    box: float = 3.0
     velocity_max: float | tuple[float, ...] | None = None
 
     reset_low = -1.0
@@ -177,7 +177,7 @@ class ChargedParticle(System):
     | `k`                    | 1.0        | stiffness of the trap in N/m                         |
     | `target_x`, `target_y` | ±1.5       | the target in m, (-1.5, 1.5) by default; z = 0       |
     | `force_max`            | 4.0        | force of a full action in N, one or one a coordinate |
-    | `box`                  | 4.0        | half the side of the box in m                        |
+    | `box`                  | 3.0        | half the side of the box in m                        |
     | `velocity_max`         | None       | ends of the range of velocities in m/s               |
 
     A parameter may be a pair (low, high) to draw from at reset. `dt`, `dtype`, `integrator`,
