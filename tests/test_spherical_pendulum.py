@@ -168,12 +168,12 @@ def test_swing_up_rewards_upright():
 class TestTermination:
     def test_the_stop_of_the_joint(self):
         env = make(PATH, **QUICK)
-        env.reset(options={"state": [0.2, -1.19, 0.0, -3.0]})
+        env.reset(options={"state": [0.2, -0.99, 0.0, -3.0]})
         _, _, terminated, truncated, info = env.step(np.zeros(2, np.float32))
         assert terminated
         assert not truncated
         assert not info["diverged"]
-        assert info["state"][1] < -1.2
+        assert info["state"][1] < -1.0
 
     def test_a_rod_that_falls(self):
         env = make(PATH, task=BALANCE, **QUICK)
@@ -196,11 +196,12 @@ def test_states_to_learn_from_keep_clear_of_the_lock():
     system = SphericalPendulum()
     keys = jax.random.split(jax.random.key(0), 500)
     q = np.asarray(jax.vmap(system.sample)(keys).q)
-    assert np.all(np.abs(q[:, 1]) <= 1.3)
-    assert np.abs(q).max(axis=0) == pytest.approx([np.pi, 1.3], rel=0.02)
+    assert np.all(np.abs(q[:, 1]) <= 1.1)
+    assert np.abs(q).max(axis=0) == pytest.approx([np.pi, 1.1], rel=0.02)
     starts = jax.vmap(system.distributions().starts)(keys)
-    heights = [rod(row)[2] for row in np.asarray(starts.q)]
-    assert np.all(np.array(heights) < -0.29)
+    # From rest a rod comes no farther from hanging than it was, and β is never more than that.
+    angles = np.arccos([-rod(row)[2] for row in np.asarray(starts.q)])
+    assert 0.9 < angles.max() < 0.95
     assert not np.any(starts.qd)
     assert not np.any(starts.tau)
 

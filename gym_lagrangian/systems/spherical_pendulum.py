@@ -56,7 +56,7 @@ _ANGLE, _SPEED = 0.5, 2.0
 
 # States to learn from go a little beyond the stop of the default task, in rad; starts of free
 # motion are so near hanging that it never comes near the joint's lock.
-_STEEPEST, _START = 1.3, 1.0
+_STEEPEST, _START = 1.1, 0.7
 
 
 class SphericalTask(Task):
@@ -73,7 +73,7 @@ class SphericalTask(Task):
     requires: ClassVar[tuple[str, ...]] = ("outer", "inner")
 
     force_max: float | tuple[float, ...] = 4.0
-    stop: float = 1.2
+    stop: float = 1.0
     velocity_max: float | tuple[float, ...] | None = None
 
     def __post_init__(self):
@@ -217,7 +217,7 @@ class SphericalPendulum(System):
     | `coulomb1`, `coulomb2` | 0.0     | Coulomb friction likewise, in N·m                     |
     | `width`                | 0.1     | width of Coulomb friction in rad/s                    |
     | `force_max`            | 4.0     | torque of a full action in N·m, one or one an axis    |
-    | `stop`                 | 1.2     | how far the inner axis turns to either side, in rad   |
+    | `stop`                 | 1.0     | how far the inner axis turns to either side, in rad   |
     | `velocity_max`         | None    | ends of the range of velocities; None: 4 typical ones |
 
     A parameter may be a pair (low, high) to draw from at reset. `dt`, `dtype`, `integrator`,
@@ -273,13 +273,16 @@ class SphericalPendulum(System):
     # -- data -------------------------------------------------------------------------------
 
     def sample(self, key: Array) -> Sample:
-        """As for every system, but |β| ≤ 1.3 rad: beyond, the joint locks."""
+        """As for every system, but |β| ≤ 1.1 rad, and with cos² β as a further weight: as the
+        joint comes to lock, α̈ grows without bound.
+        """
         sample = super().sample(key)
-        return sample._replace(q=sample.q * np.array([1.0, _STEEPEST / np.pi], np.float32))
+        q = sample.q * np.array([1.0, _STEEPEST / np.pi], np.float32)
+        return sample._replace(q=q, weight=sample.weight * jnp.cos(q[1]) ** 2)
 
     def distributions(self) -> Distributions:
-        """Unforced states of `sample`, and free motion from rest with both angles ~ U(−1, 1), which
-        stays below the joint.
+        """Unforced states of `sample`, and free motion from rest with both angles ~ U(−0.7, 0.7),
+        whose |β| stays below 0.95 rad.
         """
         states, at_rest = super().distributions()[:2]
 
