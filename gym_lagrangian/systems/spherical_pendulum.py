@@ -239,8 +239,8 @@ class SphericalPendulum(System):
         "coulomb2": Parameter.of_friction(0.0, "N·m"),
     }
     q_scale = (1.0, 1.0)
-    qd_scale = (4.0, 4.0)
-    tau_scale = (8.0, 8.0)
+    qd_scale = (3.0, 3.0)
+    tau_scale = (5.0, 5.0)
     task = SwingUp
 
     width: float = 0.1
