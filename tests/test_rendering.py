@@ -1,5 +1,6 @@
 """The picture shows the geometry where it is, in bands that do not overlap, in any window."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.rendering import Layout, Panels, Renderer, colours
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.panels import CHART_HEIGHT
+from gym_lagrangian.systems import DoublePendulum
+from gym_lagrangian.systems.projection import circle, projected
 from gym_lagrangian.systems.scene import (
     Bob,
     Box,
@@ -24,6 +27,7 @@ from gym_lagrangian.systems.scene import (
     Scene,
     Torque,
     curves_of,
+    force,
 )
 
 SIZES = (100, 137, 500, 1000)
@@ -170,6 +174,107 @@ def test_a_force_points_from_its_bob(share, colour):
     bob, _ = layout_of(200, scene).to_pixels((2.0, 0.0))
     assert len(columns) > 5
     assert np.all((columns > bob) == (share > 0))
+
+
+@pytest.mark.parametrize("degrees", [0, 50, 90, 200, 315])
+def test_a_force_points_along_its_direction(degrees):
+    along = (np.cos(np.radians(degrees)), np.sin(np.radians(degrees)))
+    for share, colour in ((1.0, colours.POSITIVE), (-1.0, colours.NEGATIVE)):
+        scene = Scene((2.0, 2.0), (), (Bob((0.0, 0.0), 1.0),), (), (Force((0, 0), share, along),))
+        frame = picture(scene, 400)
+        rows, columns = np.nonzero(np.all(frame == colour, axis=-1))
+        column, row = layout_of(400, scene).to_pixels((0.0, 0.0))
+        offset = np.array([columns.mean() + 0.5 - column, row - rows.mean() - 0.5])
+        distance = np.linalg.norm(offset)
+        assert 15 < distance < 80
+        np.testing.assert_allclose(offset / distance, share * np.array(along), atol=0.03)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.3, -0.4), (0.0, 0.0), (-2.0, 0.0)])
+def test_a_force_of_two_components(x, y):
+    start, share, along = force((1.0, 2.0), (x, y))
+    assert start == (1.0, 2.0)
+    np.testing.assert_allclose(share * np.array(along), [x, y], atol=1e-12)
+    assert np.hypot(*along) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_lines_and_courses_go_through_their_points(size):
+    points = ((-1.0, -1.0), (1.0, -0.5), (0.5, 1.0))
+    middles = [np.mean(pair, axis=0) for pair in itertools.pairwise(points)]
+    for name, shades in (("lines", (points,)), ("course", points)):
+        scene = Scene((2.0, 2.0))._replace(**{name: shades})
+        frame = picture(scene, size)
+        for point in (*points, *middles):
+            column, row = map(int, layout_of(size, scene).to_pixels(point))
+            assert frame[row - 1 : row + 2, column - 1 : column + 2].min() < 245
+
+
+@pytest.mark.parametrize("links", [2, 7])
+@pytest.mark.parametrize("size", [300, 500])
+def test_arcs_of_many_joints_are_apart(links, size):
+    """Each reaches little further than halfway to the next joint, and is still seen."""
+    joints = [(x, 0.0) for x in np.linspace(-1.0, 1.0, links)]
+    shares = [1.0] + [0.0] * (links - 1)
+    torques = tuple(Torque(*pair) for pair in zip(joints, shares, strict=True))
+    scene = Scene((1.1, 1.1), torques=torques)
+    frame, layout = picture(scene, size), layout_of(size, scene)
+    rows, columns = np.nonzero(np.all(frame == colours.POSITIVE, axis=-1))
+    column, row = layout.to_pixels(joints[0])
+    distance = np.hypot(columns + 0.5 - column, rows + 0.5 - row)
+    assert 7 < distance.max() < 0.62 * layout.scale * (joints[1][0] - joints[0][0])
+
+
+@pytest.mark.parametrize("size", [300, 500])
+def test_a_pendulum_fills_its_half_of_the_frame(size):
+    """From the pivot in the middle of the world to near its edge, in every direction."""
+    system, m = DoublePendulum(), np.array([1.0, 1.0, 1.0, 1.0, 9.8])
+    for angle in np.linspace(-np.pi, np.pi, 9):
+        scene = system.scene(np.full(2, angle), np.zeros(2), np.zeros(2), m)
+        frame = picture(scene, size, captions=CAPTIONS[:2])
+        band = layout_of(size, scene).world
+        marked = np.argwhere(np.any(frame[band.top : band.bottom] < 200, axis=2))
+        assert np.hypot(*np.ptp(marked, axis=0)) > 0.42 * size
+        tip = np.array(layout_of(size, scene).to_pixels(scene.trace))
+        far = np.max(np.abs(tip - np.array([size / 2, band.top + band.height / 2])))
+        assert far < 0.5 * band.height - layout_of(size, scene).radius(1.0)
+
+
+@pytest.mark.parametrize("size", [300, 500])
+def test_captions_are_legible(size):
+    """Letters of the captions are at least 8 pixels high."""
+    frame = picture(Scene((1.0, 1.0)), size, captions=("HT", "HT"))
+    rows = np.flatnonzero((frame < 128).any(axis=(1, 2)))
+    first = rows[: np.argmax(np.diff(rows) > 1) + 1]
+    assert len(first) >= 8
+
+
+# -- projection -----------------------------------------------------------------------------------
+
+
+def test_a_projection_keeps_what_is_across_the_line_of_sight():
+    azimuth, elevation = 0.7, 0.4
+    eye = np.array([np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth)])
+    eye = np.array([*eye, np.sin(elevation)])
+    points = np.random.default_rng(0).normal(size=(50, 3))
+    found = projected(points, azimuth, elevation)
+    np.testing.assert_allclose(projected(eye, azimuth, elevation), 0.0, atol=1e-12)
+    across = points - np.outer(points @ eye, eye)
+    np.testing.assert_allclose(
+        np.linalg.norm(found, axis=1), np.linalg.norm(across, axis=1), rtol=1e-12
+    )
+
+
+def test_the_vertical_is_upright_and_y_goes_away():
+    x, y, z = projected(np.eye(3))
+    assert z[0] == pytest.approx(0.0)
+    assert z[1] > 0.8
+    assert x[0] > 0.8
+    assert 0.0 < y[1] < 0.5
+    ring = projected(circle(2.0, height=1.0))
+    np.testing.assert_allclose(ring[0], ring[-1], atol=1e-12)
+    np.testing.assert_allclose(ring.mean(axis=0), projected([0.0, 0.0, 1.0]), atol=0.1)
+    assert np.ptp(ring[:, 0]) == pytest.approx(4.0, rel=0.01)
 
 
 def test_a_gauge_is_as_long_as_its_value_and_ends_at_its_limits():

@@ -108,7 +108,7 @@ def _draw_strip(
     for points, colour in chart.curves(plot, limit):
         canvas.curve(points, 1.5 * thin, colour)
         if len(points):
-            canvas.disc(Vector2(*points[-1]), min(2.5 * thin, 0.15 * band.height), colour)
+            canvas.disc(Vector2(*points[-1]), min(2.5 * thin, 0.1 * band.height), colour)
 
 
 def _number(value: float, limit: float) -> str:

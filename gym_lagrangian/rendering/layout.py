@@ -19,7 +19,7 @@ from pygame import Vector2
 
 from gym_lagrangian.systems.scene import Point
 
-CAPTION_ROWS = 3
+CAPTION_ROWS = 2
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Layout:
 
     @cached_property
     def row(self) -> int:
-        """Height of a line of text in pixels."""
-        return max(11, round(0.032 * self.size))
+        """Height of a line of text in pixels, more of a small picture than of a large one."""
+        return max(11, round(4.5 + 0.025 * self.size))
 
     @cached_property
     def margin(self) -> int:
@@ -51,9 +51,14 @@ class Layout:
         return max(2, round(0.012 * self.size))
 
     @cached_property
+    def captions(self) -> pygame.Rect:
+        """The band of the captions."""
+        return pygame.Rect(0, 0, self.size, CAPTION_ROWS * self.row + self.margin)
+
+    @cached_property
     def world(self) -> pygame.Rect:
         """The band that shows the world."""
-        top = CAPTION_ROWS * self.row + self.margin
+        top = self.captions.bottom
         bottom = self.chart.top - self.gauges * self.gauge_row
         return pygame.Rect(0, top, self.size, bottom - top)
 
@@ -84,7 +89,7 @@ class Layout:
     def scale(self) -> float:
         """Pixels per metre; a narrow border is left for what is drawn at the world's edge."""
         half_width, half_height = self.extent
-        return 0.47 * min(self.world.width / half_width, self.world.height / half_height)
+        return 0.485 * min(self.world.width / half_width, self.world.height / half_height)
 
     @cached_property
     def unit(self) -> float:

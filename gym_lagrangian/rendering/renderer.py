@@ -73,7 +73,7 @@ class Renderer:
             step: number of the step within the episode. The path of `Scene.trace` and the curves
                 of the last 10 s begin anew at 0 or when the number falls; the same number again
                 adds nothing to them.
-            captions: lines of text, up to three at full size; more, or longer than the
+            captions: lines of text, up to two at full size; more, or longer than the
                 picture is wide, are drawn smaller.
             ghost: a second scene to compare with, whose rods and bobs, or curves, are drawn
                 first, in grey.
@@ -125,7 +125,8 @@ def _draw_captions(canvas: Canvas, layout: Layout, captions: Sequence[str]) -> N
     if captions:
         row = layout.row * min(1.0, CAPTION_ROWS / len(captions))
         width = layout.size - 2 * layout.margin
-        canvas.text(captions, layout.margin, layout.margin, width, row)
+        with canvas.clipped(layout.captions):
+            canvas.text(captions, layout.margin, layout.margin, width, row)
 
 
 def _draw_gauge(canvas: Canvas, layout: Layout, gauge: Gauge, index: int) -> None:

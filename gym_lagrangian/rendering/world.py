@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from pygame import Vector2
@@ -24,7 +26,7 @@ from gym_lagrangian.rendering.colours import (
 )
 from gym_lagrangian.rendering.history import History
 from gym_lagrangian.rendering.layout import Layout
-from gym_lagrangian.systems.scene import Box, Force, Scene, Torque
+from gym_lagrangian.systems.scene import Box, Force, Point, Scene, Torque
 
 TRACE_SHADES = 40
 TRACE_PIECES = 4  # straight lines between two points of a trace
@@ -36,19 +38,31 @@ def draw_world(
 ) -> None:
     """Draw a scene over its ghost, and both over the path of the traced point."""
     with canvas.clipped(layout.world):
+        for line in scene.lines:
+            _draw_curve(canvas, layout, line, layout.thin, FAINT)
+        _draw_curve(canvas, layout, scene.course, layout.length(0.012, 1), TARGET)
         _draw_trace(canvas, layout, trace)
         if ghost is not None:
+            _draw_boxes(canvas, layout, ghost, GHOST_ROD)
             _draw_body(canvas, layout, ghost, GHOST_ROD, GHOST_BOB)
         if scene.track:
             _draw_track(canvas, layout, scene.stops)
         if scene.target is not None:
             radius, width = layout.length(0.11, 5), layout.length(0.018, 1)
             canvas.ring(layout.at(scene.target), radius, width, TARGET)
+        _draw_boxes(canvas, layout, scene, INK)
+        radius = _arc_radius(layout, scene.torques)
         for torque in scene.torques:
-            _draw_torque(canvas, layout, torque)
+            _draw_torque(canvas, layout, torque, radius)
         for force in scene.forces:
             _draw_force(canvas, layout, force, scene)
         _draw_body(canvas, layout, scene, INK, BOB)
+
+
+def _draw_curve(
+    canvas: Canvas, layout: Layout, points: Sequence[Point], width: float, colour: Colour
+) -> None:
+    canvas.curve(np.array([layout.to_pixels(point) for point in points]), width, colour)
 
 
 def _draw_trace(canvas: Canvas, layout: Layout, trace: History) -> None:
@@ -77,26 +91,45 @@ def _smooth(points: np.ndarray) -> np.ndarray:
 
 
 def _draw_body(canvas: Canvas, layout: Layout, scene: Scene, rod: Colour, bob: Colour) -> None:
-    """Carts, rods and the hinges that they hang from, and bobs on top of all."""
-    for box in scene.boxes:
-        _draw_box(canvas, layout, box, rod)
+    """Rods and the hinges that they hang from, and bobs on top of all."""
+    apart = _spacing(layout, [start for start, _ in scene.rods])
+    width = min(layout.length(0.033, 1.5), max(0.16 * apart, 1.5))
     for start, end in scene.rods:
-        canvas.line([layout.at(start), layout.at(end)], layout.length(0.03, 1.5), rod)
+        canvas.line([layout.at(start), layout.at(end)], width, rod)
+    radius = min(layout.length(0.042, 2.5), max(0.2 * apart, 2.5))
     for start, _ in scene.rods:
         hinge = layout.at(start)
-        canvas.disc(hinge, layout.length(0.04, 2.5), rod)
-        canvas.disc(hinge, layout.length(0.018, 1), WHITE)
+        canvas.disc(hinge, radius, rod)
+        canvas.disc(hinge, 0.45 * radius, WHITE)
     for centre, mass in scene.bobs:
-        canvas.disc(layout.at(centre), layout.radius(mass), bob)
+        canvas.disc(layout.at(centre), _bob_radius(layout, mass, apart), bob)
 
 
-def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque) -> None:
+def _bob_radius(layout: Layout, mass: float, apart: float) -> float:
+    """Radius in pixels, smaller where hinges are close, or bobs would cover the arcs there."""
+    return min(layout.radius(mass), max(0.24 * apart, 2.5))
+
+
+def _spacing(layout: Layout, places: Sequence[Point]) -> float:
+    """The least distance of two places in succession, in pixels; infinite for less than two."""
+    pixels = [layout.at(place) for place in places]
+    return min((a.distance_to(b) for a, b in itertools.pairwise(pixels)), default=math.inf)
+
+
+def _arc_radius(layout: Layout, torques: Sequence[Torque]) -> float:
+    """Radius of all torques' arcs, so small that those of neighbouring joints do not overlap."""
+    apart = _spacing(layout, [torque.centre for torque in torques])
+    return min(layout.length(0.19, 7), max(0.45 * apart, 7))
+
+
+def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque, radius: float) -> None:
     """An arc from straight up, counter-clockwise where positive."""
     share = min(max(torque.share, -1.0), 1.0)
     if abs(share) < 0.01:
         return
-    arm = Vector2(0, -layout.length(0.19, 7))
-    sweep = math.copysign(math.degrees(_head(layout, share) / arm.length()), share)
+    arm = Vector2(0, -radius)
+    head = min(_head(layout, share), 0.5 * radius)
+    sweep = math.copysign(math.degrees(head / radius), share)
     angles = [*np.linspace(0.0, FULL_SWEEP * share, 3 + round(24 * abs(share)))]
     # The head lies along the arc. rotate() turns clockwise on a screen, whose y points down.
     centre = layout.at(torque.centre)
@@ -105,16 +138,17 @@ def _draw_torque(canvas: Canvas, layout: Layout, torque: Torque) -> None:
 
 
 def _draw_force(canvas: Canvas, layout: Layout, force: Force, scene: Scene) -> None:
-    """An arrow along x from the rim of the bob that is pushed, if one is."""
+    """An arrow from the rim of the bob that is pushed, if one is."""
     share = min(max(force.share, -1.0), 1.0)
     if abs(share) < 0.01:
         return
-    rim = max(
-        (layout.radius(bob.mass) for bob in scene.bobs if bob.centre == force.start), default=0
-    )
-    start = layout.at(force.start) + Vector2(math.copysign(rim, share), 0)
-    shaft = Vector2(layout.length(0.095) * share, 0)
-    head = Vector2(math.copysign(_head(layout, share), share), 0)
+    apart = _spacing(layout, [start for start, _ in scene.rods])
+    pushed = [bob.mass for bob in scene.bobs if bob.centre == force.start]
+    rim = max((_bob_radius(layout, mass, apart) for mass in pushed), default=0)
+    x, y = force.along
+    along = Vector2(x, -y) * math.copysign(1.0, share)  # y points down on a screen
+    start = layout.at(force.start) + rim * along
+    shaft, head = layout.length(0.095) * abs(share) * along, _head(layout, share) * along
     points = [start, start + shaft, start + shaft + head]
     canvas.arrow(points, layout.length(0.022, 1.2), POSITIVE if share > 0 else NEGATIVE)
 
@@ -122,6 +156,11 @@ def _draw_force(canvas: Canvas, layout: Layout, force: Force, scene: Scene) -> N
 def _head(layout: Layout, share: float) -> float:
     """Length of an arrow's head, which shrinks with the weakest arrows."""
     return layout.length(0.075, 4) * min(1.0, 3 * abs(share))
+
+
+def _draw_boxes(canvas: Canvas, layout: Layout, scene: Scene, colour: Colour) -> None:
+    for box in scene.boxes:
+        _draw_box(canvas, layout, box, colour)
 
 
 def _draw_box(canvas: Canvas, layout: Layout, box: Box, colour: Colour) -> None:

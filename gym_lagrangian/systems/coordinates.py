@@ -188,7 +188,7 @@ class Coordinates:
         """Whether both name the same coordinates and parameters."""
         return self._names() == other._names()
 
-    def named(self, m: Parameters) -> Any:
+    def named(self, m: Parameters | np.ndarray) -> Any:
         """The parameters m (k,) by name: ``self.named(m).l1``."""
         return _record(tuple(self.parameters))(*(m[i] for i in range(len(self.parameters))))
 

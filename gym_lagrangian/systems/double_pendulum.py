@@ -263,7 +263,7 @@ class DoublePendulum(System):
         m1, m2, l1, l2, _ = map(float, m)
         elbow = (l1 * np.sin(q[0]), -l1 * np.cos(q[0]))
         tip = (elbow[0] + l2 * np.sin(q[1]), elbow[1] - l2 * np.cos(q[1]))
-        reach = 1.15 * (l1 + l2)
+        reach = 1.08 * (l1 + l2)
         shoulder, at_elbow = float(effort[0] + effort[1]), float(effort[1])
         return Scene(
             extent=(reach, reach),

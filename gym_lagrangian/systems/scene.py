@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -38,10 +39,16 @@ class Torque(NamedTuple):
 
 
 class Force(NamedTuple):
-    """A force along x at a point, as a share of its limit in [-1, 1]."""
+    """A force at a point, as a share of its limit in [-1, 1].
+
+    Attributes:
+        along: the direction of a positive share, of length 1; shorter where it points out of the
+            picture's plane.
+    """
 
     start: Point
     share: float
+    along: Point = (1.0, 0.0)
 
 
 class Gauge(NamedTuple):
@@ -78,6 +85,9 @@ class Scene(NamedTuple):
         boxes: carts, drawn behind the rods.
         stops: where the line to move along ends, in metres along x; empty where it does not.
         centre: the middle of the visible world, in metres, which follows what would leave it.
+        lines: what stays where it is, such as a wall or a circle to follow, each a faint line
+            through its points, drawn behind all else.
+        course: a line to move along, through its points, in the colour of targets.
     """
 
     extent: Point
@@ -93,6 +103,15 @@ class Scene(NamedTuple):
     boxes: tuple[Box, ...] = ()
     stops: tuple[float, ...] = ()
     centre: Point = (0.0, 0.0)
+    lines: tuple[tuple[Point, ...], ...] = ()
+    course: tuple[Point, ...] = ()
+
+
+def force(start: Point, components: Iterable[float]) -> Force:
+    """A force by its two components, each a share of its limit."""
+    x, y = (float(component) for component in components)
+    size = math.hypot(x, y)
+    return Force(start, size, (x / size, y / size)) if size > 0.0 else Force(start, 0.0)
 
 
 def curves_of(
