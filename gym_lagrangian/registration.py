@@ -178,6 +178,20 @@ SYSTEMS: dict[str, SystemRow] = {
         "Ramesh & Ravindran's acro-3-bot: three links, motors in the first and the last joint",
         max_episode_steps=1000,
     ),
+    "Furuta": SystemRow(
+        "gym_lagrangian.systems.furuta:Furuta", "a rotary pendulum, the QUBE-Servo 2, damped"
+    ),
+    "ChargedParticle": SystemRow(
+        "gym_lagrangian.systems.charged_particle:ChargedParticle",
+        "a charge in a magnetic and an electric field, in a plane or in space",
+    ),
+    "SphericalPendulum": SystemRow(
+        "gym_lagrangian.systems.spherical_pendulum:SphericalPendulum",
+        "a rod on a universal joint",
+    ),
+    "Kepler": SystemRow(
+        "gym_lagrangian.systems.kepler:Kepler", "a body about a fixed centre of attraction"
+    ),
     "TriplePendulum": SystemRow(
         f"{_MACHINES}:TriplePendulum", "three equal links with damped joints and three motors"
     ),
