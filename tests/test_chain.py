@@ -25,7 +25,6 @@ from gym_lagrangian.systems.chain_tasks import Balance, Reach, SwingUp
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import TaskState, check_task
 
-MODULE = "gym_lagrangian.systems.machines:"
 TASKS = "gym_lagrangian.systems.chain_tasks:"
 KINDS = list(itertools.product((False, True), ("absolute", "relative")))
 STATES = 40
@@ -41,7 +40,7 @@ MACHINES = {
 
 
 def make(name: str = "Chain", **options):
-    return gymnasium.make("Lagrangian-v0", system=MODULE + name, **options).unwrapped
+    return gymnasium.make(f"{name}-v0", **options).unwrapped
 
 
 def random_parameters(system, rows: int = STATES, *, seed: int = 1, **fixed: float) -> np.ndarray:
@@ -593,7 +592,7 @@ class TestGymnasium:
             check_env(make(name, **options))
 
     def test_vector(self):
-        system = MODULE + "RameshAcrobot"
+        system = "RameshAcrobot"
         envs = gymnasium.make_vec("Lagrangian-v0", num_envs=3, system=system, **QUICK)
         first, _ = envs.reset(seed=0)
         observations, rewards, terminated, truncated, _ = envs.step(np.ones((3, 1), np.float32))
@@ -727,3 +726,10 @@ def test_a_machine_keeps_its_number_of_links():
 def test_tasks_refuse_what_is_no_chain(coordinates):
     with pytest.raises(ConfigurationError, match="expected those of a chain"):
         SwingUp(coordinates=coordinates)
+
+
+def test_the_first_question_may_come_from_inside_a_jit():
+    """Magnitudes and substeps are estimated by evaluating the equations."""
+    system = Chain(links=3, gear=7.0)
+    drawn = jax.jit(system.sample)(jax.random.key(0))
+    assert np.isfinite(drawn.qd).all()

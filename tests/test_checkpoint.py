@@ -234,7 +234,7 @@ def test_damaged_and_foreign_files_are_refused(kind, saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"coordinates": {"name": "TriplePendulum"}}, "coordinates"),
+        ({"coordinates": {"name": "NoSuchPendulum"}}, "coordinates"),
         ({"coordinates": {"coordinates": ["theta", "theta"]}}, "theta"),
         ({"model": "Transformer"}, "Transformer"),
         ({"model_config": CONFIG | {"width": 5}}, "holds arrays"),
@@ -257,7 +257,7 @@ PHYSICS = {"entry_point": "gym_lagrangian.systems:DoublePendulum", "options": {}
 @pytest.mark.parametrize(
     ("physics", "message"),
     [
-        (PHYSICS | {"entry_point": "gym_lagrangian.systems:TriplePendulum"}, "TriplePendulum"),
+        (PHYSICS | {"entry_point": "gym_lagrangian.systems:NoSuchPendulum"}, "TriplePendulum"),
         (PHYSICS | {"entry_point": "three.pendula:Triple"}, "three.pendula"),
         (PHYSICS | {"options": {"wrists": 2}}, "wrists"),
         (None, "canonical momenta|coordinates alone"),
@@ -317,7 +317,7 @@ def test_format_1_of_a_variant(particle, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"system": "TriplePendulum"}, "TriplePendulum"),
+        ({"system": "NoSuchPendulum"}, "TriplePendulum"),
         ({"system": "RelativisticParticle", "system_options": {"lagrangian": "n"}}, "'n'"),
     ],
     ids=str,
@@ -337,8 +337,8 @@ def test_missing_file(tmp_path):
 
 
 def test_unknown_name_lists_the_shipped_ones():
-    with pytest.raises(CheckpointError, match="no checkpoint 'TriplePendulumLNN'") as caught:
-        load("TriplePendulumLNN")
+    with pytest.raises(CheckpointError, match="no checkpoint 'NoSuchPendulumLNN'") as caught:
+        load("NoSuchPendulumLNN")
     expected = checkpoints.shipped() or ("(none)",)
     assert all(name in str(caught.value) for name in expected)
 

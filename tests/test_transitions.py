@@ -258,8 +258,8 @@ def test_of_another_system(recorded, tmp_path):
         Transitions.load(tmp_path / "data.npz", system="RelativisticParticle")
     with pytest.raises(DataError, match=r"array q has shape \(10, 2\), expected \(10, 1\)"):
         Transitions.of(good(), "RelativisticParticle")
-    with pytest.raises(ConfigurationError, match="TriplePendulum"):
-        Transitions.of(good(), "TriplePendulum")
+    with pytest.raises(ConfigurationError, match="NoSuchPendulum"):
+        Transitions.of(good(), "NoSuchPendulum")
 
 
 def test_what_is_no_npz_file(tmp_path):

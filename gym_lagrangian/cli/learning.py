@@ -106,7 +106,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--friction",
         choices=("none", "viscous", "passive"),
-        help="learned friction of LNN, DeLaN and HNN; default: none",
+        help="learned friction of LNN, DeLaN and HNN; default: the system's",
     )
     add_options(command, "model", "an argument of the model's constructor")
 

@@ -65,11 +65,12 @@ class Shell(EzPickle, ABC):
             parts = functional.build(
                 system, checkpoint=checkpoint, task=task, reward=reward, options=options
             )
-            self.dt = float(parts.env.coordinates.time_step if dt is None else dt)
+            dt = parts.env.coordinates.time_step if dt is None else dt
             how: dict[str, Any] = {"dtype": dtype, "integrator": integrator, "substeps": substeps}
-            params = functional.params_of(parts, dt=self.dt, **how)
+            params = functional.params_of(parts, dt=dt, **how)
             self._env = parts.env
             self._use(params)
+            self.dt = float(dt)
         self._card = None if parts.checkpoint is None else parts.checkpoint.card
 
     # -- copies -------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ class TrainingConfig(OptimiserConfig):
             does; None for fresh states at every step.
     """
 
-    steps: int = 1_200_000
+    steps: int = 600_000
     batch: int = 128
     fixed_states: int | None = None
 
@@ -199,16 +199,22 @@ def recipe(model: str, system: Any = None, preset: str = "package") -> Preset:
     return found.but(load_system(system).recipes.get(model, Preset({}, {})))
 
 
-def settings(model: str, config: dict[str, Any] | None, friction: str | None) -> dict[str, Any]:
+def settings(
+    model: str, config: dict[str, Any] | None, friction: str | None, usual: str = "none"
+) -> dict[str, Any]:
     """The settings of a model that somebody gives: a configuration, and the kind of friction.
+
+    Arguments:
+        usual: the friction where nobody says any, of a model that knows about friction.
 
     Raises:
         ConfigurationError: the model knows nothing of friction, or both say what it is.
     """
     given = dict(config or {})
+    has_friction = "friction" in load_model(model).settings()
     if friction is None:
-        return given
-    if "friction" not in load_model(model).settings():
+        return {"friction": usual} | given if has_friction and usual != "none" else given
+    if not has_friction:
         raise ConfigurationError(
             f"friction = {friction!r}: {model} has none of its own, its network learns friction "
             "along with every other force; leave friction out"

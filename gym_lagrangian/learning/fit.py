@@ -94,8 +94,10 @@ def fit(
             and the motion loses energy.
     """
     out, model = checkpoints.writable(out), model_reference(model)
-    config, given = config or FitConfig.of(model), settings(model, model_config, friction)
+    config = config or FitConfig.of(model)
     data = _transitions(data, system, system_options)
+    usual = "none" if data.system is None else data.system.learned_friction
+    given = settings(model, model_config, friction, usual)
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)
     seen = seen_as(data)

@@ -54,8 +54,8 @@ def train(
         system_options, model_config: constructor arguments; what `model_config` leaves out is
             as in the preset. Where the system has no recipe for the model, its magnitudes are
             those of the system's training states, see `learning.scales`.
-        friction: the friction that the model learns, ``"none"`` (the default), ``"viscous"`` or
-            ``"passive"``; of a model that knows about friction.
+        friction: the friction that the model learns, ``"none"``, ``"viscous"`` or ``"passive"``; of
+            a model that knows about friction. Default: the system's `learned_friction`.
         conditioned_on: names of the parameters that the model takes as inputs; default
             those that the system draws at reset.
         data: an npz file of fixed states (see `data.from_npz`); default fresh states.
@@ -74,7 +74,9 @@ def train(
     model = model_reference(model)
     conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
     config = config or TrainingConfig.of(model, built_system, preset=preset)
-    model_config = _usual(model, built_system, preset) | settings(model, model_config, friction)
+    model_config = _usual(model, built_system, preset) | settings(
+        model, model_config, friction, built_system.learned_friction
+    )
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     fresh = checkpoints.fresh_model(model, built_system, conditions, key=key_model, **model_config)
     source: Source

@@ -74,6 +74,8 @@ class System(Static, Coordinates, Lagrangian):
         task: the default `Task`.
         substeps, learned_substeps: steps of the integrator ``"dop853"`` in 0.05 s, for the exact
             simulation and for learned models; None for a number by the typical frequency.
+        learned_friction: the kind of friction that models of the system learn unless told
+            otherwise, see `gym_lagrangian.models.friction`.
         time_step: seconds in one step of environments that are not told otherwise, .05.
         recipes: model name → what of the model's own preset ``"package"`` this system needs
             otherwise. With a recipe, the model's magnitudes are its own defaults; without one they
@@ -86,6 +88,7 @@ class System(Static, Coordinates, Lagrangian):
 
     angular: ClassVar[Any] = False  # one for all, or one a coordinate
     parameters: ClassVar[Any] = {}
+    learned_friction: ClassVar[str] = "none"
     substeps: ClassVar[float | None] = None
     learned_substeps: ClassVar[float | None] = None
 
@@ -220,7 +223,7 @@ def _friction_rate(system: System, parameters: tuple[float, ...]) -> float:
     reach = np.where(system.angular, np.pi, system.magnitudes.q)
     q = rng.uniform(-1.0, 1.0, (64, system.n)) * reach
     qd = np.zeros_like(q)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
         shapes = (jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (q[0], qd[0], m))
         if jax.eval_shape(system.friction, *shapes) is None:
             return 0.0
@@ -268,6 +271,7 @@ def _at_rest(system: System, q_scale: np.ndarray, states: int = 256) -> tuple[np
         rest = jnp.zeros_like(q)
         return system.energy(q, rest, m), jnp.diagonal(system.mass_matrix(q, rest, m))
 
-    with jax.enable_x64(True):
+    # Somebody's own jit may be the first to ask.
+    with jax.enable_x64(True), jax.ensure_compile_time_eval():
         potential, masses = jax.jit(jax.vmap(one, in_axes=(0, None)))(q, m)
     return np.asarray(potential), np.asarray(masses).mean(axis=0)

@@ -198,9 +198,12 @@ class DoublePendulum(System):
     substeps = 6
     learned_substeps = 2
     # The models' own magnitudes were chosen on this system.
-    recipes: ClassVar[dict[str, Preset]] = dict.fromkeys(
-        ("LNN", "Baseline", "HNN", "DeLaN", "NODE", "MLP", "NoncanonicalHNN"), Preset({}, {})
-    )
+    recipes: ClassVar[dict[str, Preset]] = {
+        **dict.fromkeys(
+            ("LNN", "Baseline", "HNN", "DeLaN", "NoncanonicalHNN"), Preset({}, {"steps": 1_200_000})
+        ),
+        **dict.fromkeys(("NODE", "MLP"), Preset({}, {})),
+    }
     q_scale = (1.0, 1.0)
     qd_scale = (5.0, 5.0)
     tau_scale = (10.0, 10.0)

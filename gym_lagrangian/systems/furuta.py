@@ -242,6 +242,7 @@ class Furuta(System):
         "g": Parameter(9.81, "m/s²", positive=False, scale=9.81),
     }
     task = SwingUp
+    learned_friction = "viscous"
 
     width: float = 0.5
 

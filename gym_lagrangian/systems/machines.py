@@ -105,6 +105,7 @@ class PilcoPendulum(PlanarChain):
     links = 1
     angles = "absolute"
     time_step = 0.1
+    learned_friction = "viscous"
     published: ClassVar[Mapping[str, float]] = _uniform(1.0, 1.0, viscous1=0.01, g=9.82)
     task = _PilcoSwingUp
 
@@ -127,6 +128,7 @@ class PilcoCartPole(PlanarChain):
     on_cart = True
     angles = "absolute"
     time_step = 0.1
+    learned_friction = "viscous"
     published: ClassVar[Mapping[str, float]] = _uniform(0.5, 0.5, m0=0.5, viscous0=0.1, g=9.82)
     task = _PilcoCart
 
@@ -170,6 +172,7 @@ class PilcoCartDoublePendulum(PlanarChain):
     on_cart = True
     angles = "absolute"
     time_step = 0.05
+    learned_friction = "viscous"
     published: ClassVar[Mapping[str, float]] = _uniform(
         0.5, 0.6, links=2, m0=0.5, viscous0=0.1, g=9.82
     )
@@ -208,6 +211,7 @@ class DfkiC1(PlanarChain):
     links = 2
     gear = -6.0
     time_step = 0.01
+    learned_friction = "passive"
     published: ClassVar[Mapping[str, float]] = _design_c1()
     task = _RigSwingUp
 
@@ -345,6 +349,7 @@ class TriplePendulum(PlanarChain):
     """
 
     links = 3
+    learned_friction = "viscous"
     published: ClassVar[Mapping[str, float]] = _uniform(
         0.5, 0.4, links=3, viscous1=0.02, viscous2=0.02, viscous3=0.02
     )

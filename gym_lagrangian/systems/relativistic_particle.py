@@ -175,10 +175,10 @@ class RelativisticParticle(System):
         "g": Parameter((-2.0, 2.0), "m/s²", positive=False, scale=10.0),
     }
     recipes: ClassVar[dict[str, Preset]] = {
-        "LNN": Preset({"gradient": "force"}, {}),
+        "LNN": Preset({"gradient": "force"}, {"steps": 1_200_000}),
         "HNN": Preset(
             {"momentum_scale": 1.0, "quadratic_start": 1.0, "learns": "accelerations"},
-            {"learning_rate": 5e-3},
+            {"learning_rate": 5e-3, "steps": 1_200_000},
         ),
         # These soon learn all that they can; a motion's states count one by one.
         **dict.fromkeys(("Baseline", "DeLaN", "NoncanonicalHNN"), Preset({}, {"steps": 300_000})),
