@@ -257,7 +257,7 @@ PHYSICS = {"entry_point": "gym_lagrangian.systems:DoublePendulum", "options": {}
 @pytest.mark.parametrize(
     ("physics", "message"),
     [
-        (PHYSICS | {"entry_point": "gym_lagrangian.systems:NoSuchPendulum"}, "TriplePendulum"),
+        (PHYSICS | {"entry_point": "gym_lagrangian.systems:NoSuchPendulum"}, "NoSuchPendulum"),
         (PHYSICS | {"entry_point": "three.pendula:Triple"}, "three.pendula"),
         (PHYSICS | {"options": {"wrists": 2}}, "wrists"),
         (None, "canonical momenta|coordinates alone"),
@@ -317,7 +317,7 @@ def test_format_1_of_a_variant(particle, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"system": "NoSuchPendulum"}, "TriplePendulum"),
+        ({"system": "NoSuchPendulum"}, "NoSuchPendulum"),
         ({"system": "RelativisticParticle", "system_options": {"lagrangian": "n"}}, "'n'"),
     ],
     ids=str,

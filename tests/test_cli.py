@@ -293,7 +293,7 @@ class TestTrain:
         assert out.exists()
 
     def test_default_output_and_names(self, usage_error, refused):
-        refused(["train", "NoSuchPendulum", "LNN"], "TriplePendulum", "DoublePendulum")
+        refused(["train", "NoSuchPendulum", "LNN"], "NoSuchPendulum", "DoublePendulum")
         refused(["train", "DoublePendulum", "GPT"], "GPT", "LNN", "Baseline", "module:Class")
         usage_error(["train", "DoublePendulum", "LNN", "--optimiser", "sgd"], "muon", "adam")
         usage_error([*TINY, "--model-option", "width"], "'width': expected NAME=VALUE")

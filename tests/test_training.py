@@ -507,7 +507,7 @@ def test_bad_training_settings_are_refused(setting):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"system": "NoSuchPendulum"}, "TriplePendulum.*DoublePendulum"),
+        ({"system": "NoSuchPendulum"}, "NoSuchPendulum.*DoublePendulum"),
         ({"model": "Transformer", "config": SMALL}, "Transformer.*LNN"),
         ({"model_config": {"width": 0}}, "width"),
         ({"model_config": {"widht": 8}}, "widht"),
