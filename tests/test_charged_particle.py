@@ -121,6 +121,17 @@ def test_energy_is_kept_for_100_seconds(options):
     assert abs(info["energy_drift"]) < 1e-8
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_stronger_field_takes_more_substeps(learned):
+    system = ChargedParticle()
+    usual, strong = (
+        system.default_substeps(0.05, learned=learned, m_bounds=system.parameter_bounds(**given))
+        for given in ({}, {"B": (-400.0, 4.0), "m": (0.5, 2.0)})
+    )
+    assert usual < 10
+    assert strong >= 0.05 * 800.0
+
+
 def test_the_magnetic_force_does_no_work():
     states, _ = motion(make(PATH, **FREE), [0.0, 0.0, 2.0, 1.0], 200)
     np.testing.assert_allclose(np.linalg.norm(states[:, 2:], axis=1), np.sqrt(5.0), rtol=1e-10)
