@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from system_helpers import (
     task_state,
 )
 
+from gym_lagrangian.checkpoints import Card, fresh_model, save
+from gym_lagrangian.envs.functional import make as make_functional
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.charged_particle import ChargedParticle, Reach
 from gym_lagrangian.systems.coordinates import Parameter
@@ -116,6 +119,17 @@ def test_energy_is_kept_for_100_seconds(options):
     n = env.system.n
     _, info = motion(env, [1.0] * n + [-1.0] * n, 2000)
     assert abs(info["energy_drift"]) < 1e-8
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_stronger_field_takes_more_substeps(learned):
+    system = ChargedParticle()
+    usual, strong = (
+        system.default_substeps(0.05, learned=learned, m_bounds=system.parameter_bounds(**given))
+        for given in ({}, {"B": (-400.0, 4.0), "m": (0.5, 2.0)})
+    )
+    assert usual < 10
+    assert strong >= 0.05 * 800.0
 
 
 def test_the_magnetic_force_does_no_work():
@@ -226,6 +240,23 @@ def test_targets_differ_from_episode_to_episode():
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_check_env_finds_nothing(dimensions):
     passes_the_checker(PATH, dimensions=dimensions)
+
+
+def test_a_checkpoint_knows_its_dimensions(tmp_path):
+    system = ChargedParticle(dimensions=3)
+    key = jax.random.key(0)
+    model = fresh_model("Baseline", system, (), key=key, width=8, depth=2)
+    card = Card.of(
+        system,
+        parameters=system.fixed_parameters(()),
+        conditioned_on=(),
+        model="Baseline",
+        model_config=model.config,
+    )
+    save(tmp_path / "particle.safetensors", model, card)
+    env, _ = make_functional(checkpoint=tmp_path / "particle.safetensors")
+    assert env.coordinates == system
+    assert env.coordinates != ChargedParticle()
 
 
 # -- pictures -------------------------------------------------------------------------------------

@@ -48,9 +48,9 @@ AXES = ("x", "y", "z")
 _HALF, _REACHED = 0.5, 0.2
 _SPEED, _SLOW = 1.0, 0.3
 
-# How far the integrator may turn a particle in one of its steps, in rad, so that energy is kept to
-# 1e-8 over 100 s.
-_TURN = 0.25
+# How far the integrator may turn a particle in one of its steps, in rad: so that energy is kept to
+# 1e-8 over 100 s, and for learned models, whose own error is larger.
+_TURN, _LEARNED_TURN = 0.25, 1.0
 
 
 class Reach(Task):
@@ -275,14 +275,12 @@ class ChargedParticle(System):
     def _recommended_substeps(self, *, learned: bool, m_bounds: np.ndarray | None) -> float:
         """As for every system, but enough for every turn in the magnetic field."""
         usual = super()._recommended_substeps(learned=learned, m_bounds=m_bounds)
-        if learned:
-            return usual
         low, high = self.parameter_bounds() if m_bounds is None else m_bounds
         names = list(self.parameters)
         most = dict(zip(names, np.maximum(np.abs(low), np.abs(high)).tolist(), strict=True))
         field = np.linalg.norm([most[name] for name in self._magnetic_field()])
         turns = most["charge"] * field / low[names.index("m")]
-        return max(usual, REFERENCE_DT * float(turns) / _TURN)
+        return max(usual, REFERENCE_DT * float(turns) / (_LEARNED_TURN if learned else _TURN))
 
 
 def _field(default: float, unit: str, scale: float) -> Parameter:

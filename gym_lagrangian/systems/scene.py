@@ -42,8 +42,7 @@ class Force(NamedTuple):
     """A force at a point, as a share of its limit in [-1, 1].
 
     Attributes:
-        along: the direction of a positive share, of length 1; shorter where it points out of the
-            picture's plane.
+        along: the direction of a positive share, of length 1.
     """
 
     start: Point
