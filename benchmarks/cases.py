@@ -192,6 +192,50 @@ def acceleration(formula: str, width: int, batch: int, *, train: bool) -> Case:
     return lambda: predict(model).block_until_ready(), 1
 
 
+def chain_training(model: str, links: int, batch: int) -> Case:
+    """Training steps of a model of a chain on a batch that stays the same."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    from gym_lagrangian.checkpoints import fresh_model
+    from gym_lagrangian.systems import Chain
+
+    system = Chain(links=links)
+    system.magnitudes  # noqa: B018 - estimated before anything is traced
+    built = fresh_model(model, system, (), key=jax.random.key(0))
+    samples = jax.vmap(system.sample)(jax.random.split(jax.random.key(1), batch))
+    target = jax.vmap(system.acceleration)(samples.q, samples.qd, samples.tau, samples.m)
+    weights, fixed = eqx.partition(built, eqx.is_array)
+    optimiser = optax.adam(1e-3)
+
+    @jax.jit
+    def step(weights, state):
+        loss = lambda w: jnp.mean(jax.vmap(eqx.combine(w, fixed).loss)(samples, target))  # noqa: E731
+        changes, state = optimiser.update(jax.grad(loss)(weights), state)
+        return optax.apply_updates(weights, changes), state
+
+    state = optimiser.init(weights)
+    return lambda: jax.block_until_ready(step(weights, state)), 1
+
+
+def chain_motion(model: str | None, links: int, batch: int) -> Case:
+    """q̈ of a chain, by its equations or by a model of it."""
+    import jax
+
+    from gym_lagrangian.checkpoints import fresh_model
+    from gym_lagrangian.systems import Chain
+
+    system = Chain(links=links)
+    system.magnitudes  # noqa: B018 - estimated before anything is traced
+    built = system if model is None else fresh_model(model, system, (), key=jax.random.key(0))
+    samples = jax.vmap(system.sample)(jax.random.split(jax.random.key(1), batch))
+    move = jax.jit(jax.vmap(built.acceleration))
+    arguments = (samples.q, samples.qd, samples.tau, samples.m)
+    return lambda: move(*arguments).block_until_ready(), batch
+
+
 def matmul(size: int) -> Case:
     """Multiply–adds of one large float32 matrix product: the machine's peak in practice."""
     import jax

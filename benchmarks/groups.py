@@ -43,7 +43,7 @@ class Group:
 
 def groups(*, quick: bool, peers: bool) -> list[Group]:
     """What to measure: `quick` shrinks every size, without `peers` only our own rows are left."""
-    found = [*_equations(quick), _scalar(), _batch(quick), *_growth(quick), _planning(quick)]
+    found = [*_equations(quick), _scalar(), _batch(quick), *_growth(quick), *_links(quick), _planning(quick)]
     if peers:
         return found
     kept = [Group(g.title, g.reference, tuple(e for e in g.entries if not e.peer)) for g in found]
@@ -160,6 +160,22 @@ def _growth(quick: bool) -> list[Group]:
     case = {"case": "lagrangian_scan", "system": "DoublePendulum", "envs": envs}
     entries = tuple(Entry(f"width {w}", {**case, "width": w}, evaluations=LEARNED) for w in widths)
     found.append(Group(f"LNN by width, {envs} environments: steps", entries[0].name, entries))
+    return found
+
+
+def _links(quick: bool) -> list[Group]:
+    counts, batch = ((2, 3), 8) if quick else (range(1, 8), 128)
+    found = []
+    for case, name in (("chain_motion", "q̈"), ("chain_training", "training steps")):
+        for model in (None, "LNN", "DeLaN"):
+            if model is None and case == "chain_training":
+                continue
+            rows = tuple(
+                Entry(f"n = {n}", {"case": case, "model": model, "links": n, "batch": batch})
+                for n in counts
+            )
+            moved = model or "exact"
+            found.append(Group(f"chain of n links, {moved}: {name}", "n = 2", rows))
     return found
 
 
