@@ -695,6 +695,7 @@ def test_arrows_show_the_motors(absolute):
         ({"m1": -1.0}, "Chain parameter m1 = -1.0: expected a positive number"),
         ({"l2": -0.5}, "Chain parameter l2 = -0.5: expected a positive number"),
         ({"I1": -0.1}, "Chain parameter I1 = -0.1: expected at least 0"),
+        ({"c2": 0.0, "I2": 0.0}, "link 2 has no inertia about its joint"),
         ({"viscous1": -0.1}, "Chain parameter viscous1 = -0.1: expected at least 0"),
         ({"links": 0}, "Chain links = 0: expected a whole number of at least 1"),
         ({"links": 8}, "Chain links = 8: expected at most 7"),

@@ -163,6 +163,17 @@ class PlanarChain(System):
             height -= part.l[i] * cosine
         return kinetic - potential
 
+    def check_together(self, bounds: Mapping[str, np.ndarray]) -> None:
+        """Refuse a last link without inertia about its joint; every other carries a mass."""
+        n = self.links
+        spread, rotor = bounds[f"I{n}"][0], bounds[f"armature{n}"][0]
+        low, high = bounds[f"c{n}"]
+        if spread <= 0 and rotor <= 0 and low <= 0 <= high:
+            raise ConfigurationError(
+                f"{self.name}: link {n} has no inertia about its joint, with I{n} = 0, "
+                f"armature{n} = 0 and c{n} = 0: give one of them a positive value"
+            )
+
     def terms_of_motion(self, q: Array, qd: Array, m: Array) -> tuple[list[_Row], _Row]:
         """M and f of M q̈ = τ + f in closed form, as scalars, which compile to less and run faster
         than derivatives of the Lagrangian. In absolute angles, with the rotors' part R,
@@ -232,7 +243,7 @@ class PlanarChain(System):
             Torque(at, float(s)) for at, s in zip(joints, effort[kind.first :], strict=False)
         ]
         picture = Scene(
-            extent=(1.12 * reach, 1.12 * reach),
+            extent=(1.06 * reach, 1.06 * reach),
             rods=tuple(Rod(*ends) for ends in itertools.pairwise(joints)),
             bobs=tuple(_bobs(joints, theta, part)),
             torques=tuple(torques),
@@ -367,7 +378,7 @@ def _on_cart(picture: Scene, x: float, effort: float, reach: float) -> Scene:
     width, height = 0.36 * reach, 0.18 * reach
     side = x + np.copysign(width / 2, effort)
     return picture._replace(
-        extent=(1.3 * reach, 1.12 * reach),
+        extent=(1.3 * reach, 1.06 * reach),
         boxes=(Box((x, 0.0), width, height),),
         forces=(Force((float(side), 0.0), effort),),
         track=True,

@@ -251,7 +251,19 @@ class Coordinates:
             ConfigurationError: an unknown name, a value that is not a finite number or a
                 (low, high) pair in order, or one that must be positive and is not.
         """
-        return bounds_of(self.name, self.parameters, given)
+        bounds = bounds_of(self.name, self.parameters, given)
+        self.check_together(dict(zip(self.parameters, bounds.T, strict=True)))
+        return bounds
+
+    def check_together(self, bounds: Mapping[str, np.ndarray]) -> None:
+        """Refuse parameters that make no sense together; by default, each is checked for itself.
+
+        Arguments:
+            bounds: (low, high) of every parameter by name.
+
+        Raises:
+            ConfigurationError: they make no sense.
+        """
 
     # -- as plain data ------------------------------------------------------------------------
 
