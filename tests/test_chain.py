@@ -4,6 +4,7 @@ import itertools
 import math
 import warnings
 
+import equinox as eqx
 import gymnasium
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,11 @@ from physics_helpers import batched
 from scipy.integrate import solve_ivp
 from stranger.machines import ARM
 
+from gym_lagrangian import train
 from gym_lagrangian.checkpoints import Card, fresh_model, save
 from gym_lagrangian.envs.functional import make as make_functional
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.physics.linear import as_matrix, as_vector
 from gym_lagrangian.physics.mechanics import euler_lagrange
 from gym_lagrangian.systems import machines
@@ -630,6 +633,35 @@ def test_a_checkpoint_knows_its_chain(tmp_path):
     save(path, model, card)
     env, _ = make_functional(checkpoint=path)
     assert env.coordinates == system
+
+
+@pytest.mark.parametrize("name", ["LNN", "DeLaN"])
+def test_models_of_seven_links_stay_out_of_lapack(name):
+    """In a training step; one call of it a matrix would cost more than the arithmetic."""
+    system = Chain(links=7)
+    model = fresh_model(name, system, (), key=jax.random.key(0))
+    sample = jax.tree.map(lambda a: a[None], system.sample(jax.random.key(1)))
+    loss = lambda model: jnp.sum(jax.vmap(model.loss)(sample, jnp.ones((1, 7))))  # noqa: E731
+    lowered = jax.jit(eqx.filter_grad(loss)).lower(model)
+    assert "custom_call" not in lowered.as_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["LNN", "DeLaN"])
+def test_a_model_of_seven_links_trains_and_steps(name, tmp_path):
+    path = tmp_path / "seven.safetensors"
+    config = TrainingConfig.of(name, Chain(links=7), steps=3000)
+    found = train(Chain(links=7), name, out=path, config=config)
+    still = float(np.mean(np.abs(_accelerations(Chain(links=7))).sum(axis=1)))
+    assert found.card.metrics["acceleration_loss"] < 0.5 * still
+    env = make(links=7, checkpoint=path)
+    env.reset(seed=0)
+    assert np.isfinite(env.step(env.action_space.sample())[0]).all()
+
+
+def _accelerations(system: Chain, states: int = 500) -> np.ndarray:
+    drawn = jax.vmap(system.unforced)(jax.random.split(jax.random.key(0), states))
+    return np.asarray(jax.vmap(system.acceleration)(drawn.q, drawn.qd, drawn.tau, drawn.m))
 
 
 # -- pictures -----------------------------------------------------------------------------------
