@@ -10,7 +10,7 @@ import pytest
 from test_compilation import compilations
 
 from gym_lagrangian import EnvState, LearnedDynamicsEnv, Task, functional
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
 
 DRAWN = {"m1": (0.5, 2.0)}
 # A true id, and a learned one of each kind of dynamics: an acceleration, momenta, a step.
@@ -231,7 +231,7 @@ class TestRefusals:
     def test_masses_at_which_the_model_was_not_trained(self, lnn_checkpoint):
         env = LearnedDynamicsEnv(gymnasium.make(TRUTH), lnn_checkpoint)
         for one in (env, make(checkpoint=lnn_checkpoint)):
-            with pytest.raises(ConfigurationError, match=r"trained at m1 = 1\.0, not 1\.4"):
+            with pytest.raises(CheckpointError, match=r"trained at m1 = 1\.0, not 1\.4"):
                 one.simulate(np.zeros(4), np.zeros((3, 2)), m1=1.4)
 
 

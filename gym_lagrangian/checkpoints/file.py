@@ -41,6 +41,9 @@ _READABLE = (1, 2)
 SUFFIX = ".safetensors"
 _KEY = "gym_lagrangian"
 
+# Parameters are the same within this share.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -180,14 +183,39 @@ def check_fits(card: Card, coordinates: Coordinates, m_bounds: np.ndarray, *, wh
         CheckpointError: naming what the model was trained for and what was asked for.
     """
     _check_physics(card, coordinates, what)
-    for name, low, high in zip(coordinates.parameters, *m_bounds, strict=True):
-        trained = card.parameters.get(name)
-        if trained is not None and not (low == high == trained):
-            asked = float(low) if low == high else (float(low), float(high))
-            raise CheckpointError(
-                f"{what} was trained at {name} = {trained}, not {asked}; leave {name} out, or "
-                f"train a model conditioned on {name}"
-            )
+    check_parameters(card, coordinates, m_bounds, what=what)
+
+
+def check_parameters(
+    card: Card, coordinates: Coordinates, m_bounds: np.ndarray, *, what: str
+) -> None:
+    """Refuse parameters (2, k) or between such bounds at which a model was not trained.
+
+    Parameters are equal where they are so to 1e-6, as float32 holds them.
+
+    Raises:
+        CheckpointError: naming the parameter, its value and those that the model knows.
+    """
+    known = card.validity()
+    for name, low, high in zip(coordinates.parameters, *np.asarray(m_bounds).tolist(), strict=True):
+        least, most = known.get(name, (-np.inf, np.inf))
+        slack = _ROUNDING * max(abs(low), abs(high))
+        if low < least - slack or high > most + slack:
+            asked = low if low == high else (low, high)
+            raise CheckpointError(f"{what} {_only_at(name, least, most).format(asked)}")
+
+
+def _only_at(name: str, least: float, most: float) -> str:
+    """What to say of a parameter that is out of range, which {} stands for."""
+    if least == most:
+        return (
+            f"was trained at {name} = {least}, not {{}}; leave {name} out, or train a model "
+            f"conditioned on {name}"
+        )
+    return (
+        f"was trained on {name} from {least:g} to {most:g}, not {{}}; stay within, or train a "
+        f"model on a wider range of {name}"
+    )
 
 
 def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
@@ -243,12 +271,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
     try:
+        ranges = {name: _pair(one) for name, one in fields.get("ranges", {}).items()}
         kept = {**fields, "conditioned_on": tuple(fields["conditioned_on"])}
+        kept |= {"ranges": ranges} if ranges else {}
         return Card.of_format_1(kept) if version == 1 else Card(**kept)
     except ConfigurationError as error:
         raise CheckpointError(f"{str(path)!r}: {error}") from error
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    low, high = value
+    return float(low), float(high)
 
 
 def _named_leaves(model: Model) -> tuple[list[tuple[str, Any]], Any]:
