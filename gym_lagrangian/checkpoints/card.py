@@ -44,6 +44,8 @@ class Card:
         friction: the kind of friction that the model has; None for none.
         members: how many models of the same structure there are.
         base: the physics that the model corrects; None for a model of its own.
+        init: ``"checkpoint"`` and ``"sha256"`` of the trained model that it went on from; None for
+            one that began with random weights.
     """
 
     coordinates: dict[str, Any]
@@ -61,6 +63,7 @@ class Card:
     friction: str | None = None
     members: int = 1
     base: dict[str, Any] | None = None
+    init: dict[str, str] | None = None
 
     @classmethod
     def of(

@@ -47,12 +47,15 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model, its card, the SHA-256 of both, and further arrays saved beside it."""
+    """A trained model, its card, the SHA-256 of both, further arrays saved beside it, and the file
+    that it was read from.
+    """
 
     model: Model
     card: Card
     sha256: str
     extra: dict[str, np.ndarray]
+    path: Path | None = None
 
 
 def shipped() -> tuple[str, ...]:
@@ -159,7 +162,7 @@ def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None
         raise CheckpointError(f"{str(path)!r} cannot be rebuilt: {error}") from error
     arrays = _with_prefix("model.", tensors)
     model = _fill(path, skeleton, arrays)
-    return Checkpoint(model, card, claimed, _with_prefix("extra.", tensors))
+    return Checkpoint(model, card, claimed, _with_prefix("extra.", tensors), path)
 
 
 def load_for(

@@ -107,6 +107,11 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name}", type=float)
     command.add_argument("--optimiser", choices=("muon", "adam"))
     command.add_argument(
+        "--init",
+        metavar="FILE",
+        help="go on from a trained model: a checkpoint's file, or a shipped name",
+    )
+    command.add_argument(
         "--friction",
         choices=("none", "viscous", "passive"),
         help="learned friction of LNN, DeLaN and HNN; default: none",
@@ -183,6 +188,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 model_config=dict(options.model_option),
                 friction=options.friction,
                 conditioned_on=_conditions(options),
+                init=options.init,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,

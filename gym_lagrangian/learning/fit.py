@@ -26,6 +26,7 @@ from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings
+from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.transitions import Transitions
@@ -48,7 +49,7 @@ _NOTABLE_LOSS = 0.005
 
 def fit(
     data: Transitions | str | os.PathLike[str] | Mapping[str, Any],
-    model: Any = "LNN",
+    model: Any = None,
     *,
     out: str | Path,
     system: Any = None,
@@ -57,6 +58,7 @@ def fit(
     model_config: dict[str, Any] | None = None,
     friction: str | None = None,
     conditioned_on: ConditionedOn | None = None,
+    init: Init | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -67,7 +69,8 @@ def fit(
 
     Arguments:
         data: transitions, the npz file of some, or their arrays by name.
-        model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass.
+        model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass; default that
+            of `init`, or an LNN.
         system, system_options: of which machine they are, where the data does not say; see
             `Transitions`.
         model_config: arguments of the model's constructor. What is left out is as the model's
@@ -78,6 +81,8 @@ def fit(
         friction: as for `training.train`.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data. Their ranges are the data's.
+        init: as for `training.train`: a trained model to go on from. It is kept where nothing later
+            predicts better what was held out, and `config.starts` has no use.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case.
@@ -94,9 +99,12 @@ def fit(
         UserWarning: the model predicts no better than constant velocities do, or it has no friction
             and the motion loses energy.
     """
-    out, model = checkpoints.writable(out), model_reference(model)
+    out, data = checkpoints.writable(out), _transitions(data, system, system_options)
+    origin = None if init is None else opened(init, data.coordinates)
+    model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config, given = config or FitConfig.of(model), settings(model, model_config, friction)
-    data = _transitions(data, system, system_options)
+    if origin is not None:
+        conditioned_on = asked_of(origin, conditioned_on, ranges=False)
     conditions = of_data(data.coordinates, data.m, conditioned_on)
     seen, typical = seen_as(data), None
     if not _has_recipe(model, data, conditions):
@@ -113,10 +121,16 @@ def fit(
         time=1.0 if typical is None else typical.time,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
+    came_from, judged = None, {}
     build = partial(_fresh, model, given, data, seen, typical, conditions.names)
-    fresh = build(key=key_model)
-    still = float(judge.constant_velocity_error(fresh.embedding))
-    if config.starts > 1 and not resume:
+    if origin is not None:
+        fresh, seen, came_from = initial(origin, model, data.coordinates, given)
+        check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
+        judged["initial_error"] = float(eqx.filter_jit(judge.error)(fresh))
+    else:
+        fresh = build(key=key_model)
+    judged["constant_velocity_error"] = float(judge.constant_velocity_error(fresh.embedding))
+    if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
         fresh = _best_start(build, source, judge, config, key_model)
     card = Card.of(
@@ -132,6 +146,7 @@ def fit(
         forced=data.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        init=came_from,
     )
     found = learn(
         fresh,
@@ -146,7 +161,8 @@ def fit(
         on_progress=on_progress,
         held_out=judge.error,
         metrics=metrics and data.system is not None and _usual(data, conditions),
-        judged={"constant_velocity_error": still},
+        judged=judged,
+        trained=origin is not None,
     )
     _warn_if_useless(found.card)
     _warn_of_losses(found.model, data)

@@ -21,6 +21,7 @@ from gym_lagrangian.learning.conditions import (
     scaled_to,
 )
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings
+from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
@@ -53,6 +54,7 @@ def train(
     friction: str | None = None,
     conditioned_on: ConditionedOn | None = None,
     data: str | Path | None = None,
+    init: Init | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -80,6 +82,8 @@ def train(
             reset. The checkpoint records the ranges, and is refused outside them.
         data: an npz file of fixed states (see `data.from_npz`), whose parameters have the ranges
             that are in it; default fresh states.
+        init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
+            model, settings and coordinates. What `conditioned_on` leaves out is as it was.
         overwrite: allow replacing an existing `out` and dropping an unfinished run.
         on_progress: called after every chunk.
 
@@ -94,18 +98,21 @@ def train(
     built_system = _known(build_system(system, system_options or {}))
     model = model_reference(model)
     arrays = None if data is None else read_npz(data)
+    given = settings(model, model_config, friction)
+    origin = None if init is None else opened(init, built_system)
+    if origin is not None:
+        conditioned_on = asked_of(origin, conditioned_on, ranges=arrays is None)
     conditions = _conditions(built_system, conditioned_on, arrays)
     drawn = built_system.drawn_anew(conditions.ranges)
-    seen = scaled_to(built_system, drawn)
     config = config or TrainingConfig.of(model, built_system, preset=preset)
-    usual = _usual(model, built_system, preset, drawn if arrays is None else {})
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
-    fresh = load_model(model).build(
-        Embedding.of(seen, conditions.names),
-        key=key_model,
-        legendre=built_system,
-        **usual | settings(model, model_config, friction),
-    )
+    if origin is not None:
+        fresh, seen, came_from = initial(origin, model, built_system, given)
+    else:
+        seen, came_from = scaled_to(built_system, drawn), None
+        usual = _usual(model, built_system, preset, drawn if arrays is None else {})
+        embedding, how = Embedding.of(seen, conditions.names), usual | given
+        fresh = load_model(model).build(embedding, key=key_model, legendre=built_system, **how)
     source: Source
     if arrays is not None:
         label = label_of(data, arrays)  # type: ignore[arg-type]
@@ -133,6 +140,7 @@ def train(
         forced=source.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        init=came_from,
     )
     return learn(
         fresh,
