@@ -44,15 +44,18 @@ def opened(init: Init, coordinates: Coordinates) -> Checkpoint:
 
     Raises:
         CheckpointError: no such file, or a damaged one.
-        ConfigurationError: none of these.
+        ConfigurationError: none of these, or a model of other coordinates.
     """
-    if isinstance(init, Checkpoint):
-        return init
     if isinstance(init, str | os.PathLike):
-        return checkpoints.load(init, coordinates)
-    raise ConfigurationError(
-        f"init = {init!r}: expected a Checkpoint, the path of one or the name of a shipped one"
-    )
+        init = checkpoints.load(init, coordinates)
+    if not isinstance(init, Checkpoint):
+        raise ConfigurationError(
+            f"init = {init!r}: expected a Checkpoint, the path of one or the name of a shipped one"
+        )
+    own = init.card.model_coordinates()
+    if not own.agrees_with(coordinates):
+        _refuse(init, f"is a model of {_names(own)}", _names(coordinates))
+    return init
 
 
 def asked_of(found: Checkpoint, asked: ConditionedOn | None, *, ranges: bool) -> ConditionedOn:
@@ -84,10 +87,10 @@ def initial(
         config: settings that are asked for.
 
     Raises:
-        ConfigurationError: another model, other coordinates or settings; the message says what
-            differs. Or a canonical model of a machine whose Lagrangian nobody knows.
+        ConfigurationError: another model, or other settings; the message says what differs. Or a
+            canonical model of a machine whose Lagrangian nobody knows.
     """
-    _check(found, model, coordinates, config)
+    _check(found, model, config)
     seen = _seen(found, coordinates)
     blank = load_model(model).build(
         Embedding.of(seen, found.card.conditioned_on),
@@ -100,12 +103,10 @@ def initial(
     return Initial(trained, seen, {"checkpoint": _name(found), "sha256": found.sha256})
 
 
-def _check(found: Checkpoint, model: str, coordinates: Coordinates, config: dict[str, Any]) -> None:
+def _check(found: Checkpoint, model: str, config: dict[str, Any]) -> None:
     card, own = found.card, found.model.config
     if card.model != model:
         _refuse(found, f"is {card.model}", model)
-    if not card.model_coordinates().agrees_with(coordinates):
-        _refuse(found, f"is a model of {_names(card.model_coordinates())}", _names(coordinates))
     known_names(model, load_model(model).settings(), config)
     for name, value in config.items():
         if hashable(value) != hashable(own[name]):
