@@ -111,6 +111,19 @@ class Card:
         """Name → (low, high) of the parameters at which the model was trained, as far as known."""
         return {name: (value, value) for name, value in self.parameters.items()} | self.ranges
 
+    def defaults(self) -> dict[str, float]:
+        """Name → value of the parameters at which it was trained, and of those that it is
+        conditioned on the machine's own where that is one number within their range.
+        """
+        own = self.model_coordinates().parameters
+        found = dict(self.parameters)
+        for name in self.conditioned_on:
+            low, high = self.ranges.get(name, (-np.inf, np.inf))
+            default = own[name].default
+            if not isinstance(default, tuple) and low <= default <= high:
+                found[name] = float(default)
+        return found
+
     def model_coordinates(self) -> Coordinates:
         """The coordinates as the model sees them, without equations."""
         return Coordinates.of_document(self.coordinates)

@@ -5,6 +5,15 @@ header, one JSON document: the format version, the `Card`, and a SHA-256 over al
 which names a system of this package, is read as well. Nothing is ever unpickled, and a file that
 was truncated or edited by hand is refused.
 
+The weights are readable without this package, as plain NumPy arrays:
+
+    from safetensors.numpy import load_file
+    arrays = load_file("DoublePendulumLNN.safetensors")
+    arrays["model.network.weights.0"]       # (outputs, inputs); biases.0 (outputs,); layers 0 to 3
+
+What they multiply is in the docstring of the model, and what its network sees in that of
+`gym_lagrangian.models.embedding`.
+
 A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
 a system in a variant other than its default the same name stands for the checkpoint of that
 variant, where one is shipped: ``RelativisticParticleLNN`` with ``lagrangian="special_relativity"``
@@ -17,6 +26,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,6 +45,7 @@ from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagran
 from gym_lagrangian.files import replacing
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.view import Mechanics
 
 FORMAT = 2
 _READABLE = (1, 2)
@@ -56,6 +67,16 @@ class Checkpoint:
     sha256: str
     extra: dict[str, np.ndarray]
     path: Path | None = None
+
+    @property
+    def mechanics(self) -> Mechanics:
+        """The model's energies, momenta and forces in SI units, as `System.mechanics` has the true
+        ones. Parameters have the values at which it was trained; one that it is conditioned on has
+        the machine's own, where that lies within its range.
+        """
+        card, coordinates = self.card, self.card.model_coordinates()
+        check = partial(check_parameters, card, coordinates, what="the model")
+        return Mechanics(self.model, coordinates, card.defaults(), check)
 
 
 def shipped() -> tuple[str, ...]:

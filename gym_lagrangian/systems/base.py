@@ -57,6 +57,7 @@ from gym_lagrangian.systems.sample import (
 )
 from gym_lagrangian.systems.static import Static
 from gym_lagrangian.systems.task import Drive, Task
+from gym_lagrangian.systems.view import Mechanics
 
 __all__ = ["Coordinates", "Parameter", "System", "Task"]
 
@@ -190,6 +191,12 @@ class System(Static, Coordinates, Lagrangian):
         return {name: pair for name, pair in ranges.items() if own.get(name) != tuple(pair)}
 
     # -- derived ------------------------------------------------------------------------------
+
+    @property
+    def mechanics(self) -> Mechanics:
+        """Its energies, momenta and forces with its own parameters filled in: `systems.view`."""
+        numbers = {n: p.default for n, p in self.parameters.items() if n not in self.varying}
+        return Mechanics(self, self, numbers)
 
     @property
     def name(self) -> str:  # type: ignore[override]
