@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from gym_lagrangian import references
-from gym_lagrangian.checks import known_arguments
+from gym_lagrangian.checks import known_arguments, known_names
 from gym_lagrangian.errors import ConfigurationError
 
 GENERIC_ID = "Lagrangian-v0"
@@ -59,10 +59,18 @@ class SystemRow(NamedTuple):
 
 
 class ModelRow(NamedTuple):
-    """Where a model's class is, and the systems for which it ships trained."""
+    """Where a model's class is, and the systems for which it ships trained.
+
+    Attributes:
+        entry_point: where its class is.
+        ships_for: the systems for which it ships trained.
+        conditioned_for: those for which it ships once more, conditioned on parameters, in the file
+            ``<System><Model>-conditioned``.
+    """
 
     entry_point: str
     ships_for: tuple[str, ...]
+    conditioned_for: tuple[str, ...] = ()
 
 
 class EnvironmentRow(NamedTuple):
@@ -74,6 +82,8 @@ class EnvironmentRow(NamedTuple):
         model: the model that moves it, None for the exact simulation.
         kwargs: further arguments of `gymnasium.make`.
         max_episode_steps: the steps after which episodes are truncated.
+        conditioned: the checkpoint that takes over from the one in `kwargs` at parameters at which
+            that was not trained; None for none.
     """
 
     id: str
@@ -81,6 +91,7 @@ class EnvironmentRow(NamedTuple):
     model: str | None
     kwargs: dict[str, Any]
     max_episode_steps: int
+    conditioned: str | None = None
 
 
 SYSTEMS: dict[str, SystemRow] = {
@@ -121,8 +132,23 @@ def environments() -> Iterator[EnvironmentRow]:
             if system in model_row.ships_for:
                 name = f"{system}{model}"
                 learned = {"system": system, "checkpoint": name}
-                yield EnvironmentRow(f"{name}-v0", system, model, learned, row.max_episode_steps)
+                twin = f"{name}-conditioned" if system in model_row.conditioned_for else None
+                steps = row.max_episode_steps
+                yield EnvironmentRow(f"{name}-v0", system, model, learned, steps, twin)
     yield from _outside.values()
+
+
+def conditioned_twin(checkpoint: str) -> str | None:
+    """The checkpoint, conditioned on parameters, that belongs to the one that moves an id; None
+    where there is none.
+
+    Arguments:
+        checkpoint: its name or path, as the id has it.
+    """
+    twins = (
+        row.conditioned for row in environments() if row.kwargs.get("checkpoint") == checkpoint
+    )
+    return next((twin for twin in twins if twin is not None), None)
 
 
 def find(what: str) -> EnvironmentRow:
@@ -187,6 +213,7 @@ def register_system(
     *,
     max_episode_steps: int = MAX_EPISODE_STEPS,
     checkpoints: Mapping[str, str | os.PathLike[str]] | None = None,
+    conditioned: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> tuple[str, ...]:
     """Give a system of one's own its ids with Gymnasium, and return them.
 
@@ -202,6 +229,8 @@ def register_system(
         namespace: default the name of the top-level package of its module.
         max_episode_steps: the steps after which episodes are truncated.
         checkpoints: a label, such as the model's name → the file that moves it.
+        conditioned: a label of those → the file, of a model conditioned on parameters, that moves
+            it where the environment is given parameters at which the other was not trained.
 
     Raises:
         ConfigurationError: no such class, a class that is no `System` or lacks a Lagrangian, an
@@ -218,10 +247,9 @@ def register_system(
     module, class_name = entry_point.split(":")
     name = name or class_name.split(".")[-1]
     namespace = namespace or module.split(".")[0].strip("_")
-    models = {None: {}} | {
-        label: {"checkpoint": os.path.expanduser(os.fspath(path))}
-        for label, path in (checkpoints or {}).items()
-    }
+    files, twins = _paths(checkpoints), _paths(conditioned)
+    known_names("conditioned", files, twins)
+    models = {None: {}} | {label: {"checkpoint": path} for label, path in files.items()}
     rows = [
         EnvironmentRow(
             f"{namespace}/{name}{model or ''}-v0",
@@ -229,6 +257,7 @@ def register_system(
             model,
             {"system": entry_point, **arguments},
             max_episode_steps,
+            twins.get(model or ""),
         )
         for model, arguments in models.items()
     ]
@@ -239,6 +268,10 @@ def register_system(
         _register(row)
         _outside[row.id] = row
     return tuple(row.id for row in rows)
+
+
+def _paths(given: Mapping[str, str | os.PathLike[str]] | None) -> dict[str, str]:
+    return {label: os.path.expanduser(os.fspath(path)) for label, path in (given or {}).items()}
 
 
 def markdown_table() -> str:

@@ -44,6 +44,7 @@ from gym_lagrangian.checkpoints.identity import moves_as
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagrangianError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.registration import conditioned_twin
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.view import Mechanics
 
@@ -58,8 +59,14 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model, its card, the SHA-256 of both, further arrays saved beside it, and the file
-    that it was read from.
+    """A trained model and what came with it.
+
+    Attributes:
+        model, card: the model, and what its file says of it.
+        sha256: of both.
+        extra: further arrays saved beside it.
+        path: the file that it was read from; None for one that was not.
+        name: the shipped name, or the path, by which it was asked for.
     """
 
     model: Model
@@ -67,6 +74,7 @@ class Checkpoint:
     sha256: str
     extra: dict[str, np.ndarray]
     path: Path | None = None
+    name: str = ""
 
     @property
     def mechanics(self) -> Mechanics:
@@ -183,7 +191,9 @@ def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None
         raise CheckpointError(f"{str(path)!r} cannot be rebuilt: {error}") from error
     arrays = _with_prefix("model.", tensors)
     model = _fill(path, skeleton, arrays)
-    return Checkpoint(model, card, claimed, _with_prefix("extra.", tensors), path)
+    return Checkpoint(
+        model, card, claimed, _with_prefix("extra.", tensors), path, os.fspath(name_or_path)
+    )
 
 
 def load_for(
@@ -191,12 +201,32 @@ def load_for(
 ) -> Checkpoint:
     """Read a checkpoint for use in place of `system` with parameters within `m_bounds` (2, k).
 
+    Where it was not trained at these, the conditioned checkpoint is read that belongs to it, if one
+    was registered beside it (`registration.conditioned_twin`) and knows them.
+
     Raises:
         CheckpointError: as `load`, or the model was trained for another system, for another
             variant of it, or at other parameters; the message names both.
     """
     found = load(name_or_path, system)
-    check_fits(found.card, system, m_bounds, what=f"checkpoint {os.fspath(name_or_path)!r}")
+    try:
+        check_fits(found.card, system, m_bounds, what=f"checkpoint {found.name!r}")
+    except CheckpointError as error:
+        twin = conditioned_twin(found.name)
+        if twin is None:
+            raise
+        return _load_twin(twin, system, m_bounds, error)
+    return found
+
+
+def _load_twin(
+    name: str, system: Coordinates, m_bounds: np.ndarray, refusal: CheckpointError
+) -> Checkpoint:
+    try:
+        found = load(name, system)
+        check_fits(found.card, system, m_bounds, what=f"checkpoint {name!r}")
+    except CheckpointError as error:
+        raise CheckpointError(f"{refusal}. Its conditioned twin does not serve: {error}") from error
     return found
 
 

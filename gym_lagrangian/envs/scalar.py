@@ -132,7 +132,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     ((energy − initial energy − work done by the actions + dissipated) / energy scale); for a
     learned model that has one `model_energy` and `model_dissipated` (by its own account, J); for a
     task that has one its `goal`; and where parameters are drawn `m`, all of them in the order of
-    `env.unwrapped.coordinates.parameters`.
+    `env.unwrapped.coordinates.parameters`. `checkpoint` is the name of a conditioned checkpoint
+    that stands in, at the parameters that were given, for the one that the id names.
 
     ## Version History
     * v0: Initial version.
@@ -408,6 +409,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             details["goal"] = vector[where.goal].astype(np.float64)
         if where.m is not None:
             details["m"] = vector[where.m].astype(np.float64)
+        if self._stands_in and (name := self._stand_in()) is not None:
+            details["checkpoint"] = name
         reward = numbers[where.reward]
         if reward != reward:
             raise ConfigurationError(no_number(self._env, details["state"]))

@@ -47,7 +47,9 @@ class Shell(EzPickle, ABC):
 
     dt: float
     _card: Card | None
+    _built_card: Card | None
     _swapped: bool = False
+    _stands_in: bool = False
 
     @property
     @abstractmethod
@@ -80,7 +82,11 @@ class Shell(EzPickle, ABC):
             self._env = parts.env
             self._use(params)
         self.dt = float(dt)
-        self._card = None if parts.checkpoint is None else parts.checkpoint.card
+        self._card = self._built_card = None
+        if checkpoint is not None and parts.checkpoint is not None:
+            self._card = self._built_card = parts.checkpoint.card
+            self._checkpoint = parts.checkpoint.name
+            self._stands_in = self._checkpoint != os.fspath(checkpoint)
 
     # -- copies -------------------------------------------------------------------------------
 
@@ -189,7 +195,8 @@ class Shell(EzPickle, ABC):
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint that the id or the argument named, with its card (configuration, seed,
-        metrics) and SHA-256; None for the exact dynamics.
+        metrics) and SHA-256; None for the exact dynamics. At parameters at which that was not
+        trained, the conditioned one that belongs to it, where there is one: `name` tells.
         """
         return None if self._checkpoint is None else load(self._checkpoint, self.coordinates)
 
@@ -197,6 +204,12 @@ class Shell(EzPickle, ABC):
     def checkpoint_name(self) -> str | None:
         """The name or path of `checkpoint`."""
         return None if self._checkpoint is None else os.fspath(self._checkpoint)
+
+    def _stand_in(self) -> str | None:
+        """The name of the conditioned checkpoint that is stepped in place of the one that was
+        named, for `info`; None where that one is.
+        """
+        return self.checkpoint_name if self._stands_in and self._card is self._built_card else None
 
     @property
     def functional(self) -> tuple[FunctionalEnv, Params]:

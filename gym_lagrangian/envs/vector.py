@@ -434,6 +434,10 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
                     value = value.astype(np.float64)
                 value[~mask] = 0
             infos[key], infos[f"_{key}"] = value, mask.copy()
+        if (name := self._stand_in()) is not None:
+            names = np.full(self.num_envs, None, dtype=object)
+            names[mask] = name
+            infos["checkpoint"], infos["_checkpoint"] = names, mask.copy()
         return infos
 
     def _final(self, stepped: Timestep, m: jax.Array) -> dict[str, Any]:
