@@ -312,8 +312,30 @@ def test_the_ranges_of_recorded_transitions(tmp_path):
     found = fit(data, "Baseline", out=tmp_path / "f.safetensors", metrics=False, **how)
     expected = {"m1": (data.m[:, 0].min(), data.m[:, 0].max())}
     assert found.card.ranges == expected
+    with pytest.raises(ConfigurationError, match="no parameter 'charge' to condition on"):
+        fit(data, "Baseline", out=tmp_path / "g.safetensors", conditioned_on=("m1", "charge"))
+    with pytest.raises(ConfigurationError, match="states a range of m1"):
+        fit(data, "Baseline", out=tmp_path / "g.safetensors", conditioned_on={"m1": (0.5, 2.0)})
     with pytest.raises(CheckpointError, match="trained on m1 from"):
         gymnasium.make(TRUTH, checkpoint=str(tmp_path / "f.safetensors"), m1=3.0)
+
+
+@pytest.mark.parametrize(
+    ("varies", "message"),
+    [
+        ({"l": (2.0, 1.0)}, "l = .*the range is reversed"),
+        ({"l": (1.0, 1.0)}, "does not say over what l varies"),
+        ({"l": 0.0}, "does not say over what l varies"),
+    ],
+    ids=str,
+)
+def test_a_declaration_that_makes_no_sense(varies, message):
+    class Declared(Short):
+        pass
+
+    Declared.varies = varies
+    with pytest.raises(ConfigurationError, match=message):
+        Declared().range_of("l")
 
 
 # -- bad input ------------------------------------------------------------------------------

@@ -170,20 +170,19 @@ class System(Static, Coordinates, Lagrangian):
         as it is drawn at reset.
 
         Raises:
-            ConfigurationError: neither is known.
+            ConfigurationError: neither is known, or `varies` states what makes no sense.
         """
         default, stated = self.parameters[name].default, self.varies.get(name)
-        if isinstance(stated, tuple):
-            return stated
-        if isinstance(default, tuple):
-            return float(default[0]), float(default[1])
-        reach = (stated or 0.0) * abs(default)
-        if not reach:
+        if isinstance(stated, float) and not isinstance(default, tuple):
+            stated = default - stated * abs(default), default + stated * abs(default)
+        bounds = self.parameter_bounds(**{name: default if stated is None else stated})
+        low, high = bounds[:, list(self.parameters).index(name)].tolist()
+        if low == high:
             raise ConfigurationError(
                 f"{self.name} does not say over what {name} varies: state it, as in "
                 f'{{"{name}": (low, high)}}, or in the class as `varies`'
             )
-        return default - reach, default + reach
+        return low, high
 
     def drawn_anew(self, ranges: Ranges) -> Ranges:
         """Of the ranges of parameters those that `sample` does not draw by itself."""
