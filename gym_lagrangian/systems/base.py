@@ -173,7 +173,7 @@ class System(Static, Coordinates, Lagrangian):
             ConfigurationError: neither is known, or `varies` states what makes no sense.
         """
         default, stated = self.parameters[name].default, self.varies.get(name)
-        if isinstance(stated, float) and not isinstance(default, tuple):
+        if isinstance(stated, int | float) and not isinstance(default, tuple):
             stated = default - stated * abs(default), default + stated * abs(default)
         bounds = self.parameter_bounds(**{name: default if stated is None else stated})
         low, high = bounds[:, list(self.parameters).index(name)].tolist()
