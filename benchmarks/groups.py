@@ -43,7 +43,14 @@ class Group:
 
 def groups(*, quick: bool, peers: bool) -> list[Group]:
     """What to measure: `quick` shrinks every size, without `peers` only our own rows are left."""
-    found = [*_equations(quick), _scalar(), _batch(quick), *_growth(quick), *_links(quick), _planning(quick)]
+    found = [
+        *_equations(quick),
+        _scalar(),
+        _batch(quick),
+        *_growth(quick),
+        *_links(quick),
+        _planning(quick),
+    ]
     if peers:
         return found
     kept = [Group(g.title, g.reference, tuple(e for e in g.entries if not e.peer)) for g in found]

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from gym_lagrangian import references
-from gym_lagrangian.checks import known_arguments
+from gym_lagrangian.checks import known_arguments, known_names
 from gym_lagrangian.errors import ConfigurationError
 
 GENERIC_ID = "Lagrangian-v0"
@@ -50,6 +50,8 @@ class SystemRow(NamedTuple):
         entry_point: where its class is.
         summary: what it is, in a few words.
         learned: the models of it that ship trained.
+        conditioned: those that ship once more, conditioned on parameters, in the file
+            ``<System><Model>-conditioned``.
         max_episode_steps: the steps after which its episodes are truncated.
         distributions: where the function is that says what its models are judged on, in place of
             the system's own `distributions`.
@@ -58,6 +60,7 @@ class SystemRow(NamedTuple):
     entry_point: str
     summary: str
     learned: tuple[str, ...] = ()
+    conditioned: tuple[str, ...] = ()
     max_episode_steps: int = MAX_EPISODE_STEPS
     distributions: str | None = None
 
@@ -71,6 +74,8 @@ class EnvironmentRow(NamedTuple):
         model: the model that moves it, None for the exact simulation.
         kwargs: further arguments of `gymnasium.make`.
         max_episode_steps: the steps after which episodes are truncated.
+        conditioned: the checkpoint that takes over from the one in `kwargs` at parameters at which
+            that was not trained; None for none.
     """
 
     id: str
@@ -78,6 +83,7 @@ class EnvironmentRow(NamedTuple):
     model: str | None
     kwargs: dict[str, Any]
     max_episode_steps: int
+    conditioned: str | None = None
 
 
 MODELS: dict[str, str] = {
@@ -207,10 +213,24 @@ def environments() -> Iterator[EnvironmentRow]:
         kwargs = {"system": system}
         yield EnvironmentRow(f"{system}-v0", system, None, kwargs, row.max_episode_steps)
         for model in row.learned:
-            name = f"{system}{model}"
+            name, steps = f"{system}{model}", row.max_episode_steps
             learned = {"system": system, "checkpoint": name}
-            yield EnvironmentRow(f"{name}-v0", system, model, learned, row.max_episode_steps)
+            twin = f"{name}-conditioned" if model in row.conditioned else None
+            yield EnvironmentRow(f"{name}-v0", system, model, learned, steps, twin)
     yield from _outside.values()
+
+
+def conditioned_twin(checkpoint: str) -> str | None:
+    """The checkpoint, conditioned on parameters, that belongs to the one that moves an id; None
+    where there is none.
+
+    Arguments:
+        checkpoint: its name or path, as the id has it.
+    """
+    twins = (
+        row.conditioned for row in environments() if row.kwargs.get("checkpoint") == checkpoint
+    )
+    return next((twin for twin in twins if twin is not None), None)
 
 
 def find(what: str) -> EnvironmentRow:
@@ -275,6 +295,7 @@ def register_system(
     *,
     max_episode_steps: int = MAX_EPISODE_STEPS,
     checkpoints: Mapping[str, str | os.PathLike[str]] | None = None,
+    conditioned: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> tuple[str, ...]:
     """Give a system of one's own its ids with Gymnasium, and return them.
 
@@ -290,6 +311,8 @@ def register_system(
         namespace: default the name of the top-level package of its module.
         max_episode_steps: the steps after which episodes are truncated.
         checkpoints: a label, such as the model's name → the file that moves it.
+        conditioned: a label of those → the file, of a model conditioned on parameters, that moves
+            it where the environment is given parameters at which the other was not trained.
 
     Raises:
         ConfigurationError: no such class, a class that is no `System` or lacks a Lagrangian, an
@@ -306,10 +329,9 @@ def register_system(
     module, class_name = entry_point.split(":")
     name = name or class_name.split(".")[-1]
     namespace = namespace or module.split(".")[0].strip("_")
-    models = {None: {}} | {
-        label: {"checkpoint": os.path.expanduser(os.fspath(path))}
-        for label, path in (checkpoints or {}).items()
-    }
+    files, twins = _paths(checkpoints), _paths(conditioned)
+    known_names("conditioned", files, twins)
+    models = {None: {}} | {label: {"checkpoint": path} for label, path in files.items()}
     rows = [
         EnvironmentRow(
             f"{namespace}/{name}{model or ''}-v0",
@@ -317,6 +339,7 @@ def register_system(
             model,
             {"system": entry_point, **arguments},
             max_episode_steps,
+            twins.get(model or ""),
         )
         for model, arguments in models.items()
     ]
@@ -327,6 +350,10 @@ def register_system(
         _register(row)
         _outside[row.id] = row
     return tuple(row.id for row in rows)
+
+
+def _paths(given: Mapping[str, str | os.PathLike[str]] | None) -> dict[str, str]:
+    return {label: os.path.expanduser(os.fspath(path)) for label, path in (given or {}).items()}
 
 
 def markdown_table() -> str:

@@ -297,6 +297,15 @@ class TestTrain:
         refused(["train", "DoublePendulum", "GPT"], "GPT", "LNN", "Baseline", "module:Class")
         usage_error(["train", "DoublePendulum", "LNN", "--optimiser", "sgd"], "muon", "adam")
         usage_error([*TINY, "--model-option", "width"], "'width': expected NAME=VALUE")
+        usage_error([*TINY, "--conditioned-on", "m1=heavy"], "'m1=heavy': expected NAME, or NAME=")
+
+    def test_ranges_of_parameters(self, tmp_path):
+        out = tmp_path / "tiny.safetensors"
+        ranges = ["--conditioned-on", "m1=0.8:1.2", "l1,g=2:12", "--out", str(out)]
+        assert main([*TINY, *ranges]) == 0
+        found = checkpoints.load(out).card
+        assert found.conditioned_on == ("m1", "l1", "g")
+        assert found.ranges == {"m1": (0.8, 1.2), "l1": (0.5, 1.5), "g": (2.0, 12.0)}
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
@@ -314,6 +323,7 @@ class TestTrain:
             (["--model-option", "widht=4"], ["widht", "width"]),
             (["--system-option", "actuated=wrist"], ["DoublePendulum takes no", "'actuated'"]),
             (["--conditioned-on", "m1,m3"], ["m3"]),
+            (["--conditioned-on", "m1=1.5:0.5"], ["the range is reversed; write (0.5, 1.5)"]),
         ],
         ids=lambda value: " ".join(value),
     )
@@ -437,10 +447,10 @@ class TestOwnSystem:
         assert total(*task, "--reward", "own_pendulum:slow") < -1
 
     def test_train_collect_fit_and_look(self, tmp_path, capsys, refused):
-        train = ["train", SYSTEM, "own_pendulum:Mine", "--conditioned-on", "g", *SMALL]
+        train = ["train", SYSTEM, "own_pendulum:Mine", "--conditioned-on", "g=3:12", *SMALL]
         assert main(train) == 0
         found = checkpoints.load(tmp_path / "PendulumMine.safetensors")
-        assert (found.card.model, found.card.conditioned_on) == ("own_pendulum:Mine", ("g",))
+        assert (found.card.model, found.card.ranges) == ("own_pendulum:Mine", {"g": (3.0, 12.0)})
 
         learned = ["--checkpoint", "PendulumMine.safetensors"]
         capsys.readouterr()

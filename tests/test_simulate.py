@@ -10,7 +10,7 @@ import pytest
 from test_compilation import compilations
 
 from gym_lagrangian import EnvState, LearnedDynamicsEnv, Task, functional
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
 
 DRAWN = {"m1": (0.5, 2.0)}
 # A true id, and a learned one of each kind of dynamics: an acceleration, momenta, a step.
@@ -195,6 +195,92 @@ class TestBesideAnEnvironment:
         assert result.states.shape == (1024, 101, 4)
 
 
+def make_vec(env_id=TRUTH, num_envs=3, **arguments):
+    env = gymnasium.make_vec(env_id, num_envs=num_envs, **arguments).unwrapped
+    env.reset(seed=3)
+    return env
+
+
+class TestBesideAVectorEnvironment:
+    @pytest.mark.parametrize("env_id", ["DoublePendulum-v0", "DoublePendulumLNN-v0"])
+    def test_equals_stepping(self, env_id):
+        env = make_vec(env_id)
+        actions = np.random.default_rng(0).uniform(-1, 1, (3, 20, 2))
+        found = env.simulate(env.get_state(), actions)
+        assert found.states.shape == (3, 21, 4)
+        path = [env.step(actions[:, t]) for t in range(20)]
+        for t, (observation, reward, terminated, truncated, info) in enumerate(path):
+            np.testing.assert_allclose(found.states[:, t + 1], info["state"], rtol=0, atol=1e-10)
+            np.testing.assert_allclose(found.rewards[:, t], reward, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(found.observations[:, t + 1], observation, atol=1e-6)
+            np.testing.assert_array_equal(found.terminated[:, t], terminated)
+            np.testing.assert_array_equal(found.truncated[:, t], truncated)
+
+    @pytest.mark.parametrize(
+        "masses", [(0.5, 2.0), np.array([0.6, 1.0, 1.7])], ids=["drawn", "each"]
+    )
+    def test_a_bare_state_has_the_masses_of_the_sub_environments(self, masses):
+        env = make_vec(m1=masses)
+        actions = np.random.default_rng(0).uniform(-1, 1, (8, 2))
+        x = np.array([1.0, 0.5, 0.0, 0.0])
+        found = env.simulate(x, actions)
+        assert found.states.shape == (3, 9, 4)
+        env.set_state(x)
+        for t, action in enumerate(actions):
+            *_, info = env.step(np.tile(action, (3, 1)))
+            np.testing.assert_allclose(found.states[:, t + 1], info["state"], rtol=0, atol=1e-10)
+        assert np.ptp(found.states[:, -1], axis=0).max() > 1e-3
+
+    def test_what_has_ended_is_held(self):
+        """Where stepping begins a new episode."""
+        env = make_vec(task=Clocked, autoreset_mode="SAME_STEP")
+        now = env.get_state()
+        now.x[1] = [0.9, 0.0, 4.0, 0.0]
+        env.set_state(now)
+        found = env.simulate(env.get_state(full=True), np.zeros((4, 2)))
+        *_, terminated, _, _ = env.step(np.zeros((3, 2)))
+        np.testing.assert_array_equal(found.terminated[:, 0], terminated)
+        np.testing.assert_array_equal(found.terminated[1], True)
+        assert not found.terminated[[0, 2]].any()
+        np.testing.assert_array_equal(found.states[1, 2:], found.states[1, [1, 1, 1]])
+
+    def test_touches_nothing(self):
+        env, twin = make_vec(**DRAWN), make_vec(**DRAWN)
+        env.simulate(env.get_state(), np.zeros((5, 2)), m1=1.0)
+        assert_same = functools.partial(jax.tree.map, np.testing.assert_array_equal)
+        assert_same(env.get_state(full=True), twin.get_state(full=True))
+        assert_same(env.reset(), twin.reset())
+
+    def test_before_the_first_reset(self):
+        actions = np.zeros((2, 2))
+        env = gymnasium.make_vec(TRUTH, num_envs=2, m1=np.array([0.5, 1.5])).unwrapped
+        found = env.simulate(np.ones(4), actions)
+        assert found.states.shape == (2, 3, 4)
+        drawn = gymnasium.make_vec(TRUTH, num_envs=2, **DRAWN).unwrapped
+        with pytest.raises(ConfigurationError, match=r"drawn at reset.*call reset\(\)"):
+            drawn.simulate(np.ones(4), actions)
+        again = drawn.simulate(np.ones(4), actions, m1=np.array([0.5, 1.5]))
+        np.testing.assert_array_equal(again.states, found.states)
+
+    @pytest.mark.parametrize(
+        ("state", "actions", "parameters", "message"),
+        [
+            (np.zeros(4), np.zeros((3, 1)), {}, r"actions have shape \(3, 1\)"),
+            (np.zeros((2, 4)), np.zeros((3, 2)), {}, "2 of states, 3 of m"),
+            (np.zeros(4), np.zeros((5, 3, 2)), {}, "3 of m, .*5 of actions"),
+            (np.zeros(4), np.zeros((3, 2)), {"m3": 1.0}, "no parameter 'm3'"),
+            (np.full(4, np.nan), np.zeros((3, 2)), {}, "is not finite"),
+        ],
+    )
+    def test_what_makes_no_sense(self, state, actions, parameters, message):
+        with pytest.raises(ConfigurationError, match=message):
+            make_vec().simulate(state, actions, **parameters)
+
+    def test_masses_at_which_the_model_was_not_trained(self):
+        with pytest.raises(CheckpointError, match=r"trained at m1 = 1\.0, not 1\.4"):
+            make_vec("DoublePendulumLNN-v0").simulate(np.zeros(4), np.zeros((3, 2)), m1=1.4)
+
+
 @pytest.fixture(scope="module")
 def pendulum():
     return make()
@@ -231,7 +317,7 @@ class TestRefusals:
     def test_masses_at_which_the_model_was_not_trained(self, lnn_checkpoint):
         env = LearnedDynamicsEnv(gymnasium.make(TRUTH), lnn_checkpoint)
         for one in (env, make(checkpoint=lnn_checkpoint)):
-            with pytest.raises(ConfigurationError, match=r"trained at m1 = 1\.0, not 1\.4"):
+            with pytest.raises(CheckpointError, match=r"trained at m1 = 1\.0, not 1\.4"):
                 one.simulate(np.zeros(4), np.zeros((3, 2)), m1=1.4)
 
 

@@ -11,7 +11,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import SyncVectorEnv
 
 from gym_lagrangian import EnvState, LearnedDynamicsEnv
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
 
 DRAWN = {"m1": (0.5, 2.0), "l2": (0.5, 1.5)}
 ACTION = np.array([0.7, -0.4], np.float32)
@@ -173,7 +173,7 @@ def test_a_model_takes_only_masses_at_which_it_was_trained(lnn_checkpoint):
     swapped = LearnedDynamicsEnv(scalar(), lnn_checkpoint)
     for env in (scalar(checkpoint=lnn_checkpoint), swapped):
         begun(env)
-        with pytest.raises(ConfigurationError, match=r"trained at m1 = 1\.0, not 2\.0"):
+        with pytest.raises(CheckpointError, match=r"trained at m1 = 1\.0, not 2\.0"):
             env.unwrapped.set_state(heavy)
     swapped.unwrap().unwrapped.set_state(heavy)
 

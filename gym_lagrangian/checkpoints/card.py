@@ -39,11 +39,13 @@ class Card:
         forced: whether forces acted on any of them.
         metrics: name → measured number.
         package_version: the version of gym_lagrangian that wrote it.
-        ranges: name → (low, high) between which a parameter of `conditioned_on` was drawn; empty
-            where that is not known.
+        ranges: name → (low, high) between which a parameter of `conditioned_on` lay in training;
+            empty where that is not known.
         friction: the kind of friction that the model has; None for none.
         members: how many models of the same structure there are.
         base: the physics that the model corrects; None for a model of its own.
+        init: ``"checkpoint"`` and ``"sha256"`` of the trained model that it went on from; None for
+            one that began with random weights.
     """
 
     coordinates: dict[str, Any]
@@ -57,10 +59,11 @@ class Card:
     forced: bool = True
     metrics: dict[str, Any] = field(default_factory=dict)
     package_version: str = ""
-    ranges: dict[str, Any] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     friction: str | None = None
     members: int = 1
     base: dict[str, Any] | None = None
+    init: dict[str, str] | None = None
 
     @classmethod
     def of(
@@ -103,6 +106,23 @@ class Card:
         """The options of the physics as its constructor takes them."""
         given = {} if self.physics is None else self.physics["options"]
         return {name: hashable(value) for name, value in given.items()}
+
+    def validity(self) -> dict[str, tuple[float, float]]:
+        """Name → (low, high) of the parameters at which the model was trained, as far as known."""
+        return {name: (value, value) for name, value in self.parameters.items()} | self.ranges
+
+    def defaults(self) -> dict[str, float]:
+        """Name → value of the parameters at which it was trained, and of those that it is
+        conditioned on the machine's own where that is one number within their range.
+        """
+        own = self.model_coordinates().parameters
+        found = dict(self.parameters)
+        for name in self.conditioned_on:
+            low, high = self.ranges.get(name, (-np.inf, np.inf))
+            default = own[name].default
+            if not isinstance(default, tuple) and low <= default <= high:
+                found[name] = float(default)
+        return found
 
     def model_coordinates(self) -> Coordinates:
         """The coordinates as the model sees them, without equations."""

@@ -5,6 +5,15 @@ header, one JSON document: the format version, the `Card`, and a SHA-256 over al
 which names a system of this package, is read as well. Nothing is ever unpickled, and a file that
 was truncated or edited by hand is refused.
 
+The weights are readable without this package, as plain NumPy arrays:
+
+    from safetensors.numpy import load_file
+    arrays = load_file("DoublePendulumLNN.safetensors")
+    arrays["model.network.weights.0"]       # (outputs, inputs); biases.0 (outputs,); layers 0 to 3
+
+What they multiply is in the docstring of the model, and what its network sees in that of
+`gym_lagrangian.models.embedding`.
+
 A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
 a system in a variant other than its default the same name stands for the checkpoint of that
 variant, where one is shipped: ``RelativisticParticleLNN`` with ``lagrangian="special_relativity"``
@@ -17,6 +26,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -34,22 +44,47 @@ from gym_lagrangian.checkpoints.identity import moves_as
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagrangianError
 from gym_lagrangian.files import replacing
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.registration import conditioned_twin
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.view import Mechanics
 
 FORMAT = 2
 _READABLE = (1, 2)
 SUFFIX = ".safetensors"
 _KEY = "gym_lagrangian"
 
+# Parameters are the same within this share.
+_ROUNDING = 1e-6
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model, its card, the SHA-256 of both, and further arrays saved beside it."""
+    """A trained model and what came with it.
+
+    Attributes:
+        model, card: the model, and what its file says of it.
+        sha256: of both.
+        extra: further arrays saved beside it.
+        path: the file that it was read from; None for one that was not.
+        name: the shipped name, or the path, by which it was asked for.
+    """
 
     model: Model
     card: Card
     sha256: str
     extra: dict[str, np.ndarray]
+    path: Path | None = None
+    name: str = ""
+
+    @property
+    def mechanics(self) -> Mechanics:
+        """The model's energies, momenta and forces in SI units, as `System.mechanics` has the true
+        ones. Parameters have the values at which it was trained; one that it is conditioned on has
+        the machine's own, where that lies within its range.
+        """
+        card, coordinates = self.card, self.card.model_coordinates()
+        check = partial(check_parameters, card, coordinates, what="the model")
+        return Mechanics(self.model, coordinates, card.defaults(), check)
 
 
 def shipped() -> tuple[str, ...]:
@@ -156,7 +191,9 @@ def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None
         raise CheckpointError(f"{str(path)!r} cannot be rebuilt: {error}") from error
     arrays = _with_prefix("model.", tensors)
     model = _fill(path, skeleton, arrays)
-    return Checkpoint(model, card, claimed, _with_prefix("extra.", tensors))
+    return Checkpoint(
+        model, card, claimed, _with_prefix("extra.", tensors), path, os.fspath(name_or_path)
+    )
 
 
 def load_for(
@@ -164,12 +201,32 @@ def load_for(
 ) -> Checkpoint:
     """Read a checkpoint for use in place of `system` with parameters within `m_bounds` (2, k).
 
+    Where it was not trained at these, the conditioned checkpoint is read that belongs to it, if one
+    was registered beside it (`registration.conditioned_twin`) and knows them.
+
     Raises:
         CheckpointError: as `load`, or the model was trained for another system, for another
             variant of it, or at other parameters; the message names both.
     """
     found = load(name_or_path, system)
-    check_fits(found.card, system, m_bounds, what=f"checkpoint {os.fspath(name_or_path)!r}")
+    try:
+        check_fits(found.card, system, m_bounds, what=f"checkpoint {found.name!r}")
+    except CheckpointError as error:
+        twin = conditioned_twin(found.name)
+        if twin is None:
+            raise
+        return _load_twin(twin, system, m_bounds, error)
+    return found
+
+
+def _load_twin(
+    name: str, system: Coordinates, m_bounds: np.ndarray, refusal: CheckpointError
+) -> Checkpoint:
+    try:
+        found = load(name, system)
+        check_fits(found.card, system, m_bounds, what=f"checkpoint {name!r}")
+    except CheckpointError as error:
+        raise CheckpointError(f"{refusal}. Its conditioned twin does not serve: {error}") from error
     return found
 
 
@@ -180,14 +237,39 @@ def check_fits(card: Card, coordinates: Coordinates, m_bounds: np.ndarray, *, wh
         CheckpointError: naming what the model was trained for and what was asked for.
     """
     _check_physics(card, coordinates, what)
-    for name, low, high in zip(coordinates.parameters, *m_bounds, strict=True):
-        trained = card.parameters.get(name)
-        if trained is not None and not (low == high == trained):
-            asked = float(low) if low == high else (float(low), float(high))
-            raise CheckpointError(
-                f"{what} was trained at {name} = {trained}, not {asked}; leave {name} out, or "
-                f"train a model conditioned on {name}"
-            )
+    check_parameters(card, coordinates, m_bounds, what=what)
+
+
+def check_parameters(
+    card: Card, coordinates: Coordinates, m_bounds: np.ndarray, *, what: str
+) -> None:
+    """Refuse parameters (2, k) or between such bounds at which a model was not trained.
+
+    Parameters are equal where they are so to 1e-6, as float32 holds them.
+
+    Raises:
+        CheckpointError: naming the parameter, its value and those that the model knows.
+    """
+    known = card.validity()
+    for name, low, high in zip(coordinates.parameters, *np.asarray(m_bounds).tolist(), strict=True):
+        least, most = known.get(name, (-np.inf, np.inf))
+        slack = _ROUNDING * max(abs(low), abs(high))
+        if low < least - slack or high > most + slack:
+            asked = low if low == high else (low, high)
+            raise CheckpointError(f"{what} {_only_at(name, least, most).format(asked)}")
+
+
+def _only_at(name: str, least: float, most: float) -> str:
+    """What to say of a parameter that is out of range, which {} stands for."""
+    if least == most:
+        return (
+            f"was trained at {name} = {least}, not {{}}; leave {name} out, or train a model "
+            f"conditioned on {name}"
+        )
+    return (
+        f"was trained on {name} from {least:g} to {most:g}, not {{}}; stay within, or train a "
+        f"model on a wider range of {name}"
+    )
 
 
 def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
@@ -243,12 +325,19 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
     try:
+        ranges = {name: _pair(one) for name, one in fields.get("ranges", {}).items()}
         kept = {**fields, "conditioned_on": tuple(fields["conditioned_on"])}
+        kept |= {"ranges": ranges} if ranges else {}
         return Card.of_format_1(kept) if version == 1 else Card(**kept)
     except ConfigurationError as error:
         raise CheckpointError(f"{str(path)!r}: {error}") from error
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    low, high = value
+    return float(low), float(high)
 
 
 def _named_leaves(model: Model) -> tuple[list[tuple[str, Any]], Any]:

@@ -78,6 +78,22 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
+def conditions(text: str) -> dict[str, tuple[float, float] | None]:
+    """Name → range, or None, of NAME or NAME=LOW:HIGH between commas."""
+    return dict(map(_condition, names(text)))
+
+
+def _condition(text: str) -> tuple[str, tuple[float, float] | None]:
+    name, equals, stated = text.partition("=")
+    if not equals:
+        return name, None
+    low, _, high = stated.partition(":")
+    try:
+        return name, (float(low), float(high))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME, or NAME=LOW:HIGH") from None
+
+
 def _assignment(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:

@@ -12,8 +12,8 @@ from typing import Any
 from gym_lagrangian.cli.arguments import (
     add_environment,
     add_options,
+    conditions,
     environment,
-    names,
     numbers,
 )
 from gym_lagrangian.registration import MODELS, SYSTEMS
@@ -94,15 +94,23 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument("--overwrite", action="store_true", help="replace an existing checkpoint")
     command.add_argument(
         "--conditioned-on",
-        type=names,
-        metavar="NAME,...",
-        help="parameters that the model takes as inputs; default: those that vary",
+        type=conditions,
+        nargs="+",
+        metavar="NAME[=LOW:HIGH]",
+        help="parameters that the model takes as inputs, and between what they are drawn, as in "
+        "m1=0.5:1.5 l1; without a range over the system's own (fit: over the data's); default: "
+        "those that vary",
     )
     for name in ("steps", "batch", "warmup", "seed"):
         command.add_argument(f"--{name}", type=int)
     for name in ("learning-rate", "final-learning-rate", "clip"):
         command.add_argument(f"--{name}", type=float)
     command.add_argument("--optimiser", choices=("muon", "adam"))
+    command.add_argument(
+        "--init",
+        metavar="FILE",
+        help="go on from a trained model: a checkpoint's file, or a shipped name",
+    )
     command.add_argument(
         "--friction",
         choices=("none", "viscous", "passive"),
@@ -144,6 +152,13 @@ def _fit(options: argparse.Namespace) -> None:
     )
 
 
+def _conditions(options: argparse.Namespace) -> dict[str, Any] | None:
+    """What was given of `conditioned_on`, in one or in several arguments."""
+    if options.conditioned_on is None:
+        return None
+    return {name: stated for part in options.conditioned_on for name, stated in part.items()}
+
+
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """What was given of the fields of a training's configuration."""
     from gym_lagrangian.learning.fit import FitConfig
@@ -172,7 +187,8 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 config=config,
                 model_config=dict(options.model_option),
                 friction=options.friction,
-                conditioned_on=options.conditioned_on,
+                conditioned_on=_conditions(options),
+                init=options.init,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from gym_lagrangian.checkpoints import Card
+from gym_lagrangian.checkpoints import Card, check_parameters
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.envs.state import STATES, EnvState, stacked
 from gym_lagrangian.errors import ConfigurationError
@@ -181,20 +181,14 @@ def check_m(
     """Parameters (k,) or (count, k) of the motion as float64.
 
     Raises:
-        ConfigurationError: another shape, not finite, values that make no sense, or (`card` is a
-            learned model's) at which the model was not trained.
+        ConfigurationError: another shape, not finite, or values that make no sense.
+        CheckpointError: `card` is a learned model's, which was not trained there.
     """
     known = env.coordinates.parameters
     m = _numbers(what, m, tuple(known), count)
-    env.coordinates.parameter_bounds(**_ranges(known, m))
-    for i, name in enumerate(known):
-        trained = None if card is None else card.parameters.get(name)
-        # Within 1e-6: a float32 environment holds a rounded value.
-        if trained is not None and not np.allclose(m[..., i], trained, rtol=1e-6, atol=0.0):
-            raise ConfigurationError(
-                f"{what}: the model was trained at {name} = {trained}, not {m[..., i]}; leave "
-                f"{name} at that, or train a model conditioned on {name}"
-            )
+    bounds = env.coordinates.parameter_bounds(**_ranges(known, m))
+    if card is not None:
+        check_parameters(card, env.coordinates, bounds, what=f"{what}: the model")
     return m
 
 

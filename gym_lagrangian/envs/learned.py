@@ -71,8 +71,8 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         base = self._base
         moved, m_bounds = base.coordinates, np.asarray(base.functional[1].m_bounds)
         if isinstance(model, str | os.PathLike):
-            model = checkpoints.load(model, moved)
-        if isinstance(model, Checkpoint):
+            model = checkpoints.load_for(model, moved, m_bounds)
+        elif isinstance(model, Checkpoint):
             check_fits(model.card, moved, m_bounds, what="the checkpoint")
         elif not isinstance(model, Model):
             raise ConfigurationError(

@@ -22,11 +22,9 @@ from gym_lagrangian.envs._arguments import (
     starting_point,
     whole_start,
 )
-from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
 from gym_lagrangian.envs._stepper import Stepper
 from gym_lagrangian.envs.functional import (
     Params,
-    Simulation,
     State,
     exact_twin,
     no_number,
@@ -134,7 +132,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     ((energy − initial energy − work done by the actions + dissipated) / energy scale); for a
     learned model that has one `model_energy` and `model_dissipated` (by its own account, J); for a
     task that has one its `goal`; and where parameters are drawn `m`, all of them in the order of
-    `env.unwrapped.coordinates.parameters`.
+    `env.unwrapped.coordinates.parameters`. `checkpoint` is the name of a conditioned checkpoint
+    that stands in, at the parameters that were given, for the one that the id names.
 
     ## Version History
     * v0: Initial version.
@@ -219,8 +218,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
 
         Raises:
             ConfigurationError: unknown options; a state that is not finite, of another shape or
-                outside the system's range, or with an m that this environment does not take; or
-                bounds that are reversed.
+                outside the system's range, or with an m that makes no sense; or bounds that are
+                reversed.
+            CheckpointError: a state whose m the model was not trained at.
         """
         asked = check_options(options, STARTS)
         params = self._params
@@ -311,7 +311,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
 
         Raises:
             ConfigurationError: a state that is not finite, of another shape or out of range, or
-                whose m this environment does not take.
+                whose m makes no sense.
+            CheckpointError: the model was not trained at its m.
         """
         self._require_reset("set_state()")
         now = self._stepper.numpy()[0]
@@ -325,39 +326,6 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             else:
                 self._stepper.start(*point)
         self._begin_twin()
-
-    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
-        """What actions would do from a state, without touching this environment.
-
-        One compiled call, whatever the size of the batch; equal to stepping.
-
-        Arguments:
-            state: where to start, what `get_state` gives or a bare x (2n,) with the m and goal of
-                this episode; a list of such or x (B, 2n) for many. ``get_state(full=True)`` starts
-                at its time as well.
-            actions: in [-1, 1], (T, a) for every state, or (B, T, a).
-            parameters: m or goal by name in place of the state's, a number or (B,) of them.
-
-        Returns:
-            A `functional.Simulation` of NumPy arrays, float64 but for the observations: states
-            (T + 1, 2n), the start first, observations, rewards (T,) and flags, after a first axis B
-            where states, actions or parameters are many. What follows an episode's end is held.
-
-        Raises:
-            ConfigurationError: a parameter that is none; parameters that this environment does not
-                take; actions of another shape or not finite; states of another shape, not finite
-                or out of range; batches of unlike sizes.
-        """
-        actions = check_actions(actions, self.task.action_size, takes_forces=self._takes_forces)
-        with self.scope():
-            start = simulated_start(self._env, self._card, state, self._here(), parameters, actions)
-            found = run(self._env, self._params, start, actions, self._dtype)
-        if np.isnan(found.rewards).any():
-            raise ConfigurationError(
-                no_number(self._env, found.states[..., 1:, :][np.isnan(found.rewards)][0])
-            )
-        states, rewards = (one.astype(np.float64) for one in (found.states, found.rewards))
-        return found._replace(states=states, rewards=rewards)
 
     def get_keys_to_action(self) -> dict[tuple[int, ...], np.ndarray]:
         """Arrow keys for `gymnasium.utils.play.play`: left and right drive the first actuator,
@@ -441,6 +409,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             details["goal"] = vector[where.goal].astype(np.float64)
         if where.m is not None:
             details["m"] = vector[where.m].astype(np.float64)
+        if self._stands_in and (name := self._stand_in()) is not None:
+            details["checkpoint"] = name
         reward = numbers[where.reward]
         if reward != reward:
             raise ConfigurationError(no_number(self._env, details["state"]))

@@ -12,12 +12,22 @@ import jax
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import EzPickle
+from jax.typing import ArrayLike
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Card, Checkpoint, load
 from gym_lagrangian.envs import functional
 from gym_lagrangian.envs._scope import scope
-from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
+from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
+from gym_lagrangian.envs.functional import (
+    FunctionalEnv,
+    Params,
+    Simulation,
+    State,
+    cast,
+    no_number,
+)
+from gym_lagrangian.envs.state import EnvState
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.systems.base import System
@@ -37,7 +47,9 @@ class Shell(EzPickle, ABC):
 
     dt: float
     _card: Card | None
+    _built_card: Card | None
     _swapped: bool = False
+    _stands_in: bool = False
 
     @property
     @abstractmethod
@@ -71,7 +83,11 @@ class Shell(EzPickle, ABC):
             self._env = parts.env
             self._use(params)
             self.dt = float(dt)
-        self._card = None if parts.checkpoint is None else parts.checkpoint.card
+        self._card = self._built_card = None
+        if checkpoint is not None and parts.checkpoint is not None:
+            self._card = self._built_card = parts.checkpoint.card
+            self._checkpoint = parts.checkpoint.name
+            self._stands_in = self._checkpoint != os.fspath(checkpoint)
 
     # -- copies -------------------------------------------------------------------------------
 
@@ -99,6 +115,48 @@ class Shell(EzPickle, ABC):
         if state["swapped"] is not None:
             self.swap_dynamics(*state["swapped"])
         self._resume(state["episode"])
+
+    # -- imagination --------------------------------------------------------------------------
+
+    @abstractmethod
+    def _here(self) -> EnvState:
+        """The state; before the first reset with NaN for what is to be drawn."""
+
+    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
+        """What actions would do from a state, without touching this environment.
+
+        One compiled call, whatever the size of the batch; equal to stepping, until an episode ends.
+
+        Arguments:
+            state: where to start, what `get_state` gives or a bare x (2n,) with the m and goal of
+                this episode; a list of such or x (B, 2n) for many. ``get_state(full=True)`` starts
+                at its time as well. In a vector environment a bare x has the m and goals of the
+                sub-environments, and B is num_envs.
+            actions: in [-1, 1], (T, a) for every state, or (B, T, a).
+            parameters: m or goal by name in place of the state's, a number or (B,) of them.
+
+        Returns:
+            A `functional.Simulation` of NumPy arrays, float64 but for the observations: states
+            (T + 1, 2n), the start first, observations, rewards (T,) and flags, after a first axis B
+            where states, actions or parameters are many. What follows an episode's end is held;
+            there is no time limit.
+
+        Raises:
+            ConfigurationError: a parameter that is none, or one of a value that makes no sense;
+                actions of another shape or not finite; states of another shape, not finite or out
+                of range; batches of unlike sizes.
+            CheckpointError: parameters at which the model was not trained.
+        """
+        actions = check_actions(actions, self.task.action_size, takes_forces=self._takes_forces)
+        with self.scope():
+            start = simulated_start(self._env, self._card, state, self._here(), parameters, actions)
+            found = run(self._env, self._params, start, actions, self._dtype)
+        if np.isnan(found.rewards).any():
+            raise ConfigurationError(
+                no_number(self._env, found.states[..., 1:, :][np.isnan(found.rewards)][0])
+            )
+        states, rewards = (one.astype(np.float64) for one in (found.states, found.rewards))
+        return found._replace(states=states, rewards=rewards)
 
     # -- what it is made of -------------------------------------------------------------------
 
@@ -138,7 +196,8 @@ class Shell(EzPickle, ABC):
     @property
     def checkpoint(self) -> Checkpoint | None:
         """The checkpoint that the id or the argument named, with its card (configuration, seed,
-        metrics) and SHA-256; None for the exact dynamics.
+        metrics) and SHA-256; None for the exact dynamics. At parameters at which that was not
+        trained, the conditioned one that belongs to it, where there is one: `name` tells.
         """
         return None if self._checkpoint is None else load(self._checkpoint, self.coordinates)
 
@@ -146,6 +205,12 @@ class Shell(EzPickle, ABC):
     def checkpoint_name(self) -> str | None:
         """The name or path of `checkpoint`."""
         return None if self._checkpoint is None else os.fspath(self._checkpoint)
+
+    def _stand_in(self) -> str | None:
+        """The name of the conditioned checkpoint that is stepped in place of the one that was
+        named, for `info`; None where that one is.
+        """
+        return self.checkpoint_name if self._stands_in and self._card is self._built_card else None
 
     @property
     def functional(self) -> tuple[FunctionalEnv, Params]:

@@ -322,6 +322,14 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
 
     # -- internals ----------------------------------------------------------------------------
 
+    def _here(self) -> EnvState:
+        """The states; before the first reset with NaN for what is to be drawn."""
+        if self._episodes is not None:
+            return env_state(self._episodes.state)
+        bounds = (np.asarray(b) for b in (self._params.m_bounds, self._params.goal_bounds))
+        m, goal = (np.where(b[:, 0] == b[:, 1], b[:, 0], np.nan) for b in bounds)
+        return EnvState(np.full((self.num_envs, 2 * self.coordinates.n), np.nan), m, goal)
+
     def _use(self, params: Params) -> None:
         if params.m_bounds.ndim == 2:
             m_bounds = self._one_each(params.m_bounds, self.coordinates.parameters)
@@ -426,6 +434,10 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
                     value = value.astype(np.float64)
                 value[~mask] = 0
             infos[key], infos[f"_{key}"] = value, mask.copy()
+        if (name := self._stand_in()) is not None:
+            names = np.full(self.num_envs, None, dtype=object)
+            names[mask] = name
+            infos["checkpoint"], infos["_checkpoint"] = names, mask.copy()
         return infos
 
     def _final(self, stepped: Timestep, m: jax.Array) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from jax import Array
 from gym_lagrangian.physics.dynamics import AccelerationField, ContinuousDynamics, Dynamics
 from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
-from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.sample import Ranges, Sample, varied
 
 
 def acceleration_loss(
@@ -26,13 +26,16 @@ def acceleration_loss(
     forced: bool,
     states: int = 20_000,
     seed: int = 1,
+    ranges: Ranges | None = None,
 ) -> float:
     """Mean over fresh states of the system's `distributions` of Σ_i |q̈_i − q̈_i^true|, weighted.
 
     Arguments:
         forced: under the forces of random actions, uniform in [-1, 1], instead of none.
+        ranges: of the parameters that are drawn anew for every state.
     """
-    return acceleration_error(model, system, protocol_samples(system, forced, states, seed))
+    samples = protocol_samples(system, forced, states, seed, ranges)
+    return acceleration_error(model, system, samples)
 
 
 def acceleration_error(model: AccelerationField, system: System, samples: Sample) -> float:
@@ -55,15 +58,16 @@ def one_step_error(
     forced: bool,
     states: int = 20_000,
     seed: int = 1,
+    ranges: Ranges | None = None,
 ) -> float:
     """Mean of Σ |x_pred − x_true| / dt after one step, over the states of `acceleration_loss`.
 
     Arguments:
         dynamics: what is judged.
         dt: the step in seconds.
-        forced: as for `acceleration_loss`.
+        forced, ranges: as for `acceleration_loss`.
     """
-    samples = protocol_samples(system, forced, states, seed)
+    samples = protocol_samples(system, forced, states, seed, ranges)
     return float(_one_step_error(dynamics, system, samples, dt))
 
 
@@ -82,15 +86,19 @@ def _one_step_error(dynamics: Dynamics, system: System, samples: Sample, dt: flo
     return _weighted_mean(error, jnp.where(valid, samples.weight, 0.0))
 
 
-def protocol_samples(system: System, forced: bool, states: int, seed: int) -> Sample:
+def protocol_samples(
+    system: System, forced: bool, states: int, seed: int, ranges: Ranges | None = None
+) -> Sample:
     """States on which models of a system are judged, under the forces of random actions or none."""
-    return _protocol_samples(system, forced, states, jax.random.key(seed))
+    return _protocol_samples(system, forced, states, jax.random.key(seed), ranges or {})
 
 
 @eqx.filter_jit
-def _protocol_samples(system: System, forced: bool, states: int, key: Array) -> Sample:
+def _protocol_samples(
+    system: System, forced: bool, states: int, key: Array, ranges: Ranges
+) -> Sample:
     key_state, key_action = jax.random.split(key)
-    draw = distributions_of(system).states
+    draw = varied(distributions_of(system).states, system, ranges)
     samples = jax.vmap(draw)(jax.random.split(key_state, states))
     if forced:
         task = system.task(coordinates=system)

@@ -19,26 +19,37 @@ from gym_lagrangian.evaluation.motion import (
     free_motion,
     free_motions,
     step_of,
+    told,
     velocity_error,
 )
 from gym_lagrangian.models.base import AccelerationModel, Model
 from gym_lagrangian.registration import find
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import REFERENCE_DT
+from gym_lagrangian.systems.sample import Ranges
 
 
 def losses(
-    model: Model, system: System, *, dt: float, forced: bool = True, states: int = 20_000
+    model: Model,
+    system: System,
+    *,
+    dt: float,
+    forced: bool = True,
+    states: int = 20_000,
+    ranges: Ranges | None = None,
 ) -> dict[str, float]:
     """One-step errors at `dt` and, where the model has accelerations, their losses; under
     random forces too (``…_forced``), unless the model does not take any.
+
+    Arguments:
+        ranges: of the parameters that are drawn anew for every state.
     """
     dynamics = dynamics_of(
         model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
     )
     result: dict[str, float] = {}
     for suffix, push in (("", False), ("_forced", True))[: 1 + forced]:
-        how = {"forced": push, "states": states}
+        how: dict[str, Any] = {"forced": push, "states": states, "ranges": ranges}
         if isinstance(model, AccelerationModel):
             result[f"acceleration_loss{suffix}"] = acceleration_loss(model, system, **how)
         result[f"one_step_error{suffix}"] = one_step_error(dynamics, system, dt=dt, **how)
@@ -46,20 +57,23 @@ def losses(
 
 
 def measure(model: Model, card: Card) -> dict[str, Any]:
-    """The metrics that a checkpoint carries: `losses` and energy discrepancies; none where nobody
-    knows the true equations.
+    """The metrics that a checkpoint carries: `losses` and energy discrepancies, over the ranges of
+    the parameters that the model is conditioned on; none where nobody knows the true equations.
     """
     if card.physics is None:
         return {}
     system = card.build_system()
     dt = step_of(model, REFERENCE_DT)
-    metrics: dict[str, Any] = {"dt": dt, **losses(model, system, dt=dt, forced=card.forced)}
-    motions = free_motions(model, system, dt=dt, states=40, seconds=max(ENERGY_TIMES))
+    ranges = system.drawn_anew(card.ranges)
+    found = losses(model, system, dt=dt, forced=card.forced, ranges=ranges)
+    metrics: dict[str, Any] = {"dt": dt, **found}
+    how: Any = {"dt": dt, "states": 40, "seconds": max(ENERGY_TIMES), "ranges": ranges}
+    motions = free_motions(model, system, **how)
     for result in energy_discrepancy(*motions):
         summary = result.summary()
         del summary["values"]
         metrics[f"energy_discrepancy_{result.time:g}s"] = summary
-    metrics["velocity_error"] = velocity_error(model, system)
+    metrics["velocity_error"] = velocity_error(model, system, ranges=ranges)
     return metrics
 
 
@@ -96,14 +110,16 @@ def evaluate(
         "seed": seed,
         "dt": base.dt,
     }
+    how: dict[str, Any]
     with base.scope():
         env, params = base.functional
         found = base.checkpoint
         if found is not None and env.system is not None:
             model = cast(found.model, "float64")
-            report |= losses(model, env.system, dt=base.dt, forced=found.card.forced)
-            report["velocity_error"] = velocity_error(model, env.system, seed=seed)
-        how: Any = {"states": states, "seed": seed, "seconds": max(ENERGY_TIMES)}
+            how = {"ranges": told(env.system, params.m_bounds)}
+            report |= losses(model, env.system, dt=base.dt, forced=found.card.forced, **how)
+            report["velocity_error"] = velocity_error(model, env.system, seed=seed, **how)
+        how = {"states": states, "seed": seed, "seconds": max(ENERGY_TIMES)}
         motion = free_motion(env, params, **how)
         true = free_motion(env, exact_twin(env, params), **how)
     results = energy_discrepancy(motion, true)

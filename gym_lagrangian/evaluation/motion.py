@@ -32,7 +32,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
-from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.sample import Ranges, Sample, varied
 
 ENERGY_TIMES = (10.0, 100.0)
 
@@ -118,7 +118,7 @@ def free_motion(
             f"nobody knows the true equations of {env.coordinates.name}: there is nothing to "
             "measure a model against but recordings that were held out"
         )
-    samples = evaluation_states(env.system, states, seed)
+    samples = evaluation_states(env.system, states, seed, told(env.system, params.m_bounds))
     x, m = starts(samples, params)
     dt = float(params.dt)
     parts = _run(env, params, x, m, round(seconds / dt))
@@ -128,10 +128,26 @@ def free_motion(
     return FreeMotion(time, visited, energy, np.cumsum(diverged, axis=0) > 0, scale)
 
 
-def evaluation_states(system: System, states: int, seed: int) -> Sample:
-    """The states from which free motion is judged, `states` rows: the paper's for its systems."""
+def evaluation_states(
+    system: System, states: int, seed: int, ranges: Ranges | None = None
+) -> Sample:
+    """The states from which free motion is judged, `states` rows: the paper's for its systems.
+
+    Arguments:
+        ranges: of the parameters that are drawn anew for every state.
+    """
     keys = jax.random.split(jax.random.key(seed), states)
-    return jax.vmap(distributions_of(system).starts)(keys)
+    return jax.vmap(varied(distributions_of(system).starts, system, ranges or {}))(keys)
+
+
+def told(system: System, m_bounds: Any) -> dict[str, tuple[float, float]]:
+    """What an environment with parameters within bounds (2, k) was told of them, beside what its
+    system says: name → (low, high).
+    """
+    own, bounds = system.parameter_bounds(), np.asarray(m_bounds, np.float64)
+    rows = zip(system.parameters, own.T, bounds.T, strict=True)
+    told = {name: given for name, usual, given in rows if not np.allclose(given, usual, rtol=1e-6)}
+    return {name: (float(low), float(high)) for name, (low, high) in told.items()}
 
 
 def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
@@ -175,11 +191,20 @@ def energy_discrepancy(
 
 
 def free_motions(
-    model: Model, system: System, *, dt: float, states: int, seconds: float, seed: int = 0
+    model: Model,
+    system: System,
+    *,
+    dt: float,
+    states: int,
+    seconds: float,
+    seed: int = 0,
+    ranges: Ranges | None = None,
 ) -> tuple[FreeMotion, FreeMotion]:
-    """A model's free motion and the exact one, in float64, as `free_motion`."""
+    """A model's free motion and the exact one, in float64, as `free_motion`; with the parameters
+    in `ranges` drawn from there.
+    """
     with jax.enable_x64(True):
-        options: dict[str, Any] = dict(system.options)
+        options: dict[str, Any] = {**system.options, **(ranges or {})}
         env, truth = make(type(system), dt=dt, dtype="float64", **options)
         dynamics = dynamics_of(
             model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
@@ -190,13 +215,18 @@ def free_motions(
 
 
 def velocity_error(
-    model: Model, system: System, *, states: int = VELOCITY_STATES, seed: int = 0
+    model: Model,
+    system: System,
+    *,
+    states: int = VELOCITY_STATES,
+    seed: int = 0,
+    ranges: Ranges | None = None,
 ) -> dict[str, Any]:
     """The velocity error from `states` starts: its median, 95th percentile and maximum, and how
     many motions left the valid range; JSON-able.
     """
     dt = step_of(model, VELOCITY_SECONDS / VELOCITY_POINTS)
-    how: Any = {"states": states, "seed": seed, "seconds": VELOCITY_SECONDS}
+    how: Any = {"states": states, "seed": seed, "seconds": VELOCITY_SECONDS, "ranges": ranges}
     motion, truth = free_motions(model, system, dt=dt, **how)
     error = motion.velocity_error(truth)
     return {

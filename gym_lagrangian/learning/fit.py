@@ -24,7 +24,9 @@ from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings
+from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.transitions import Transitions
@@ -47,7 +49,7 @@ _NOTABLE_LOSS = 0.005
 
 def fit(
     data: Transitions | str | os.PathLike[str] | Mapping[str, Any],
-    model: Any = "LNN",
+    model: Any = None,
     *,
     out: str | Path,
     system: Any = None,
@@ -55,7 +57,8 @@ def fit(
     config: FitConfig | None = None,
     model_config: dict[str, Any] | None = None,
     friction: str | None = None,
-    conditioned_on: tuple[str, ...] | None = None,
+    conditioned_on: ConditionedOn | None = None,
+    init: Init | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -66,7 +69,8 @@ def fit(
 
     Arguments:
         data: transitions, the npz file of some, or their arrays by name.
-        model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass.
+        model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass; default that
+            of `init`, or an LNN.
         system, system_options: of which machine they are, where the data does not say; see
             `Transitions`.
         model_config: arguments of the model's constructor. What is left out is as the model's
@@ -76,7 +80,9 @@ def fit(
             the system's own parameters.
         friction: as for `training.train`.
         conditioned_on: names of the parameters that the model takes as inputs; default those
-            that the system draws at reset or that vary in the data.
+            that the system draws at reset or that vary in the data. Their ranges are the data's.
+        init: as for `training.train`: a trained model to go on from. It is kept where nothing later
+            predicts better what was held out, and `config.starts` has no use.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case.
@@ -93,15 +99,19 @@ def fit(
         UserWarning: the model predicts no better than constant velocities do, or it has no friction
             and the motion loses energy.
     """
-    out, model = checkpoints.writable(out), model_reference(model)
+    out, data = checkpoints.writable(out), _transitions(data, system, system_options)
+    origin = None if init is None else opened(init, data.coordinates)
+    model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)
-    data = _transitions(data, system, system_options)
-    usual = "none" if data.system is None else data.system.learned_friction
+    known = data.system if origin is None else None
+    usual = "none" if known is None else known.learned_friction
     given = settings(model, model_config, friction, usual)
-    conditions = _conditions(data, conditioned_on)
-    parameters = _fixed_parameters(data, conditions)
-    seen = seen_as(data)
-    typical = None if _has_recipe(model, data, conditions, parameters) else scales(data, seen)
+    if origin is not None:
+        conditioned_on = asked_of(origin, conditioned_on, ranges=False)
+    conditions = of_data(data.coordinates, data.m, conditioned_on)
+    seen, typical = seen_as(data), None
+    if not _has_recipe(model, data, conditions):
+        typical, seen = scales(data, seen), scaled_to(seen, conditions.ranges)
     horizon, substeps = _in_time(config, data, typical)
     config = replace(config, horizon=horizon, substeps=substeps)
     source, judge = windows(
@@ -114,17 +124,24 @@ def fit(
         time=1.0 if typical is None else typical.time,
     )
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    build = partial(_fresh, model, given, data, seen, typical, conditions)
-    fresh = build(key=key_model)
-    still = float(judge.constant_velocity_error(fresh.embedding))
-    if config.starts > 1 and not resume:
+    came_from, judged = None, {}
+    build = partial(_fresh, model, given, data, seen, typical, conditions.names)
+    if origin is not None:
+        fresh, seen, came_from = initial(origin, model, data.coordinates, given)
+        check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
+        judged["initial_error"] = float(eqx.filter_jit(judge.error)(fresh))
+    else:
+        fresh = build(key=key_model)
+    judged["constant_velocity_error"] = float(judge.constant_velocity_error(fresh.embedding))
+    if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
         fresh = _best_start(build, source, judge, config, key_model)
     card = Card.of(
         data.coordinates,
         seen=seen,
-        parameters=parameters,
-        conditioned_on=conditions,
+        parameters=conditions.parameters,
+        conditioned_on=conditions.names,
+        ranges=conditions.ranges,
         model=model,
         model_config=fresh.config,
         training=asdict(config),
@@ -132,6 +149,7 @@ def fit(
         forced=data.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        init=came_from,
     )
     found = learn(
         fresh,
@@ -145,8 +163,9 @@ def fit(
         save_every=save_every,
         on_progress=on_progress,
         held_out=judge.error,
-        metrics=metrics and data.system is not None and _usual(data, conditions, parameters),
-        judged={"constant_velocity_error": still},
+        metrics=metrics and data.system is not None and _usual(data, conditions),
+        judged=judged,
+        trained=origin is not None,
     )
     _warn_if_useless(found.card)
     _warn_of_losses(found.model, data)
@@ -251,39 +270,18 @@ def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:
     return after - before - work, float(before.std())
 
 
-def _has_recipe(
-    model: str, data: Transitions, conditions: tuple[str, ...], parameters: dict[str, float]
-) -> bool:
+def _has_recipe(model: str, data: Transitions, conditions: Conditions) -> bool:
     """Whether fits of this model to these data were tried, with the model's own magnitudes and
     windows that suit these.
     """
     system = data.system
     known = system is not None and model in system.recipes
-    return known and _usual(data, conditions, parameters)
+    return known and _usual(data, conditions)
 
 
-def _usual(data: Transitions, conditions: tuple[str, ...], parameters: dict[str, float]) -> bool:
+def _usual(data: Transitions, conditions: Conditions) -> bool:
     """Whether the data's parameters are the system's own."""
-    return parameters == data.coordinates.fixed_parameters(conditions)
-
-
-def _conditions(data: Transitions, given: tuple[str, ...] | None) -> tuple[str, ...]:
-    """The parameters that the model takes as inputs."""
-    constant = np.all(data.m == data.m[0], axis=0)
-    names = tuple(data.coordinates.parameters)
-    varying = {name for name, same in zip(names, constant, strict=True) if not same}
-    if given is None:
-        wanted = varying | set(data.coordinates.varying)
-        return tuple(name for name in names if name in wanted)
-    left = ", ".join(sorted(varying - set(given)))
-    if left:
-        raise DataError(f"{left} varies in the data: a model of it must be conditioned on that")
-    return tuple(given)
-
-
-def _fixed_parameters(data: Transitions, conditions: tuple[str, ...]) -> dict[str, float]:
-    values = zip(data.coordinates.parameters, data.m[0].tolist(), strict=True)
-    return {name: value for name, value in values if name not in conditions}
+    return conditions.parameters == data.coordinates.fixed_parameters(conditions.names)
 
 
 def _fresh(

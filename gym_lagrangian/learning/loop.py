@@ -100,6 +100,7 @@ def learn(
     held_out: Callable[[Model], Array] | None = None,
     metrics: bool = True,
     judged: dict[str, float] | None = None,
+    trained: bool = False,
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
 
@@ -112,11 +113,14 @@ def learn(
             least are kept, and its course is saved as ``held_out``, rows (step, error).
         metrics: whether to measure the model with `evaluation.measure` at the end.
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
+        trained: whether `fresh` is a trained model, which is kept where nothing later is better.
 
     The other arguments, and what is raised, are those of `train`.
     """
     check = None if held_out is None else eqx.filter_jit(held_out)
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
+    if trained and check is not None and not resume:
+        run = run._replace(held_out=[(0, float(check(fresh)))])
     run = _optimise(run, source, card, config, key, out, save_every, on_progress, check)
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
     error = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}

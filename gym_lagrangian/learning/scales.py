@@ -45,6 +45,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
+from gym_lagrangian.systems.sample import Ranges, varied
 
 # States of a system that are drawn to find its magnitudes.
 _DRAWN = 1024
@@ -116,9 +117,14 @@ def _of_motion(data: Transitions, coordinates: Coordinates) -> Scales:
     return Scales(speed, acceleration, mass, mass * speed, energy, time, lag * data.dt)
 
 
-def scales_of(system: System) -> Scales:
-    """The magnitudes of the states that a system draws to train on."""
-    drawn = jax.vmap(system.sample)(jax.random.split(jax.random.key(0), _DRAWN))
+def scales_of(system: System, ranges: Ranges | None = None) -> Scales:
+    """The magnitudes of the states that a system draws to train on.
+
+    Arguments:
+        ranges: of the parameters that are drawn anew for every state.
+    """
+    draw = varied(system.sample, system, ranges or {})
+    drawn = jax.vmap(draw)(jax.random.split(jax.random.key(0), _DRAWN))
     qdd = jax.jit(jax.vmap(system.acceleration))(drawn.q, drawn.qd, drawn.tau, drawn.m)
     counts = (np.asarray(drawn.weight) > 0) & np.isfinite(qdd).all(axis=1)
     if not counts.any():

@@ -24,7 +24,7 @@ from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
-from gym_lagrangian.systems.sample import Sample
+from gym_lagrangian.systems.sample import Ranges, Sample, varied
 
 
 class Source(eqx.Module):
@@ -49,20 +49,28 @@ class Source(eqx.Module):
 
 
 class FreshStates(Source):
-    """Independent states from the system's `sample`, with the exact targets of `horizon`."""
+    """Independent states from the system's `sample`, with the exact targets of `horizon`.
+
+    Attributes:
+        ranges: rows (name, low, high) of the parameters that are drawn anew for every state.
+    """
 
     system: System
     horizon: Horizon | None = eqx.field(static=True, default=None)
+    ranges: tuple[tuple[str, float, float], ...] = eqx.field(static=True, default=())
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
-        samples = jax.vmap(self.system.sample)(jax.random.split(key, size))
+        ranges = {name: (low, high) for name, low, high in self.ranges}
+        draw = varied(self.system.sample, self.system, ranges)
+        samples = jax.vmap(draw)(jax.random.split(key, size))
         return _with_targets(self.system, samples, self.horizon)
 
     def description(self) -> str:
         target = "accelerations"
         if self.horizon is not None:
             target = f"motion over {self.horizon.steps} × {self.horizon.dt:g} s"
-        return f"fresh states from {self.system.name}.sample, exact {target}"
+        drawn = "".join(f", {name} ~ U({low:g}, {high:g})" for name, low, high in self.ranges)
+        return f"fresh states from {self.system.name}.sample{drawn}, exact {target}"
 
     @property
     def forced(self) -> bool:
@@ -108,11 +116,21 @@ def _motion(system: System, sample: Sample, horizon: Horizon) -> tuple[Sample, A
 
 
 def protocol_states(
-    system: System, count: int, horizon: Horizon | None = None, *, key: Array
+    system: System,
+    count: int,
+    horizon: Horizon | None = None,
+    *,
+    key: Array,
+    ranges: Ranges | None = None,
 ) -> FixedStates:
-    """`count` unforced states of those on which models are judged, drawn once."""
+    """`count` unforced states of those on which models are judged, drawn once.
+
+    Arguments:
+        ranges: of the parameters that are drawn anew for every state.
+    """
     chosen = distributions_of(system)
-    samples = jax.vmap(chosen.states)(jax.random.split(key, count))
+    draw = varied(chosen.states, system, ranges or {})
+    samples = jax.vmap(draw)(jax.random.split(key, count))
     full = eqx.filter_jit(_with_targets)(system, samples, horizon)
     return FixedStates(*full, f"unforced, from {chosen.label} of {system.name}")
 
@@ -155,8 +173,12 @@ def from_npz(
             value that is not finite, or states of another ``dt``; the message names the array.
     """
     arrays = read_npz(path)
-    label = f"{os.path.basename(os.fspath(path))} (SHA-256 {digest(arrays)[:16]})"
-    return from_arrays(arrays, system, horizon, label=label)
+    return from_arrays(arrays, system, horizon, label=label_of(path, arrays))
+
+
+def label_of(path: str | os.PathLike[str], arrays: dict[str, np.ndarray]) -> str:
+    """What a checkpoint calls the arrays of a file: its name and their hash."""
+    return f"{os.path.basename(os.fspath(path))} (SHA-256 {digest(arrays)[:16]})"
 
 
 def from_arrays(
@@ -187,6 +209,18 @@ def from_arrays(
         del full["dt"]
         targets = full.pop("states")[:, : horizon.steps]
     return FixedStates(Sample(**full), targets, label)
+
+
+def parameters_in(arrays: dict[str, np.ndarray], system: System) -> np.ndarray:
+    """The parameters (N, k) in arrays that `from_arrays` takes; one row, the system's own, where
+    there are none. What is no such array, `from_arrays` refuses.
+    """
+    m = arrays.get("m")
+    columns = len(system.parameters)
+    usable = m is not None and m.ndim == 2 and m.shape[1] == columns and len(m) > 0
+    if m is None or not usable or not np.issubdtype(m.dtype, np.floating):
+        return system.parameter_bounds()[:1]
+    return m.astype(np.float64)
 
 
 def _check_names(arrays: dict[str, np.ndarray], horizon: Horizon | None, label: str) -> None:

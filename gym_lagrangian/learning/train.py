@@ -8,18 +8,37 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.conditions import (
+    ConditionedOn,
+    Conditions,
+    of_data,
+    of_system,
+    scaled_to,
+)
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings
+from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.scales import scales_of
-from gym_lagrangian.learning.sources import FreshStates, Source, from_npz, protocol_states
+from gym_lagrangian.learning.sources import (
+    FreshStates,
+    Source,
+    from_arrays,
+    label_of,
+    parameters_in,
+    protocol_states,
+    read_npz,
+)
 from gym_lagrangian.models.base import friction_kind
+from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.base import System, check_friction
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.sample import Ranges
 from gym_lagrangian.version import __version__
 
 
@@ -33,8 +52,9 @@ def train(
     system_options: dict[str, Any] | None = None,
     model_config: dict[str, Any] | None = None,
     friction: str | None = None,
-    conditioned_on: tuple[str, ...] | None = None,
+    conditioned_on: ConditionedOn | None = None,
     data: str | Path | None = None,
+    init: Init | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -56,9 +76,14 @@ def train(
             those of the system's training states, see `learning.scales`.
         friction: the friction that the model learns, ``"none"``, ``"viscous"`` or ``"passive"``; of
             a model that knows about friction. Default: the system's `learned_friction`.
-        conditioned_on: names of the parameters that the model takes as inputs; default
-            those that the system draws at reset.
-        data: an npz file of fixed states (see `data.from_npz`); default fresh states.
+        conditioned_on: the parameters that the model takes as inputs, name → (low, high) between
+            which they are drawn, uniformly. None in place of a range, or names alone, stand for
+            the system's own range, see `System.varies`. Default: those that the system draws at
+            reset. The checkpoint records the ranges, and is refused outside them.
+        data: an npz file of fixed states (see `data.from_npz`), whose parameters have the ranges
+            that are in it; default fresh states.
+        init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
+            model, settings and coordinates. What `conditioned_on` leaves out is as it was.
         overwrite: allow replacing an existing `out` and dropping an unfinished run.
         on_progress: called after every chunk.
 
@@ -72,21 +97,32 @@ def train(
     out = checkpoints.writable(out)
     built_system = _known(build_system(system, system_options or {}))
     model = model_reference(model)
-    conditions = built_system.varying if conditioned_on is None else tuple(conditioned_on)
+    arrays = None if data is None else read_npz(data)
+    origin = None if init is None else opened(init, built_system)
+    resistance = built_system.learned_friction if origin is None else "none"
+    given = settings(model, model_config, friction, resistance)
+    if origin is not None:
+        conditioned_on = asked_of(origin, conditioned_on, ranges=arrays is None)
+    conditions = _conditions(built_system, conditioned_on, arrays)
+    drawn = built_system.drawn_anew(conditions.ranges)
     config = config or TrainingConfig.of(model, built_system, preset=preset)
-    model_config = _usual(model, built_system, preset) | settings(
-        model, model_config, friction, built_system.learned_friction
-    )
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
-    fresh = checkpoints.fresh_model(model, built_system, conditions, key=key_model, **model_config)
-    source: Source
-    if data is not None:
-        source = from_npz(data, built_system, fresh.horizon)
-    elif config.fixed_states is not None:
-        count = config.fixed_states
-        source = protocol_states(built_system, count, fresh.horizon, key=key_states)
+    if origin is not None:
+        fresh, seen, came_from = initial(origin, model, built_system, given)
     else:
-        source = FreshStates(built_system, fresh.horizon)
+        seen, came_from = scaled_to(built_system, drawn), None
+        usual = _usual(model, built_system, preset, drawn if arrays is None else {})
+        embedding, how = Embedding.of(seen, conditions.names), usual | given
+        fresh = load_model(model).build(embedding, key=key_model, legendre=built_system, **how)
+    source: Source
+    if arrays is not None:
+        label = label_of(data, arrays)  # type: ignore[arg-type]
+        source = from_arrays(arrays, built_system, fresh.horizon, label=label)
+    elif config.fixed_states is not None:
+        count, horizon = config.fixed_states, fresh.horizon
+        source = protocol_states(built_system, count, horizon, key=key_states, ranges=drawn)
+    else:
+        source = FreshStates(built_system, fresh.horizon, _rows(drawn))
     if fresh.needs_forces and not source.forced:
         raise ConfigurationError(
             f"{model} as configured learns from forces, and none act in this data: give states "
@@ -94,8 +130,10 @@ def train(
         )
     card = Card.of(
         built_system,
-        parameters=built_system.fixed_parameters(conditions),
-        conditioned_on=conditions,
+        seen=seen,
+        parameters=conditions.parameters,
+        conditioned_on=conditions.names,
+        ranges=conditions.ranges,
         model=model,
         model_config=fresh.config,
         training=asdict(config),
@@ -103,6 +141,7 @@ def train(
         forced=source.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        init=came_from,
     )
     return learn(
         fresh,
@@ -118,14 +157,26 @@ def train(
     )
 
 
-def _usual(model: str, system: System, preset: str) -> dict[str, Any]:
+def _conditions(
+    system: System, asked: ConditionedOn | None, arrays: dict[str, np.ndarray] | None
+) -> Conditions:
+    if arrays is None:
+        return of_system(system, asked)
+    return of_data(system, parameters_in(arrays, system), asked)
+
+
+def _rows(ranges: Ranges) -> tuple[tuple[str, float, float], ...]:
+    return tuple((name, low, high) for name, (low, high) in ranges.items())
+
+
+def _usual(model: str, system: System, preset: str, ranges: Ranges) -> dict[str, Any]:
     """The settings of a model: of its preset, of the magnitudes of the system's training states,
     and of the system's recipe. A recipe was tried with the model's own magnitudes.
     """
     found = recipe(model, system, preset).config
     if preset != "package" or model in system.recipes:
         return found
-    return found | scales_of(system).settings(load_model(model).settings())
+    return found | scales_of(system, ranges).settings(load_model(model).settings())
 
 
 def _known(coordinates: Coordinates) -> System:

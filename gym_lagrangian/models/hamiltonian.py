@@ -32,7 +32,7 @@ from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Shape
 from gym_lagrangian.physics.dynamics import Dynamics, PhaseSpaceDynamics
 from gym_lagrangian.physics.linear import solve
-from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
+from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector
 from gym_lagrangian.systems.sample import Sample
 
 
@@ -92,6 +92,20 @@ class HamiltonianModel(NetworkModel, AccelerationModel):
     def energy(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """H at the state (q, q̇)."""
         return self.hamiltonian(q, self.momentum(q, qd, m), m)
+
+    def mass_matrix(self, q: Vector, qd: Vector, m: Parameters) -> Matrix:
+        """M = (∂²H/∂p²)⁻¹ (n, n): how its momentum grows with its velocity ∂H/∂p."""
+        p = self.momentum(q, qd, m)
+        return jnp.linalg.inv(jax.hessian(self.hamiltonian, argnums=1)(q, p, m))
+
+    def inverse_dynamics(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
+        """The generalized force τ (n,) that causes q̈, in which its acceleration is affine."""
+
+        def caused(tau: Vector) -> Vector:
+            return self.acceleration(q, qd, tau, m)
+
+        free = jnp.zeros_like(q)
+        return solve(jax.jacfwd(caused)(free), qdd - caused(free), method="direct")
 
     def true_momentum(self, sample: Sample, target: Vector) -> tuple[Vector, Vector]:
         """p and ṗ_true, for the true q̈."""

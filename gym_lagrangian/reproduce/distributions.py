@@ -16,13 +16,13 @@ LABEL = "the paper's distribution"
 def double_pendulum(system: DoublePendulum) -> Distributions:
     """Losses on θ ~ U(0, 2π)², ω ~ U(−10, 10)²; motion from ω ~ U(0, 0.1)²."""
 
-    def states(key: Array) -> Sample:
-        return uniform_state(key, system, (0.0, 2 * jnp.pi), (-10.0, 10.0))
+    def states(key: Array, m: Array | None = None) -> Sample:
+        return uniform_state(key, system, (0.0, 2 * jnp.pi), (-10.0, 10.0), m)
 
-    def starts(key: Array) -> Sample:
+    def starts(key: Array, m: Array | None = None) -> Sample:
         key_state, key_qd = jax.random.split(key)
         qd = jax.random.uniform(key_qd, (2,), minval=0.0, maxval=0.1)
-        return states(key_state)._replace(qd=qd)
+        return states(key_state, m)._replace(qd=qd)
 
     return Distributions(states, starts, LABEL)
 
@@ -30,9 +30,10 @@ def double_pendulum(system: DoublePendulum) -> Distributions:
 def relativistic_particle(system: RelativisticParticle) -> Distributions:
     """Losses on `RelativisticParticle.fast_state`; motion from v ~ U(−0.99, 0.99)."""
 
-    def starts(key: Array) -> Sample:
+    def starts(key: Array, m: Array | None = None) -> Sample:
         key_state, key_qd = jax.random.split(key)
-        qd = jax.random.uniform(key_qd, (1,), minval=-0.99, maxval=0.99)
-        return system.fast_state(key_state)._replace(qd=qd)
+        beta = jax.random.uniform(key_qd, (1,), minval=-0.99, maxval=0.99)
+        state = system.fast_state(key_state, m)
+        return state._replace(qd=system.named(state.m).c * beta)
 
     return Distributions(system.fast_state, starts, LABEL)

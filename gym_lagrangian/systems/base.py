@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -47,9 +48,16 @@ from gym_lagrangian.systems.coordinates import (
     Parameter,
     normalised,
 )
-from gym_lagrangian.systems.sample import Distributions, Sample, default_sample
+from gym_lagrangian.systems.sample import (
+    Distributions,
+    Ranges,
+    Sample,
+    default_sample,
+    drawn_at,
+)
 from gym_lagrangian.systems.static import Static
 from gym_lagrangian.systems.task import Drive, Task
+from gym_lagrangian.systems.view import Mechanics
 
 __all__ = ["Coordinates", "Parameter", "System", "Task"]
 
@@ -80,6 +88,9 @@ class System(Static, Coordinates, Lagrangian):
         recipes: model name → what of the model's own preset ``"package"`` this system needs
             otherwise. With a recipe, the model's magnitudes are its own defaults; without one they
             are those of the states or the data that it learns from, see `learning.scales`.
+        varies: over what a parameter is drawn where a model is to depend on it and nobody says
+            over what: name → (low, high), or a share s for (1 ± s) times its default. Of a
+            parameter that `sample` draws by itself, the range that it covers.
     """
 
     mass_matrix_solver: ClassVar[str] = "direct"  # the mass matrix of physics is positive definite
@@ -91,6 +102,7 @@ class System(Static, Coordinates, Lagrangian):
     learned_friction: ClassVar[str] = "none"
     substeps: ClassVar[float | None] = None
     learned_substeps: ClassVar[float | None] = None
+    varies: ClassVar[Mapping[str, float | tuple[float, float]]] = {}
 
     def __init_subclass__(cls, **arguments: Any):
         super().__init_subclass__(**arguments)
@@ -135,25 +147,59 @@ class System(Static, Coordinates, Lagrangian):
 
     # -- data ---------------------------------------------------------------------------------
 
-    def sample(self, key: Array) -> Sample:
-        """One state to train on, with or without forces; see `systems.sample`."""
-        return default_sample(self, self.task(coordinates=self).limits, key)
+    def sample(self, key: Array, m: Array | None = None) -> Sample:
+        """One state to train on, with or without forces; see `systems.sample`.
+
+        Arguments:
+            m: the parameters (k,) of the machine; default: as the system draws them.
+        """
+        return default_sample(self, self.task(coordinates=self).limits, key, m)
 
     def distributions(self) -> Distributions:
         """What models are judged on: unforced states of `sample`, and free motion from rest."""
 
-        def unforced(key: Array) -> Sample:
-            sample = self.sample(key)
+        def unforced(key: Array, m: Array | None = None) -> Sample:
+            sample = drawn_at(self.sample, key, m)
             return sample._replace(tau=jnp.zeros_like(sample.tau))
 
-        def at_rest(key: Array) -> Sample:
-            sample = unforced(key)
+        def at_rest(key: Array, m: Array | None = None) -> Sample:
+            sample = unforced(key, m)
             near = sample.q if all(self.angular) else jnp.clip(sample.q, *self._lengths())
             return sample._replace(q=near, qd=jnp.zeros_like(sample.qd))
 
         return Distributions(unforced, at_rest)
 
+    def range_of(self, name: str) -> tuple[float, float]:
+        """(low, high) over which a parameter varies where nobody says: as `varies` states it, or
+        as it is drawn at reset.
+
+        Raises:
+            ConfigurationError: neither is known, or `varies` states what makes no sense.
+        """
+        default, stated = self.parameters[name].default, self.varies.get(name)
+        if isinstance(stated, int | float) and not isinstance(default, tuple):
+            stated = default - stated * abs(default), default + stated * abs(default)
+        bounds = self.parameter_bounds(**{name: default if stated is None else stated})
+        low, high = bounds[:, list(self.parameters).index(name)].tolist()
+        if low == high:
+            raise ConfigurationError(
+                f"{self.name} does not say over what {name} varies: state it, as in "
+                f'{{"{name}": (low, high)}}, or in the class as `varies`'
+            )
+        return low, high
+
+    def drawn_anew(self, ranges: Ranges) -> Ranges:
+        """Of the ranges of parameters those that `sample` does not draw by itself."""
+        own = {name: self.range_of(name) for name in self.varying}
+        return {name: pair for name, pair in ranges.items() if own.get(name) != tuple(pair)}
+
     # -- derived ------------------------------------------------------------------------------
+
+    @property
+    def mechanics(self) -> Mechanics:
+        """Its energies, momenta and forces with its own parameters filled in: `systems.view`."""
+        numbers = {n: p.default for n, p in self.parameters.items() if n not in self.varying}
+        return Mechanics(self, self, numbers)
 
     @property
     def name(self) -> str:  # type: ignore[override]

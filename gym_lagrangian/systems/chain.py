@@ -132,6 +132,12 @@ class PlanarChain(System):
         return dict(_parameters(self))
 
     @property
+    def varies(self) -> dict[str, float]:  # type: ignore[override]
+        """Masses, lengths and friction ±50 %, g ±20 %."""
+        kinds = ("m", "l", "viscous", "coulomb")
+        return {n: 0.5 for n in self.parameters if n.rstrip("01234567") in kinds} | {"g": 0.2}
+
+    @property
     def magnitudes(self) -> Magnitudes:
         """Estimates as for every system, but one velocity for all angles, that of the fastest:
         energy wanders along a chain, and every link comes to turn as fast as the lightest.

@@ -191,6 +191,7 @@ class ChargedParticle(System):
     * v0: Initial version.
     """
 
+    varies: ClassVar[dict[str, float]] = {"m": 0.5, "charge": 0.5, "k": 0.5}
     task = Reach
 
     dimensions: int = 2

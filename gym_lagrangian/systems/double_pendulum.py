@@ -43,6 +43,9 @@ ACTUATED = ("both", "shoulder", "elbow")
 # Training states go beyond the range of the default task, in rad/s and N·m.
 _FASTEST, _STRONGEST = 22.0, 7.5
 
+# The energy scale of the default pendulum, in joules.
+_ENERGY = 29.4
+
 
 class SwingUp(Task):
     """Swing both links up and hold them there; see `DoublePendulum`.
@@ -207,6 +210,7 @@ class DoublePendulum(System):
     q_scale = (1.0, 1.0)
     qd_scale = (5.0, 5.0)
     tau_scale = (10.0, 10.0)
+    varies: ClassVar[dict[str, float]] = {"m1": 0.5, "m2": 0.5, "l1": 0.5, "l2": 0.5, "g": 0.2}
     task = SwingUp
 
     # -- physics ----------------------------------------------------------------------------
@@ -227,18 +231,20 @@ class DoublePendulum(System):
 
     # -- data -------------------------------------------------------------------------------
 
-    def sample(self, key: Array) -> Sample:
+    def sample(self, key: Array, m: Parameters | None = None) -> Sample:
         """A mixture that covers the whole range of the task, with and without torques.
 
         Velocities: half from U(−10, 10)²; 30 % by kinetic energy, T ~ U(0, 75) J in
-        every direction alike, which is where free trajectories go; 20 % from U(−22, 22)², 10 %
-        more than the task allows. Torques at both joints ~ U(−7.5, 7.5) for half of the states,
-        none for the other. The weight 1 / (1 + |ω|² / 100) keeps the fast
-        states, whose accelerations are largest, from dominating the loss.
+        every direction alike, which is where free trajectories go (for given parameters, in
+        proportion to `energy_scale`); 20 % from U(−22, 22)², 10 % more than the task allows.
+        Torques at both joints ~ U(−7.5, 7.5) for half of the states, none for the other. The
+        weight 1 / (1 + |ω|² / 100) keeps the fast states, whose accelerations are largest, from
+        dominating the loss.
         """
         key_state, key_kind, key_energy, key_wide, key_torque, key_forced = jax.random.split(key, 6)
-        state = uniform_state(key_state, self, (0.0, 2 * jnp.pi), (-10.0, 10.0))
-        by_energy = self._velocity_of_kinetic_energy(key_energy, state.q, state.m, 75.0)
+        state = uniform_state(key_state, self, (0.0, 2 * jnp.pi), (-10.0, 10.0), m)
+        most = 75.0 if m is None else 75.0 / _ENERGY * self.energy_scale(m)
+        by_energy = self._velocity_of_kinetic_energy(key_energy, state.q, state.m, most)
         by_range = jax.random.uniform(key_wide, (2,), minval=-_FASTEST, maxval=_FASTEST)
         kind = jax.random.choice(key_kind, 3, p=jnp.array([0.5, 0.3, 0.2]))
         qd = jnp.stack([state.qd, by_energy, by_range])[kind]
@@ -249,7 +255,7 @@ class DoublePendulum(System):
         return Sample(state.q, qd, tau, state.m, 1.0 / (1.0 + jnp.sum(qd**2) / 100.0))
 
     def _velocity_of_kinetic_energy(
-        self, key: Array, q: Vector, m: Parameters, most: float
+        self, key: Array, q: Vector, m: Parameters, most: float | Scalar
     ) -> Vector:
         """ω with ½ ωᵀM ω ~ U(0, `most`), isotropic in the metric of M."""
         key_energy, key_direction = jax.random.split(key)

@@ -241,6 +241,9 @@ class Furuta(System):
         "coulomb2": Parameter(0.0, "N·m", positive=False, scale=1e-3, least=0.0),
         "g": Parameter(9.81, "m/s²", positive=False, scale=9.81),
     }
+    varies: ClassVar[dict[str, float]] = dict.fromkeys(
+        ("J1", "l1", "m2", "c2", "I2", "viscous1", "viscous2"), 0.5
+    ) | {"g": 0.2}
     task = SwingUp
     learned_friction = "viscous"
 

@@ -34,7 +34,7 @@ from gym_lagrangian.physics.shapes import (
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.projection import circle
-from gym_lagrangian.systems.sample import Distributions, Sample
+from gym_lagrangian.systems.sample import Distributions, Sample, drawn_at
 from gym_lagrangian.systems.scene import Bob, Point, Scene, force
 from gym_lagrangian.systems.task import Action, Task, TaskState
 
@@ -199,6 +199,7 @@ class Kepler(System):
     q_scale = (1.0, 1.0)
     qd_scale = (2.0, 2.0)
     tau_scale = (4.0, 4.0)
+    varies: ClassVar[dict[str, float]] = {"m": 0.5, "mu": 0.5}
     task = HoldOrbit
 
     # -- physics ----------------------------------------------------------------------------
@@ -216,12 +217,12 @@ class Kepler(System):
 
     # -- data -------------------------------------------------------------------------------
 
-    def sample(self, key: Array) -> Sample:
+    def sample(self, key: Array, m: Parameters | None = None) -> Sample:
         """Distances ~ U(0.35, 3.3) m in every direction, velocities ~ N(0, μ / r) along each
         coordinate; forces as for every system.
         """
         key_place, key_speed, key_rest = jax.random.split(key, 3)
-        sample = super().sample(key_rest)
+        sample = super().sample(key_rest, m)
         q = _place(key_place, *_STATES)
         spread = self._circular_speed(q, sample.m)
         return sample._replace(q=q, qd=spread * jax.random.normal(key_speed, (2,)))
@@ -232,8 +233,8 @@ class Kepler(System):
         """
         unforced = super().distributions().states
 
-        def bound(key: Array) -> Sample:
-            sample = unforced(key)
+        def bound(key: Array, m: Parameters | None = None) -> Sample:
+            sample = drawn_at(unforced, key, m)
             key_place, key_speed, key_turn = jax.random.split(key, 3)
             q = _place(key_place, *_STARTS)
             share = jax.random.uniform(key_speed, minval=0.85, maxval=1.15)

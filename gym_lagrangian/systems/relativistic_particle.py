@@ -189,6 +189,7 @@ class RelativisticParticle(System):
     q_scale = (10.0,)
     qd_scale = (1.0,)
     tau_scale = (10.0,)
+    varies: ClassVar[dict[str, Any]] = {"m": 0.5, "g": (-30.0, 30.0)}  # g: three σ of `sample`
     task = Reach
 
     variant: str = "paper"
@@ -227,27 +228,30 @@ class RelativisticParticle(System):
 
     # -- data -------------------------------------------------------------------------------
 
-    def sample(self, key: Array) -> Sample:
+    def sample(self, key: Array, m: Parameters | None = None) -> Sample:
         """Half of the states with q ~ U(−10, 10), the others where the task goes, q ~ U(−22, 22),
         all with v = 0.99999 tanh(2 N(0, 1)) c and g = 10 N(0, 1), half of each under a force
         F = 10 N(0, 1); weight 1 + γ(v).
         """
         key_state, key_q, key_far, key_force, key_forced = jax.random.split(key, 5)
-        state = self.fast_state(key_state)
+        state = self.fast_state(key_state, m)
         far = jax.random.uniform(key_q, (1,), minval=-_FARTHEST, maxval=_FARTHEST)
         q = jnp.where(jax.random.bernoulli(key_far), far, state.q)
         tau = 10.0 * jax.random.normal(key_force, (1,))
         tau = jnp.where(jax.random.bernoulli(key_forced), tau, 0.0)
         return state._replace(q=q, tau=tau)
 
-    def fast_state(self, key: Array) -> Sample:
-        """q ~ U(−10, 10), v = 0.99999 tanh(2 N(0, 1)), g = 10 N(0, 1), weight 1 + γ(v)."""
+    def fast_state(self, key: Array, m: Parameters | None = None) -> Sample:
+        """q ~ U(−10, 10), v = 0.99999 tanh(2 N(0, 1)) c, g = 10 N(0, 1) or the parameters m,
+        weight 1 + γ(v).
+        """
         key_q, key_v, key_g = jax.random.split(key, 3)
         q = jax.random.uniform(key_q, (1,), minval=-10.0, maxval=10.0)
-        qd = 0.99999 * jnp.tanh(2.0 * jax.random.normal(key_v, (1,)))
-        m = jnp.stack([1.0, 1.0, 10.0 * jax.random.normal(key_g)])
-        weight = 1.0 + 1.0 / jnp.sqrt(1.0 - qd[0] ** 2)
-        return Sample(q, qd, jnp.zeros_like(q), m, weight)
+        beta = 0.99999 * jnp.tanh(2.0 * jax.random.normal(key_v, (1,)))
+        if m is None:
+            m = jnp.stack([1.0, 1.0, 10.0 * jax.random.normal(key_g)])
+        weight = 1.0 + 1.0 / jnp.sqrt(1.0 - beta[0] ** 2)
+        return Sample(q, self.named(m).c * beta, jnp.zeros_like(q), m, weight)
 
     # -- picture ----------------------------------------------------------------------------
 

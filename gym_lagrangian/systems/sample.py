@@ -14,7 +14,9 @@ dominating the loss.
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import inspect
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -34,8 +36,17 @@ class Sample(NamedTuple):
     weight: Array
 
 
+# Name → (low, high) between which a parameter is drawn.
+Ranges = Mapping[str, tuple[float, float]]
+
+
+@runtime_checkable
 class Draw(Protocol):
-    """Draws one sample with a jax key."""
+    """Draws one sample with a jax key.
+
+    A law whose states depend on the parameters takes them as an optional second argument, m (k,):
+    it then draws a state of a machine with these, see `varied`.
+    """
 
     def __call__(self, key: Array) -> Sample: ...
 
@@ -54,11 +65,43 @@ class Distributions(NamedTuple):
     label: str = "its own states"
 
 
-def default_sample(coordinates: Coordinates, limits: Magnitudes, key: Array) -> Sample:
+def varied(draw: Draw, coordinates: Coordinates, ranges: Ranges) -> Draw:
+    """The law `draw` with the named parameters ~ U(low, high), the others as it draws them.
+
+    A law that takes no m draws the same states whatever the parameters are.
+    """
+    if not ranges:
+        return draw
+    names = list(coordinates.parameters)
+    index = np.array([names.index(name) for name in ranges])
+    low, high = np.array(list(ranges.values())).T
+
+    def draw_varied(key: Array) -> Sample:
+        own = draw(key)
+        shares = jax.random.uniform(jax.random.fold_in(key, 1), low.shape)
+        m = own.m.at[index].set((low + (high - low) * shares).astype(own.m.dtype))
+        return drawn_at(draw, key, m)
+
+    return draw_varied
+
+
+def drawn_at(draw: Draw, key: Array, m: Array | None) -> Sample:
+    """One state of the law `draw` for the parameters m (k,); None for those that it draws."""
+    if m is None:
+        return draw(key)
+    if "m" in inspect.signature(draw).parameters:
+        return draw(key, m)  # type: ignore[call-arg]
+    return draw(key)._replace(m=m)
+
+
+def default_sample(
+    coordinates: Coordinates, limits: Magnitudes, key: Array, m: Array | None = None
+) -> Sample:
     """One state of the distribution above, under a force or none.
 
     Arguments:
         limits: the range R of q and q̇; its forces are not used.
+        m: the parameters (k,); default: drawn between the bounds that the coordinates state.
     """
     keys = jax.random.split(key, 4)
     n, typical = coordinates.n, coordinates.magnitudes
@@ -67,8 +110,9 @@ def default_sample(coordinates: Coordinates, limits: Magnitudes, key: Array) -> 
     key_size, key_forced = jax.random.split(keys[2])
     force = jax.random.uniform(key_size, (n,), minval=-1.25, maxval=1.25) * np.array(typical.tau)
     tau = jnp.where(jax.random.bernoulli(key_forced), force, 0.0)
-    low, high = coordinates.parameter_bounds()
-    m = low + (high - low) * jax.random.uniform(keys[3], low.shape)
+    if m is None:
+        low, high = coordinates.parameter_bounds()
+        m = jnp.asarray(low + (high - low) * jax.random.uniform(keys[3], low.shape))
     speed = jnp.mean((qd / (2.0 * np.array(typical.qd))) ** 2)
     return Sample(q, qd, tau, m, 1.0 / (1.0 + speed))
 
@@ -100,13 +144,14 @@ def uniform_state(
     coordinates: Coordinates,
     q: tuple[float, float],
     qd: tuple[float, float],
+    m: Array | None = None,
 ) -> Sample:
     """One unforced state, every coordinate ~ U(*q), every velocity ~ U(*qd), of weight 1 and with
-    the default parameters.
+    the parameters m, or the default ones.
     """
     key_q, key_qd = jax.random.split(key)
     shape = (coordinates.n,)
     place = jax.random.uniform(key_q, shape, minval=q[0], maxval=q[1])
     speed = jax.random.uniform(key_qd, shape, minval=qd[0], maxval=qd[1])
-    m = jnp.asarray(coordinates.parameter_bounds()[0], place.dtype)
+    m = jnp.asarray(coordinates.parameter_bounds()[0] if m is None else m, place.dtype)
     return Sample(place, speed, jnp.zeros_like(place), m, jnp.ones((), place.dtype))

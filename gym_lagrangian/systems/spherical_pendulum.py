@@ -44,7 +44,7 @@ from gym_lagrangian.physics.shapes import (
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.projection import circle, points, projected
-from gym_lagrangian.systems.sample import Distributions, Sample
+from gym_lagrangian.systems.sample import Distributions, Sample, drawn_at
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, force
 from gym_lagrangian.systems.task import Action, Task, TaskState
 
@@ -241,6 +241,7 @@ class SphericalPendulum(System):
     q_scale = (1.0, 1.0)
     qd_scale = (3.0, 3.0)
     tau_scale = (5.0, 5.0)
+    varies: ClassVar[dict[str, float]] = {"m": 0.5, "l": 0.5, "g": 0.2}
     task = SwingUp
 
     width: float = 0.1
@@ -272,11 +273,11 @@ class SphericalPendulum(System):
 
     # -- data -------------------------------------------------------------------------------
 
-    def sample(self, key: Array) -> Sample:
+    def sample(self, key: Array, m: Parameters | None = None) -> Sample:
         """As for every system, but |β| ≤ 1.1 rad, and with cos² β as a further weight: as the
         joint comes to lock, α̈ grows without bound.
         """
-        sample = super().sample(key)
+        sample = super().sample(key, m)
         q = sample.q * np.array([1.0, _STEEPEST / np.pi], np.float32)
         return sample._replace(q=q, weight=sample.weight * jnp.cos(q[1]) ** 2)
 
@@ -286,9 +287,9 @@ class SphericalPendulum(System):
         """
         states, at_rest = super().distributions()[:2]
 
-        def near_hanging(key: Array) -> Sample:
+        def near_hanging(key: Array, m: Parameters | None = None) -> Sample:
             q = jax.random.uniform(key, (2,), minval=-_START, maxval=_START)
-            return at_rest(key)._replace(q=q)
+            return drawn_at(at_rest, key, m)._replace(q=q)
 
         return Distributions(states, near_hanging)
 
