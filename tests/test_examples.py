@@ -15,6 +15,7 @@ ARGUMENTS = {
         "--fit-steps=9",
         "--steps=3",
     ],
+    "models_by_system.py": ["--systems=Kepler", "--models=Baseline", "--seeds=1", "--steps=20"],
     "plan_swing_up.py": ["--seeds", "2", "--steps", "3", "--samples", "64", "--horizon", "3"],
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
     "step_and_plot.py": ["--seconds", "1"],

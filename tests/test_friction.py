@@ -14,7 +14,9 @@ from stranger.damped import DampedCartPole, Pendulum
 
 import gym_lagrangian
 from gym_lagrangian import train
+from gym_lagrangian.envs.functional import dynamics_of
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.evaluation.motion import energy_balance, free_motion
 from gym_lagrangian.physics.dynamics import DiscreteDynamics
 from gym_lagrangian.physics.friction import coulomb, viscous
 
@@ -179,3 +181,22 @@ class TestBadInput:
         for friction in (lambda v: viscous(v, 0.3), lambda v: coulomb(v, size, 0.2)):
             force = jax.vmap(friction)(qd)
             assert np.all(np.sum(np.asarray(force * qd), axis=1) <= 0.0)
+
+
+def test_evaluation_tells_the_balance_of_energy():
+    """A motion without friction does not lose the heat that the true friction would have made."""
+
+    class Slippery(Pendulum):
+        def friction(self, q, qd, m):
+            return None
+
+    with jax.enable_x64(True):
+        env, exact = gym_lagrangian.functional.make(Pendulum, dtype="float64", b=0.3)
+        motion = free_motion(env, exact, states=3, seed=0, seconds=10.0)
+        assert energy_balance(motion, times=(10.0,))[0].summary()["max"] < 1e-8
+        dynamics = dynamics_of(Slippery(), integrator="dop853", substeps=4)
+        slippery = dataclasses.replace(exact, dynamics=dynamics)
+        motion = free_motion(env, slippery, states=3, seed=0, seconds=10.0)
+    heat = np.trapezoid(0.3 * motion.states[..., 1] ** 2, motion.time, axis=0)
+    found = energy_balance(motion, times=(10.0,))[0].values
+    np.testing.assert_allclose(found, heat / motion.scale, rtol=0.02)

@@ -15,6 +15,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.evaluation.local import acceleration_loss, one_step_error
 from gym_lagrangian.evaluation.motion import (
     ENERGY_TIMES,
+    energy_balance,
     energy_discrepancy,
     free_motion,
     free_motions,
@@ -68,11 +69,13 @@ def measure(model: Model, card: Card) -> dict[str, Any]:
     found = losses(model, system, dt=dt, forced=card.forced, ranges=ranges)
     metrics: dict[str, Any] = {"dt": dt, **found}
     how: Any = {"dt": dt, "states": 40, "seconds": max(ENERGY_TIMES), "ranges": ranges}
-    motions = free_motions(model, system, **how)
-    for result in energy_discrepancy(*motions):
-        summary = result.summary()
-        del summary["values"]
-        metrics[f"energy_discrepancy_{result.time:g}s"] = summary
+    motion, truth = free_motions(model, system, **how)
+    judged = {"discrepancy": energy_discrepancy(motion, truth), "balance": energy_balance(motion)}
+    for kind, results in judged.items():
+        for result in results:
+            summary = result.summary()
+            del summary["values"]
+            metrics[f"energy_{kind}_{result.time:g}s"] = summary
     metrics["velocity_error"] = velocity_error(model, system, ranges=ranges)
     return metrics
 
@@ -88,7 +91,8 @@ def evaluate(
     """The paper's measurements of an environment; JSON-able.
 
     Free motion (zero action) from `states` starting states, energy discrepancies at 10 s and
-    100 s against the true twin, and the `losses` and `velocity_error` of a learned model.
+    100 s against the true twin, what the balance of energy is wrong by, and the `losses` and
+    `velocity_error` of a learned model.
 
     Arguments:
         what: an id, a system's name, "module:Class", or an environment of this package.
@@ -122,8 +126,9 @@ def evaluate(
         how = {"states": states, "seed": seed, "seconds": max(ENERGY_TIMES)}
         motion = free_motion(env, params, **how)
         true = free_motion(env, exact_twin(env, params), **how)
-    results = energy_discrepancy(motion, true)
-    report["energy_discrepancy"] = [result.summary() for result in results]
+    discrepancy, balance = energy_discrepancy(motion, true), energy_balance(motion)
+    report["energy_discrepancy"] = [result.summary() for result in discrepancy]
+    report["energy_balance"] = [result.summary() for result in balance]
     return report
 
 

@@ -2,7 +2,9 @@ r"""Errors that grow with time: energy and velocity along free motion.
 
 Energy discrepancy, by which the paper judges the double pendulum, is
 |E(x_pred(t)) − E(x_true(t))| divided by the system's energy scale (29.4 J for the paper's
-double pendulum, "the max potential energy"), both energies with the true energy function.
+double pendulum, "the max potential energy"), both energies with the true energy function. Where
+there is friction, both motions come to rest at last, whatever the model is. The balance is told by
+`energy_drift`, the true energy beyond what true friction leaves along the model's own motion.
 Velocity error is max_t max_i |q̇_pred − q̇_true| over the first second of such a motion, as the
 paper's Figure 3 shows the particle.
 """
@@ -78,6 +80,7 @@ class FreeMotion(NamedTuple):
         time: seconds since the start (T,), after every step.
         states: q then q̇ (T, N, 2n).
         energy: the true one, in joules (T, N).
+        drift: `energy_drift` (T, N), a share of the scale.
         diverged: whether a motion has left the valid range (T, N); its state is then its last
             valid one.
         scale: the system's energy scale (N,), by which errors are divided.
@@ -86,6 +89,7 @@ class FreeMotion(NamedTuple):
     time: np.ndarray
     states: np.ndarray
     energy: np.ndarray
+    drift: np.ndarray
     diverged: np.ndarray
     scale: np.ndarray
 
@@ -122,10 +126,10 @@ def free_motion(
     x, m = starts(samples, params)
     dt = float(params.dt)
     parts = _run(env, params, x, m, round(seconds / dt))
-    visited, energy, diverged = (np.asarray(part) for part in parts)
+    visited, energy, drift, diverged = (np.asarray(part) for part in parts)
     scale = np.asarray(jax.vmap(partial(energy_scale, env.system))(m))
     time = dt * np.arange(1, len(energy) + 1)
-    return FreeMotion(time, visited, energy, np.cumsum(diverged, axis=0) > 0, scale)
+    return FreeMotion(time, visited, energy, drift, np.cumsum(diverged, axis=0) > 0, scale)
 
 
 def evaluation_states(
@@ -164,14 +168,15 @@ def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
 def _run(
     env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int
 ) -> tuple[Array | None, ...]:
-    """States, energies and divergence flags (steps, N, …) of steps with zero action."""
+    """States, energies, drifts and divergence flags (steps, N, …) of steps with zero action."""
     action = jnp.zeros(env.task.action_size, x.dtype)
     goal = jnp.asarray(params.goal_bounds)[0]
 
     def one(x, m):
         def step(state, _):
             state, timestep = env.step(None, state, action, params)
-            return state, (state.x, timestep.info.energy, timestep.info.diverged)
+            info = timestep.info
+            return state, (state.x, info.energy, info.energy_drift, info.diverged)
 
         return jax.lax.scan(step, env.start(x, m, goal, params)[0], None, length=steps)[1]
 
@@ -182,7 +187,19 @@ def energy_discrepancy(
     motion: FreeMotion, truth: FreeMotion, *, times: tuple[float, ...] = ENERGY_TIMES
 ) -> list[EnergyDiscrepancy]:
     """The discrepancies of free motion against the exact one at the times named."""
-    error = motion.error(truth)
+    return _at_times(motion, motion.error(truth), times)
+
+
+def energy_balance(
+    motion: FreeMotion, *, times: tuple[float, ...] = ENERGY_TIMES
+) -> list[EnergyDiscrepancy]:
+    """What the balance of true energy is wrong by, |`energy_drift`|, at the times named."""
+    return _at_times(motion, np.abs(motion.drift), times)
+
+
+def _at_times(
+    motion: FreeMotion, error: np.ndarray, times: tuple[float, ...]
+) -> list[EnergyDiscrepancy]:
     rows = [int(np.argmin(np.abs(motion.time - t))) for t in times]
     return [
         EnergyDiscrepancy(t, tuple(error[row].tolist()), int(motion.diverged[row].sum()))
