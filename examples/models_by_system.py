@@ -2,7 +2,7 @@
 
     python examples/models_by_system.py --out systems
 
-trains 3 seeds of each, in a few minutes a model. What is in the folder already is not trained again.
+trains 3 seeds of each, in a few minutes a model. What the folder has is not trained again.
 """
 
 import argparse
