@@ -23,6 +23,7 @@ from gym_lagrangian.checks import (
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.registration import load_model, load_system
+from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.preset import Preset
 
 OPTIMISERS = ("muon", "adam")
@@ -199,22 +200,16 @@ def recipe(model: str, system: Any = None, preset: str = "package") -> Preset:
     return found.but(load_system(system).recipes.get(model, Preset({}, {})))
 
 
-def settings(
-    model: str, config: dict[str, Any] | None, friction: str | None, usual: str = "none"
-) -> dict[str, Any]:
+def settings(model: str, config: dict[str, Any] | None, friction: str | None) -> dict[str, Any]:
     """The settings of a model that somebody gives: a configuration, and the kind of friction.
-
-    Arguments:
-        usual: the friction where nobody says any, of a model that knows about friction.
 
     Raises:
         ConfigurationError: the model knows nothing of friction, or both say what it is.
     """
     given = dict(config or {})
-    has_friction = "friction" in load_model(model).settings()
     if friction is None:
-        return {"friction": usual} | given if has_friction and usual != "none" else given
-    if not has_friction:
+        return given
+    if "friction" not in load_model(model).settings():
         raise ConfigurationError(
             f"friction = {friction!r}: {model} has none of its own, its network learns friction "
             "along with every other force; leave friction out"
@@ -224,6 +219,14 @@ def settings(
             f"friction = {friction!r}, and {given['friction']!r} in model_config: say it once"
         )
     return given | {"friction": friction}
+
+
+def usual_friction(model: str, coordinates: Coordinates) -> dict[str, Any]:
+    """The setting of the friction that models of a system learn where nobody says which."""
+    system = coordinates.physics
+    if system is None or "friction" not in load_model(model).settings():
+        return {}
+    return {"friction": system.learned_friction}
 
 
 def _matrices(params: Any) -> Any:

@@ -25,7 +25,7 @@ from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
-from gym_lagrangian.learning.config import FitConfig, recipe, settings
+from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
@@ -103,9 +103,7 @@ def fit(
     origin = None if init is None else opened(init, data.coordinates)
     model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)
-    known = data.system if origin is None else None
-    usual = "none" if known is None else known.learned_friction
-    given = settings(model, model_config, friction, usual)
+    given = settings(model, model_config, friction)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=False)
     conditions = of_data(data.coordinates, data.m, conditioned_on)
@@ -298,6 +296,7 @@ def _fresh(
     known = model_class.settings()
     own_step = {"dt": data.dt} if "dt" in known else {}
     usual = recipe(model, data.coordinates).but(model_class.fitting).config
+    usual = usual_friction(model, data.coordinates) | usual
     magnitudes = {} if typical is None else typical.settings(known)
     config = {**usual, **own_step, **magnitudes, **config}
     embedding, system = Embedding.of(seen, conditions), data.system

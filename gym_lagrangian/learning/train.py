@@ -20,7 +20,7 @@ from gym_lagrangian.learning.conditions import (
     of_system,
     scaled_to,
 )
-from gym_lagrangian.learning.config import TrainingConfig, recipe, settings
+from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn
 from gym_lagrangian.learning.scales import scales_of
@@ -99,8 +99,7 @@ def train(
     model = model_reference(model)
     arrays = None if data is None else read_npz(data)
     origin = None if init is None else opened(init, built_system)
-    resistance = built_system.learned_friction if origin is None else "none"
-    given = settings(model, model_config, friction, resistance)
+    given = settings(model, model_config, friction)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=arrays is None)
     conditions = _conditions(built_system, conditioned_on, arrays)
@@ -111,7 +110,9 @@ def train(
         fresh, seen, came_from = initial(origin, model, built_system, given)
     else:
         seen, came_from = scaled_to(built_system, drawn), None
-        usual = _usual(model, built_system, preset, drawn if arrays is None else {})
+        usual = usual_settings(
+            model, built_system, preset=preset, ranges=drawn if arrays is None else {}
+        )
         embedding, how = Embedding.of(seen, conditions.names), usual | given
         fresh = load_model(model).build(embedding, key=key_model, legendre=built_system, **how)
     source: Source
@@ -169,14 +170,20 @@ def _rows(ranges: Ranges) -> tuple[tuple[str, float, float], ...]:
     return tuple((name, low, high) for name, (low, high) in ranges.items())
 
 
-def _usual(model: str, system: System, preset: str, ranges: Ranges) -> dict[str, Any]:
-    """The settings of a model: of its preset, of the magnitudes of the system's training states,
-    and of the system's recipe. A recipe was tried with the model's own magnitudes.
+def usual_settings(
+    model: str, system: System, *, preset: str = "package", ranges: Ranges | None = None
+) -> dict[str, Any]:
+    """The settings of a model where nobody says others: of its preset, of the magnitudes of the
+    system's training states, of the friction of the system, and of the system's recipe. A recipe
+    was tried with the model's own magnitudes.
+
+    Arguments:
+        ranges: of the parameters that the training states are drawn with.
     """
-    found = recipe(model, system, preset).config
+    found = usual_friction(model, system) | recipe(model, system, preset).config
     if preset != "package" or model in system.recipes:
         return found
-    return found | scales_of(system, ranges).settings(load_model(model).settings())
+    return found | scales_of(system, ranges or {}).settings(load_model(model).settings())
 
 
 def _known(coordinates: Coordinates) -> System:
