@@ -14,7 +14,7 @@ import gymnasium
 import pytest
 
 import gym_lagrangian
-from gym_lagrangian import registration
+from gym_lagrangian import registration, systems
 from gym_lagrangian.registration import environments
 
 PACKAGE = "gym_lagrangian"
@@ -254,3 +254,7 @@ class TestLayers:
     def test_no_jax_at_module_level(self, module):
         top = imports(MODULES[f"{PACKAGE}{module}"], top_level_only=True)
         assert not {name.split(".")[0] for name in top} & {"jax", "jaxlib", "equinox", "optax"}
+
+
+def test_every_registered_system_is_a_name_of_its_package():
+    assert set(systems.__all__) == set(registration.SYSTEMS)
