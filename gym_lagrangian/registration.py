@@ -132,7 +132,10 @@ SYSTEMS: dict[str, SystemRow] = {
         f"{_MACHINES}:PilcoPendulum", "PILCO's pendulum, damped", max_episode_steps=40
     ),
     "PilcoCartPole": SystemRow(
-        f"{_MACHINES}:PilcoCartPole", "PILCO's cart-pole, damped", max_episode_steps=40
+        f"{_MACHINES}:PilcoCartPole",
+        "PILCO's cart-pole, damped",
+        ("LNN",),
+        max_episode_steps=40,
     ),
     "PilcoDoublePendulum": SystemRow(
         f"{_MACHINES}:PilcoDoublePendulum",
@@ -185,11 +188,14 @@ SYSTEMS: dict[str, SystemRow] = {
         max_episode_steps=1000,
     ),
     "Furuta": SystemRow(
-        "gym_lagrangian.systems.furuta:Furuta", "a rotary pendulum, the QUBE-Servo 2, damped"
+        "gym_lagrangian.systems.furuta:Furuta",
+        "a rotary pendulum, the QUBE-Servo 2, damped",
+        ("LNN",),
     ),
     "ChargedParticle": SystemRow(
         "gym_lagrangian.systems.charged_particle:ChargedParticle",
         "a charge in a magnetic and an electric field, in a plane or in space",
+        ("LNN",),
     ),
     "SphericalPendulum": SystemRow(
         "gym_lagrangian.systems.spherical_pendulum:SphericalPendulum",
