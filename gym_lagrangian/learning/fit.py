@@ -96,8 +96,7 @@ def fit(
     out, model = checkpoints.writable(out), model_reference(model)
     config = config or FitConfig.of(model)
     data = _transitions(data, system, system_options)
-    usual = "none" if data.system is None else data.system.learned_friction
-    given = settings(model, model_config, friction, usual)
+    given = settings(model, model_config, friction, data.coordinates.learned_friction)
     conditions = _conditions(data, conditioned_on)
     parameters = _fixed_parameters(data, conditions)
     seen = seen_as(data)

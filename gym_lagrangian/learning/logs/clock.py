@@ -1,0 +1,98 @@
+r"""Clocks: the stamps of rows as seconds since the first one.
+
+UNIX seconds lose their large part in float64, before anything else. Stamps may be coarser than
+the rows are frequent. Rows that share a stamp and differ were recorded between it and the next
+one and are spread evenly; rows that repeat all numbers were recorded twice and count once. Stamps
+on a coarse grid that a steady clock explains to within its step are those of the steady clock.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+# The share of a typical interval above which the step of a clock matters.
+_COARSE = 0.01
+
+
+class Clock(NamedTuple):
+    """Read stamps.
+
+    Attributes:
+        time: (K,) seconds since the first row, of the rows that are kept; it falls only where the
+            clock was set back.
+        kept: (N,) which rows are kept.
+        repeated: how many rows repeat another.
+        shared: how many share a stamp with another and were spread.
+        steady: whether a steady clock replaced coarse stamps.
+    """
+
+    time: np.ndarray
+    kept: np.ndarray
+    repeated: int
+    shared: int
+    steady: bool
+
+
+def read_clock(stamps: np.ndarray, values: np.ndarray, unit: float) -> Clock:
+    """Seconds since the first row.
+
+    Arguments:
+        stamps: (N,) as recorded, finite.
+        values: (N, C) what was recorded, to tell rows that are recorded twice.
+        unit: seconds in one unit of a stamp.
+    """
+    raw = np.asarray(stamps, np.float64)
+    time = (raw - raw[0]) * unit
+    still = np.concatenate([[False], np.diff(time) == 0])
+    same = still & np.concatenate([[False], np.all(np.diff(values, axis=0) == 0, axis=1)])
+    twice = same if 2 * same.sum() > still.sum() else np.zeros_like(same)
+    time, shared = time[~twice], int((still & ~twice).sum())
+    if shared:
+        time = _spread(time)
+    settled = _steady(time, _resolution(raw[~twice]) * unit)
+    time, steady = (time, False) if settled is None else (settled, True)
+    return Clock(time, ~twice, int(twice.sum()), shared, steady)
+
+
+def _spread(time: np.ndarray) -> np.ndarray:
+    """Rows of one stamp evenly between it and the next; the last as far apart as is typical."""
+    first = np.flatnonzero(np.diff(time, prepend=time[0] - 1) != 0)
+    counts = np.diff(np.append(first, len(time)))
+    steps = np.diff(time[first])
+    typical = np.median(steps / counts[:-1]) if len(steps) else 0.0
+    last = typical * counts[-1]
+    length = np.append(np.where(steps > 0, steps, typical * counts[:-1]), last)
+    rank = np.arange(len(time)) - np.repeat(first, counts)
+    return time + rank * np.repeat(np.minimum(length, 3 * typical * counts) / counts, counts)
+
+
+def _resolution(raw: np.ndarray) -> float:
+    """The step of the clock in its own unit: that of float32 if the stamps are such numbers, or
+    the common divisor of their intervals.
+    """
+    if np.array_equal(raw.astype(np.float32), raw) and not np.array_equal(raw, np.round(raw, 4)):
+        return float(np.spacing(np.float32(np.abs(raw).max())))
+    steps = np.unique(np.abs(np.diff(raw)))
+    steps = steps[steps > 1e-9 * max(1.0, steps[-1])] if len(steps) else steps
+    if not len(steps):
+        return 0.0
+    parts = steps / steps[0]
+    return float(steps[0]) if np.all(np.abs(parts - np.round(parts)) < 1e-3) else 0.0
+
+
+def _steady(time: np.ndarray, step: float) -> np.ndarray | None:
+    """The stamps of a steady clock, where these are within one step of it and the step matters."""
+    moved = np.diff(time)
+    if len(time) < 4 or step == 0 or np.any(moved < 0):
+        return None
+    typical = (time[-1] - time[0]) / (len(time) - 1)
+    if step < _COARSE * typical or np.ptp(moved) <= 1e-6 * typical:
+        return None
+    if typical <= 0 or moved.max() > typical + 2.0 * step:
+        return None
+    count = np.arange(len(time))
+    slope, start = np.polyfit(count, time, 1)
+    line = start + slope * count
+    return line if np.abs(line - time).max() <= 1.05 * step else None
