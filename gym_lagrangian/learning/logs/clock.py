@@ -15,6 +15,9 @@ import numpy as np
 # The share of a typical interval above which the step of a clock matters.
 _COARSE = 0.01
 
+# The share of equal intervals above which a clock needs no steadying.
+_USUAL = 0.9
+
 
 class Clock(NamedTuple):
     """Read stamps.
@@ -70,16 +73,16 @@ def _spread(time: np.ndarray) -> np.ndarray:
 
 def _resolution(raw: np.ndarray) -> float:
     """The step of the clock in its own unit: that of float32 if the stamps are such numbers, or
-    the common divisor of their intervals.
+    the last decimal that they have, down to 1e-6; 0 for a finer one.
     """
-    if np.array_equal(raw.astype(np.float32), raw) and not np.array_equal(raw, np.round(raw, 4)):
+    moved = np.diff(raw)
+    decimals = (10.0**-d for d in range(7))
+    step = next(
+        (s for s in decimals if np.all(np.abs(moved / s - np.round(moved / s)) < 0.01)), 0.0
+    )
+    if step == 0.0 and np.array_equal(raw.astype(np.float32), raw):
         return float(np.spacing(np.float32(np.abs(raw).max())))
-    steps = np.unique(np.abs(np.diff(raw)))
-    steps = steps[steps > 1e-9 * max(1.0, steps[-1])] if len(steps) else steps
-    if not len(steps):
-        return 0.0
-    parts = steps / steps[0]
-    return float(steps[0]) if np.all(np.abs(parts - np.round(parts)) < 1e-3) else 0.0
+    return step
 
 
 def _steady(time: np.ndarray, step: float) -> np.ndarray | None:
@@ -88,9 +91,8 @@ def _steady(time: np.ndarray, step: float) -> np.ndarray | None:
     if len(time) < 4 or step == 0 or np.any(moved < 0):
         return None
     typical = (time[-1] - time[0]) / (len(time) - 1)
-    if step < _COARSE * typical or np.ptp(moved) <= 1e-6 * typical:
-        return None
-    if typical <= 0 or moved.max() > typical + 2.0 * step:
+    usual = np.mean(np.abs(moved - np.median(moved)) <= 1e-6 * typical)
+    if step < _COARSE * typical or usual > _USUAL or moved.max() > typical + 1.5 * step:
         return None
     count = np.arange(len(time))
     slope, start = np.polyfit(count, time, 1)
