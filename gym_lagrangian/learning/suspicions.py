@@ -252,10 +252,8 @@ def torques(
     if not len(driven) or len(q) < _FEWEST:
         return []
     effect, error, share = _effects(q, qd, qdd[:, driven], tau[:, driven], angular)
-    sure, wrong = effect / error, []
-    for a, i in enumerate(driven.tolist()):
-        if share[a] > _EXPLAINED and sure[a, a] < -_CERTAIN:
-            wrong.append(a)
+    sure = effect / error
+    wrong = np.flatnonzero((share > _EXPLAINED) & (np.diag(sure) < -_CERTAIN))
     swapped = _swapped(effect, sure, share)
     if swapped:
         a, b = swapped[0]

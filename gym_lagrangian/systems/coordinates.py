@@ -109,7 +109,10 @@ class Usage(NamedTuple):
         """
         given = value._asdict() if isinstance(value, Usage) else dict(value or {})
         known_names("usage", cls._fields, given)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given.items()
+        }
+        return cls(**values)
 
 
 class Coordinates:

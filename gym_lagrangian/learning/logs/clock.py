@@ -3,7 +3,8 @@ r"""Clocks: the stamps of rows as seconds since the first one.
 UNIX seconds lose their large part in float64, before anything else. Stamps may be coarser than
 the rows are frequent. Rows that share a stamp and differ were recorded between it and the next
 one and are spread evenly; rows that repeat all numbers were recorded twice and count once. Stamps
-on a coarse grid that a steady clock explains to within its step are those of the steady clock.
+on a coarse grid that a steady clock explains to within its step are those of the steady clock, if
+what was recorded is smoother in its time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
+from gym_lagrangian.learning.logs.local import roughness
 
 # The share of a typical interval above which the step of a clock matters.
 _COARSE = 0.01
@@ -55,8 +58,16 @@ def read_clock(stamps: np.ndarray, values: np.ndarray, unit: float) -> Clock:
     if shared:
         time = _spread(time)
     settled = _steady(time, _resolution(raw[~twice]) * unit)
-    time, steady = (time, False) if settled is None else (settled, True)
-    return Clock(time, ~twice, int(twice.sum()), shared, steady)
+    steady = settled is not None and (shared > 0 or _smoother(settled, time, values[~twice]))
+    return Clock(settled if steady else time, ~twice, int(twice.sum()), shared, steady)  # type: ignore[arg-type]
+
+
+def _smoother(one: np.ndarray, other: np.ndarray, values: np.ndarray) -> bool:
+    """Whether what was recorded is a smoother function of one time than of the other."""
+    episode = np.zeros(len(one), int)
+    both = [[roughness(time, v, episode, 3) for time in (one, other)] for v in values.T]
+    ratios = [np.log(a / b) for a, b in both if a and b]
+    return bool(ratios) and float(np.sum(ratios)) < 0
 
 
 def _spread(time: np.ndarray) -> np.ndarray:
@@ -75,14 +86,19 @@ def _resolution(raw: np.ndarray) -> float:
     """The step of the clock in its own unit: that of float32 if the stamps are such numbers, or
     the last decimal that they have, down to 1e-6; 0 for a finer one.
     """
-    moved = np.diff(raw)
+    moved = np.unique(np.abs(np.diff(raw)))
+    moved = moved[moved > 0]
     decimals = (10.0**-d for d in range(7))
-    step = next(
-        (s for s in decimals if np.all(np.abs(moved / s - np.round(moved / s)) < 0.01)), 0.0
-    )
+    step = next((s for s in decimals if len(moved) and _divides(s, moved)), 0.0)
     if step == 0.0 and np.array_equal(raw.astype(np.float32), raw):
         return float(np.spacing(np.float32(np.abs(raw).max())))
     return step
+
+
+def _divides(step: float, moved: np.ndarray) -> bool:
+    """Whether intervals are multiples of a step."""
+    parts = moved / step
+    return bool(parts[0] > 0.5 and np.all(np.abs(parts - np.round(parts)) < 0.01))
 
 
 def _steady(time: np.ndarray, step: float) -> np.ndarray | None:

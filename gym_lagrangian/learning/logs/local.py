@@ -10,8 +10,8 @@ reproduces cubics. What they differ by beyond that is bias:
     B_m = max_{u < m} ( mean (p_m − p_u)² − σ² (v_u − v_m) )_+,
     m   = argmin  B_m + σ² v_m
 
-(Goldenshluger & Lepski 2011). σ² is the mean square of what neighbouring rows leave of a cubic,
-and at least that of the sensor's rounding, step² / 12.
+(Goldenshluger & Lepski 2011). σ² is that of what polynomials through
+a few neighbouring rows leave, and at least that of the sensor's rounding, step² / 12.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _COMPARED = 4000
 _BUDGET = 2_000_000
 
 # How much more than the expected noise of a difference is still taken for noise.
-_LENIENT = 1.15
+_LENIENT = 1.05
 
 
 class Choice(NamedTuple):
@@ -73,7 +73,7 @@ def choose(
         episode: (N,) which row belongs to which.
         step: of the sensor's rounding; 0 for unknown.
     """
-    noise = _noise(values, episode, step)
+    noise = _noise(time, values, episode, step)
     starts, counts = _episodes(episode)
     longest = int(counts.max())
     widths = [m for m in HALF_WIDTHS if 2 * m + 1 <= max(5, longest // 4)] or [2]
@@ -166,13 +166,33 @@ def _moments(x: np.ndarray, y: np.ndarray, degree: int) -> tuple[np.ndarray, np.
     return np.stack(sums, axis=1), np.stack(right, axis=1)
 
 
-def _noise(values: np.ndarray, episode: np.ndarray, step: float) -> float:
-    """σ by the fourth differences, the largest hundredth left out."""
-    fourth = np.diff(values, 4)[episode[4:] == episode[:-4]]
-    if not len(fourth):
-        return step / np.sqrt(12)
-    size = np.sort(np.abs(fourth))[: max(1, int(0.99 * len(fourth)))]
-    return float(max(np.sqrt(np.mean(size**2) / 70), step / np.sqrt(12)))
+def _noise(time: np.ndarray, values: np.ndarray, episode: np.ndarray, step: float) -> float:
+    """σ by what polynomials through a few rows leave, whichever leave least."""
+    found = [roughness(time, values, episode, degree) for degree in (3, 5)]
+    least = min((one for one in found if one is not None), default=0.0)
+    return max(least, step / np.sqrt(12))
+
+
+def roughness(
+    time: np.ndarray, values: np.ndarray, episode: np.ndarray, degree: int
+) -> float | None:
+    """The noise beyond polynomials of a degree through three rows more than they have
+    coefficients, the largest hundredth left out; None where no episode is long enough.
+    """
+    width = degree + 4
+    first = np.linspace(0, len(time) - width, min(len(time), _COMPARED)).astype(int)
+    first = np.unique(first[first >= 0])
+    first = first[episode[first] == episode[first + width - 1]]
+    if not len(first):
+        return None
+    rows = first[:, None] + np.arange(width)
+    x = time[rows] - time[rows].mean(axis=1, keepdims=True)
+    x = x / np.abs(x).max(axis=1, keepdims=True)
+    basis = np.linalg.qr(x[..., None] ** np.arange(degree + 1))[0]
+    y = values[rows] - values[rows].mean(axis=1, keepdims=True)
+    left = y - (basis @ (basis.swapaxes(1, 2) @ y[..., None]))[..., 0]
+    squares = np.sort(np.sum(left**2, axis=1))[: max(1, int(0.99 * len(first)))]
+    return float(np.sqrt(np.mean(squares) / 3))
 
 
 def _episodes(episode: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -191,7 +211,7 @@ def resolution(values: np.ndarray) -> float:
     """The step of a sensor's rounding: what almost all differences of readings are multiples of;
     0 where there is none.
     """
-    levels = np.unique(values[: 4 * 50_000 : 4] if len(values) > 200_000 else values)
+    levels = np.unique(values)
     moved = np.diff(levels)
     moved = moved[moved > 1e-9 * max(1.0, float(np.abs(levels).max()))]
     if len(moved) < 2:
@@ -199,5 +219,4 @@ def resolution(values: np.ndarray) -> float:
     step = float(np.quantile(moved, 0.05))
     parts = np.diff(levels) / step
     whole = np.abs(parts - np.round(parts)) < 0.05
-    few = len(levels) < 0.7 * len(values)
-    return step if few and np.mean(whole) > 0.95 else 0.0
+    return step if np.mean(whole) > 0.95 else 0.0

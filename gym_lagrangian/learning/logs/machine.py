@@ -24,7 +24,9 @@ is the same as `Machine.load` of the file
 and another such table for the elbow. A column is a name, or a number counted from 0. The numbers
 in the column of a coordinate become
 
-    q = gain · (position − zero) · unit,    q̇ = gain · velocity · velocity_unit,    τ = force_gain · force
+    q = gain · (position − zero) · unit,
+    q̇ = gain · velocity · velocity_unit,
+    τ = force_gain · force
 
 in radians or metres, per second, and in N·m or N.
 """
@@ -133,8 +135,8 @@ class Machine:
 
         Arguments:
             angular: whether a coordinate is an angle rather than a length.
-            unit: of a position, ``"rad"``, ``"deg"`` or ``"turn"``, ``"m"`` or ``"mm"``; default rad
-                and m.
+            unit: of a position: ``"rad"``, ``"deg"`` or ``"turn"``, ``"m"`` or ``"mm"``; default
+                rad and m.
             velocity_unit: as ``"deg/s"`` or ``"rpm"``; default the position's unit per second.
             time_unit: ``"s"``, ``"ms"``, ``"us"``, ``"ns"`` or ``"min"``.
             position: default the columns that are called as the coordinates are.
@@ -234,12 +236,16 @@ def _joint(machine: str, name: str, angular: bool, given: Mapping[str, Any]) -> 
     speed = given["velocity_unit"]
     if speed is not None:
         one_of(f"{where}velocity_unit", speed, VELOCITIES[angular])
-    numbers = {k: finite_number(where + k, given[k], "number") for k in ("gain", "zero")}
+    numbers: dict[str, Any] = {
+        k: finite_number(where + k, given[k], "number") for k in ("gain", "zero")
+    }
     numbers["force_gain"] = finite_number(f"{where}force_gain", given["force_gain"], "N or N·m")
     for key in ("gain", "force_gain"):
         if numbers[key] == 0:
             raise ConfigurationError(f"{where}{key} = 0: every reading would become 0")
-    columns = {k: _column(where + k, given[k]) for k in ("position", "velocity", "force")}
+    columns: dict[str, Any] = {
+        k: _column(where + k, given[k]) for k in ("position", "velocity", "force")
+    }
     if columns["position"] is None:
         raise ConfigurationError(f"{where}position = None: expected the column of its position")
     strength = given["force_max"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.logs.checks import of_recordings
 from gym_lagrangian.learning.logs.extremes import KINDS
 from gym_lagrangian.learning.logs.machine import Machine
 from gym_lagrangian.learning.logs.recording import Recording, recording
 from gym_lagrangian.learning.logs.resampling import Smoothing, resampled, smoothing
-from gym_lagrangian.learning.logs.checks import of_recordings
 from gym_lagrangian.learning.logs.tables import tables
 from gym_lagrangian.learning.suspicions import Suspicion, refuse
 from gym_lagrangian.learning.transitions import Transitions

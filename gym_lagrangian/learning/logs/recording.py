@@ -7,12 +7,13 @@ turn at the start.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.logs.clock import read_clock
+from gym_lagrangian.learning.logs.local import resolution
 from gym_lagrangian.learning.logs.machine import Joint, Machine
 from gym_lagrangian.learning.logs.tables import Table
 
@@ -36,6 +37,7 @@ class Recording(NamedTuple):
         unit: ``"line"`` or ``"row"``.
         interval: the typical seconds between rows.
         raw: (≤ 20 000, n) its first positions as they were recorded, for suspicions about units.
+        resolution: (n,) steps of the sensors of position in radians or metres, 0 for unknown.
         clock: the first stamp as it was recorded; NaN without a clock.
         notes: what was left out or put right, in words.
     """
@@ -50,6 +52,7 @@ class Recording(NamedTuple):
     unit: str
     interval: float
     raw: np.ndarray
+    resolution: np.ndarray
     clock: float
     notes: tuple[str, ...]
 
@@ -67,7 +70,7 @@ def recording(machine: Machine, table: Table) -> Recording:
         DataError: fewer than two usable rows, or a clock that stands still.
     """
     column = dict(zip(machine.columns, table.values.T, strict=True))
-    usable = np.isfinite(table.values).all(axis=1)
+    usable = np.all(np.isfinite(table.values), axis=1)
     notes = list(table.notes) + _left_out(table, ~usable)
     if usable.sum() < 2:
         raise DataError(f"{table.label} has {int(usable.sum())} usable rows: expected at least two")
@@ -77,6 +80,8 @@ def recording(machine: Machine, table: Table) -> Recording:
     column = {name: values[kept] for name, values in column.items()}
     break_before = np.logical_or.reduceat(break_before, np.flatnonzero(kept))
     interval = _typical(time, table)
+    raw = np.stack([column[j.position][:_RAW] for j in machine.joints], axis=1)
+    sizes = [abs(joint.unit * joint.gain) for joint in machine.joints]
     episode, gaps = _cut(machine, time, column, break_before, interval)
     return Recording(
         label=table.label,
@@ -88,13 +93,14 @@ def recording(machine: Machine, table: Table) -> Recording:
         numbers=numbers[kept],
         unit=table.unit,
         interval=interval,
-        raw=np.stack([column[j.position][:_RAW] for j in machine.joints], axis=1),
+        raw=raw,
+        resolution=np.array([resolution(one) for one in raw.T]) * sizes,
         clock=float("nan") if machine.time is None else float(column[machine.time][0]),
         notes=(*notes, *told, *gaps),
     )
 
 
-def _left_out(table: Table, bad: np.ndarray) -> list[str]:
+def _left_out(table: Table, bad: Any) -> list[str]:
     """Which rows have no number somewhere."""
     if not bad.any():
         return []
@@ -113,7 +119,7 @@ def ranges(numbers: np.ndarray) -> list[str]:
     return shown + ([f"and {len(firsts) - _NAMED} more places"] if len(firsts) > _NAMED else [])
 
 
-def _breaks(usable: np.ndarray) -> np.ndarray:
+def _breaks(usable: Any) -> np.ndarray:
     """Of the usable rows, whether rows before it were left out."""
     rows = np.flatnonzero(usable)
     return np.diff(rows, prepend=rows[0] - 1) > 1

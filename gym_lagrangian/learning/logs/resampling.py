@@ -10,7 +10,7 @@ polynomial is poor at its ends.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from gym_lagrangian.learning.logs.local import Choice, choose, estimate, resolut
 from gym_lagrangian.learning.logs.machine import Machine
 from gym_lagrangian.learning.logs.recording import Recording, wrapped
 from gym_lagrangian.learning.transitions import Transitions
+
+# Rows of which the step of a sensor is found.
+_MANY = 20_000
 
 # The fewest rows in an episode of which a cubic is more than a guess.
 _FEWEST = 5
@@ -43,17 +46,22 @@ class Smoothing(NamedTuple):
     measured: bool
     resolution: float
 
+    @property
+    def of_velocity(self) -> Choice:
+        """The windows that q̇ is taken from."""
+        return self.velocity if self.measured and self.velocity is not None else self.position
+
 
 def smoothing(recordings: Sequence[Recording], joint: int) -> Smoothing:
     """The windows of one coordinate, by all recordings."""
     time, episode = _time_and_episode(recordings)
     q = np.concatenate([r.q[:, joint] for r in recordings])
     qd = np.concatenate([r.qd[:, joint] for r in recordings])
-    step = max(resolution(r.q[:, joint]) for r in recordings)
+    step = max(r.resolution[joint] for r in recordings)
     position = choose(time, q, episode, step, order=1)
     if not np.isfinite(qd).all():
         return Smoothing(position, None, measured=False, resolution=step)
-    velocity = choose(time, qd, episode, resolution(recordings[0].qd[:, joint]), order=0)
+    velocity = choose(time, qd, episode, resolution(recordings[0].qd[:_MANY, joint]), order=0)
     apart = _apart(recordings, joint, position, velocity)
     agree = apart < 4.0 * np.hypot(position.error, velocity.error) or apart < 0.05 * qd.std()
     measured = bool(agree and velocity.error < position.error)
@@ -61,12 +69,11 @@ def smoothing(recordings: Sequence[Recording], joint: int) -> Smoothing:
 
 
 def usual_dt(recordings: Sequence[Recording], how: Sequence[Smoothing]) -> float:
-    """A dt that the logs allow: a quarter of the widest window, as shorter steps tell nothing more,
-    to two digits, and at least the interval between rows.
+    """A dt that the logs allow: a quarter of the narrowest window, as shorter steps tell little
+    more, to two digits, and at least the interval between rows.
     """
     interval = float(np.median([r.interval for r in recordings]))
-    half = max((s.velocity or s.position).half_width if s.measured else s.position.half_width
-               for s in how)  # fmt: skip
+    half = min(smooth.of_velocity.half_width for smooth in how)
     return float(f"{interval * max(1, round(half / 2)):.2g}")
 
 
@@ -116,7 +123,7 @@ def _joined(
             f"{longest:.3g} s, and {_FEWEST} rows are needed; give longer logs, a smaller dt, a "
             f"larger gap, or keep={list(KINDS)}"
         )
-    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    arrays: dict[str, Any] = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
     return Transitions(machine.coordinates, dt=dt, label=machine.name, **arrays)
 
 
