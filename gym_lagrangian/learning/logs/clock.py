@@ -18,9 +18,6 @@ from gym_lagrangian.learning.logs.local import roughness
 # The share of a typical interval above which the step of a clock matters.
 _COARSE = 0.01
 
-# The share of equal intervals above which a clock needs no steadying.
-_USUAL = 0.9
-
 
 class Clock(NamedTuple):
     """Read stamps.
@@ -107,8 +104,9 @@ def _steady(time: np.ndarray, step: float) -> np.ndarray | None:
     if len(time) < 4 or step == 0 or np.any(moved < 0):
         return None
     typical = (time[-1] - time[0]) / (len(time) - 1)
-    usual = np.mean(np.abs(moved - np.median(moved)) <= 1e-6 * typical)
-    if step < _COARSE * typical or usual > _USUAL or moved.max() > typical + 1.5 * step:
+    if step < _COARSE * typical or np.ptp(moved) <= 1e-6 * typical:
+        return None
+    if moved.max() > typical + 1.5 * step:
         return None
     count = np.arange(len(time))
     slope, start = np.polyfit(count, time, 1)

@@ -16,6 +16,7 @@ from gym_lagrangian.learning.logs.clock import read_clock
 from gym_lagrangian.learning.logs.local import resolution
 from gym_lagrangian.learning.logs.machine import Joint, Machine
 from gym_lagrangian.learning.logs.tables import Table
+from gym_lagrangian.learning.transitions import wrapped
 
 # How many rows a message names before it counts the rest.
 _NAMED = 5
@@ -187,12 +188,6 @@ def _position(column: dict, joint: Joint) -> np.ndarray:
     raw = column[joint.position] * joint.unit
     turned = unwound(raw) if joint.angular else raw
     return joint.gain * (turned - joint.zero * joint.unit)
-
-
-def wrapped(angle: np.ndarray) -> np.ndarray:
-    """Angles in [−π, π); those that are there already stay as they are."""
-    turned = np.remainder(angle + np.pi, 2 * np.pi) - np.pi
-    return np.where((angle >= -np.pi) & (angle < np.pi), angle, turned)
 
 
 def unwound(angle: np.ndarray) -> np.ndarray:

@@ -18,8 +18,8 @@ from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.logs.extremes import KINDS, at_extremes
 from gym_lagrangian.learning.logs.local import Choice, choose, estimate, resolution
 from gym_lagrangian.learning.logs.machine import Machine
-from gym_lagrangian.learning.logs.recording import Recording, wrapped
-from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.learning.logs.recording import Recording
+from gym_lagrangian.learning.transitions import Transitions, wrapped
 
 # Rows of which the step of a sensor is found.
 _MANY = 20_000
