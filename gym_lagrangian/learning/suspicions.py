@@ -37,6 +37,9 @@ _CORRELATED, _CERTAIN = 10.0, 5.0
 # The share of the accelerations' variance that forces must explain before they say anything.
 _EXPLAINED = 0.05
 
+# How many times as much the same force must accelerate a machine to be another one.
+_ORDER = 6.0
+
 # How much more of it degrees must explain than radians.
 _BETTER = 0.2
 
@@ -273,6 +276,43 @@ def torques(
         )
         for a in wrong
     ]
+
+
+def one_machine(data: Sequence[Transitions], labels: Sequence[str]) -> list[Suspicion]:
+    """Logs of which one is of another machine: the same force accelerates it the other way, or by
+    another order of magnitude.
+    """
+    found = [_own_effect(one) for one in data]
+    known = [pair for pair in zip(found, labels, strict=True) if pair[0] is not None]
+    if len(known) < 2:
+        return []
+    sizes = np.array([effect for effect, _ in known])
+    usual = np.nanmedian(sizes, axis=0)
+    apart = np.abs(np.log(np.maximum(sizes / usual, 1e-9)))
+    far = np.nanmax(np.where(np.isnan(apart), 0.0, apart), axis=1) > np.log(_ORDER)
+    named = ", ".join(label for strange, (_, label) in zip(far, known, strict=True) if strange)
+    if not named:
+        return []
+    return [
+        Suspicion(
+            "another machine",
+            f"{named}: forces accelerate {data[0].coordinates.name} otherwise than in the other "
+            "logs: is that another machine, another payload, or a force of another sign or unit?",
+        )
+    ]
+
+
+def _own_effect(data: Transitions) -> np.ndarray | None:
+    """B_ii (n,), NaN where it is not certain; None where nothing is."""
+    _, _, qdd, tau, _ = rows = rows_of_motion(data)
+    driven = np.flatnonzero(tau.std(axis=0) > 0)
+    if not len(driven) or len(qdd) < _FEWEST:
+        return None
+    effect, error, share = _effects(*rows[:2], qdd[:, driven], tau[:, driven], rows[4])
+    sure = (share > _EXPLAINED) & (np.abs(np.diag(effect / error)) > _CERTAIN)
+    found = np.full(tau.shape[1], np.nan)
+    found[driven[sure]] = np.diag(effect)[sure]
+    return found if sure.any() else None
 
 
 def _swapped(effect: np.ndarray, sure: np.ndarray, share: np.ndarray) -> list[tuple[int, int]]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.logs.machine import Joint
 from gym_lagrangian.learning.logs.reading import Logs
 from gym_lagrangian.learning.logs.recording import Recording, wrapped
@@ -20,6 +21,9 @@ from gym_lagrangian.learning.suspicions import Suspicion, of_transitions
 
 # Bins of the circle, or of the range of a length, of which coverage is a share.
 _BINS = 36
+
+# Typical intervals between rows from which on one is missing.
+_MISSED = 1.5
 
 # Rows from which ranges and coverage are taken.
 _THINNED = 200_000
@@ -34,7 +38,8 @@ class Sampling(NamedTuple):
         episodes: how many stretches without a gap there are.
         duration: seconds in them.
         rate: rows a second.
-        jitter: the standard deviation of the interval between rows, as a share of it.
+        jitter: the standard deviation of the interval between rows, as a share of it, missing rows
+            left out.
         longest_gap: seconds of the longest gap, 0 for none.
     """
 
@@ -126,11 +131,11 @@ def inspection(logs: Logs) -> Inspection:
     dt = logs.machine.dt or usual_dt(logs.recordings, logs.smoothing)
     found, count = list(logs.suspicions), 0
     try:
-        data = logs.transitions(insist=True)
-        found += [one for one in of_transitions(data) if one not in found]
+        data = logs.transitions()
+        found += of_transitions(data)
         count = len(data)
-    except ValueError as error:
-        found.append(Suspicion("too short", str(error)))
+    except DataError as error:
+        found += [] if any(one.fatal for one in found) else [Suspicion("too short", str(error))]
     coordinates = (
         _coverage(logs, joint, i, smooth)
         for i, (joint, smooth) in enumerate(zip(logs.machine.joints, logs.smoothing, strict=True))
@@ -145,7 +150,8 @@ def _sampling(one: Recording) -> Sampling:
     moved = np.diff(one.time)
     same = np.diff(one.episode) == 0
     within, across = moved[same], moved[~same]
-    jitter = float(within.std() / one.interval) if len(within) else 0.0
+    usual = within[within < _MISSED * one.interval]
+    jitter = float(usual.std() / one.interval) if len(usual) else 0.0
     return Sampling(
         label=one.label,
         rows=len(one.time),
@@ -215,7 +221,7 @@ def _energies(logs: Logs, i: int) -> tuple[float, float]:
 
 def _sampling_lines(sampling: tuple[Sampling, ...]) -> Iterator[str]:
     width = max(len(one.label) for one in sampling)
-    yield f"{'log':{width}} {'rows':>9} {'episodes':>8} {'seconds':>9} {'Hz':>8} jitter  longest gap"
+    yield f"{'log':{width}} {'rows':>9} {'episodes':>8} {'seconds':>9} {'Hz':>8} jitter  gap"
     for one in sampling:
         gap = f"{one.longest_gap:.3g} s" if one.longest_gap else "none"
         yield (
@@ -233,9 +239,9 @@ def _coverage_lines(one: Coverage) -> Iterator[str]:
     measured = (
         "" if one.velocity_noise is None else f", measured with noise {one.velocity_noise:.2g}"
     )
+    source = "what was measured" if one.source == "measured" else "positions"
     yield (
-        f"  velocity: {one.speed:.3g} rms{measured}; taken from "
-        f"{'what was measured' if one.source == 'measured' else 'positions'} over {one.window:.2g} s, "
+        f"  velocity: {one.speed:.3g} rms{measured}; taken from {source} over {one.window:.2g} s, "
         f"expected error {one.velocity_error:.2g}"
     )
     if one.force is not None:

@@ -180,8 +180,10 @@ def roughness(
     coefficients, the largest hundredth left out; None where no episode is long enough.
     """
     width = degree + 4
+    if len(time) < width:
+        return None
     first = np.linspace(0, len(time) - width, min(len(time), _COMPARED)).astype(int)
-    first = np.unique(first[first >= 0])
+    first = np.unique(first)
     first = first[episode[first] == episode[first + width - 1]]
     if not len(first):
         return None

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
 from gym_lagrangian.checks import one_of, positive_number
-from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.logs.checks import of_recordings
 from gym_lagrangian.learning.logs.extremes import KINDS
 from gym_lagrangian.learning.logs.machine import Machine
 from gym_lagrangian.learning.logs.recording import Recording, recording
 from gym_lagrangian.learning.logs.resampling import Smoothing, resampled, smoothing
 from gym_lagrangian.learning.logs.tables import tables
-from gym_lagrangian.learning.suspicions import Suspicion, refuse
+from gym_lagrangian.learning.suspicions import Suspicion, one_machine, refuse
 from gym_lagrangian.learning.transitions import Transitions
+
+# Rows of each log by which it is compared with the others.
+_COMPARED = 20_000
 
 
 def read_logs(
@@ -76,7 +80,17 @@ class Logs:
     def suspicions(self) -> tuple[Suspicion, ...]:
         """What looks wrong with them."""
         widths = [one.position.half_width for one in self.smoothing]
-        return of_recordings(self.machine, self.recordings, widths)
+        found = of_recordings(self.machine, self.recordings, widths)
+        return found if any(one.fatal for one in found) else (*found, *self._strangers())
+
+    def _strangers(self) -> list[Suspicion]:
+        """Logs that are of another machine than the rest."""
+        parts = {}
+        for one in self.recordings if len(self.recordings) > 1 else ():
+            with contextlib.suppress(DataError):  # too short to tell
+                short = one.first(_COMPARED)
+                parts[one.label] = resampled(self.machine, [short], how=self.smoothing)
+        return one_machine(list(parts.values()), list(parts))
 
     def transitions(
         self, *, dt: float | None = None, keep: Sequence[str] = (), insist: bool = False

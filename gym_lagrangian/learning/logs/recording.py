@@ -63,6 +63,11 @@ class Recording(NamedTuple):
         same = np.diff(self.episode) == 0
         return float(np.diff(self.time)[same].sum())
 
+    def first(self, count: int) -> Recording:
+        """Its first `count` rows."""
+        names = ("time", "q", "qd", "tau", "episode", "numbers", "raw")
+        return self._replace(**{name: getattr(self, name)[:count] for name in names})
+
 
 def recording(machine: Machine, table: Table) -> Recording:
     """What a table recorded.
@@ -83,7 +88,8 @@ def recording(machine: Machine, table: Table) -> Recording:
     interval = _typical(time, table)
     raw = np.stack([column[j.position][:_RAW] for j in machine.joints], axis=1)
     sizes = [abs(joint.unit * joint.gain) for joint in machine.joints]
-    episode, gaps = _cut(machine, time, column, break_before, interval)
+    episode, cuts = _cut(machine, time, column, break_before, interval)
+    gaps = [f"{table.label}: {cut}" for cut in cuts]
     return Recording(
         label=table.label,
         time=time,
@@ -176,10 +182,10 @@ def _cut(
     new[0] = False
     told = []
     if back[1:].any():
-        told.append(f"the clock was set back {int(back[1:].sum())} times: cut there")
+        told.append(f"cut where the clock was set back, {int(back[1:].sum())} times")
     if late.any():
         longest = float(moved[late].max())
-        told.append(f"{int(late.sum())} gaps, the longest {longest:.3g} s: cut there")
+        told.append(f"cut at gaps, {int(late.sum())} of them, the longest {longest:.3g} s")
     return np.cumsum(new), told
 
 
