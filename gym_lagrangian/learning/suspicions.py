@@ -287,6 +287,9 @@ def one_machine(data: Sequence[Transitions], labels: Sequence[str]) -> list[Susp
     if len(known) < 2:
         return []
     sizes = np.array([effect for effect, _ in known])
+    sizes = sizes[:, np.sum(~np.isnan(sizes), axis=0) > 1]
+    if not sizes.size:
+        return []
     usual = np.nanmedian(sizes, axis=0)
     apart = np.abs(np.log(np.maximum(sizes / usual, 1e-9)))
     far = np.nanmax(np.where(np.isnan(apart), 0.0, apart), axis=1) > np.log(_ORDER)
@@ -304,11 +307,11 @@ def one_machine(data: Sequence[Transitions], labels: Sequence[str]) -> list[Susp
 
 def _own_effect(data: Transitions) -> np.ndarray | None:
     """B_ii (n,), NaN where it is not certain; None where nothing is."""
-    _, _, qdd, tau, _ = rows = rows_of_motion(data)
+    q, qd, qdd, tau, angular = rows_of_motion(data)
     driven = np.flatnonzero(tau.std(axis=0) > 0)
     if not len(driven) or len(qdd) < _FEWEST:
         return None
-    effect, error, share = _effects(*rows[:2], qdd[:, driven], tau[:, driven], rows[4])
+    effect, error, share = _effects(q, qd, qdd[:, driven], tau[:, driven], angular)
     sure = (share > _EXPLAINED) & (np.abs(np.diag(effect / error)) > _CERTAIN)
     found = np.full(tau.shape[1], np.nan)
     found[driven[sure]] = np.diag(effect)[sure]

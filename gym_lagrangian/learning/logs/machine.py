@@ -298,7 +298,7 @@ def _refuse_twice(machine: str, joints: Sequence[Joint]) -> None:
 def _clock(name: str, time: Any, interval: Any) -> tuple[Column | None, float | None]:
     if (time is None) == (interval is None):
         raise ConfigurationError(
-            f"{name} has {'neither' if time is None else 'both'} time and interval: give the "
+            f"{name} has {'neither time nor' if time is None else 'both time and'} interval: give the "
             "column of the clock, or the seconds between two rows of logs without a clock"
         )
     if interval is not None:
