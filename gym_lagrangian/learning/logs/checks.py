@@ -70,7 +70,8 @@ def _constant(joint: Joint, positions: Sequence[np.ndarray]) -> list[Suspicion]:
         Suspicion(
             "constant column",
             f"the position of {joint.name}, column {joint.position!r}, is "
-            f"{positions[0][0]:.6g} in all rows: is it the right column, or is the joint locked?",
+            f"{positions[0][0] + 0.0:.6g} in all rows: is it the right column, or is the joint "
+            "locked?",
         )
     ]
 
@@ -179,8 +180,8 @@ def _forces(joint: Joint, forces: Sequence[np.ndarray]) -> list[Suspicion]:
     return [
         Suspicion(
             "constant column",
-            f"the force on {joint.name}, column {joint.force!r}, is {forces[0][0]:.4g} in all "
-            "rows: no model can learn what it does",
+            f"the force on {joint.name}, column {joint.force!r}, is {forces[0][0] + 0.0:.4g} in "
+            "all rows: no model can learn what it does",
             fatal=False,
         )
     ]

@@ -297,9 +297,10 @@ def _refuse_twice(machine: str, joints: Sequence[Joint]) -> None:
 
 def _clock(name: str, time: Any, interval: Any) -> tuple[Column | None, float | None]:
     if (time is None) == (interval is None):
+        found = "neither time nor" if time is None else "both time and"
         raise ConfigurationError(
-            f"{name} has {'neither time nor' if time is None else 'both time and'} interval: give the "
-            "column of the clock, or the seconds between two rows of logs without a clock"
+            f"{name} has {found} interval: give the column of the clock, or the seconds between "
+            "two rows of logs without a clock"
         )
     if interval is not None:
         return None, positive_number(f"{name}.interval", interval, "seconds")

@@ -1,0 +1,228 @@
+"""From the raw logs of an arm to an environment that is planned with, and what a person is shown."""
+
+import json
+import warnings
+
+import arm_logs
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gym_lagrangian import FitConfig, Machine, checkpoint, fit, read_logs
+from gym_lagrangian.cli import main
+from gym_lagrangian.learning.logs.inspection import inspection
+from gym_lagrangian.planning import MPPI, Policy
+
+QUICK = ["--steps", "40", "--batch", "16", "--model-option", "width=8"]
+
+
+def stand(q, qd, tau, m):
+    """A reward of one's own: both links up."""
+    return -jnp.cos(q[0]) - jnp.cos(q[0] + q[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Five logs and the machine's file."""
+    folder = tmp_path_factory.mktemp("arm")
+    (folder / "logs").mkdir()
+    (folder / "arm.toml").write_text(arm_logs.MACHINE)
+    for seed in range(5):
+        given = arm_logs.columns(arm_logs.motion(seed, 500), dropped=0.005, seed=seed)
+        arm_logs.write(folder / "logs" / f"log{seed}.csv", given)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(folder):
+    """The checkpoint that the command writes."""
+    out = folder / "arm.safetensors"
+    logs = sorted(map(str, (folder / "logs").glob("*.csv")))
+    command = ["fit", str(folder / "arm.toml"), *logs, "--model", "DeLaN", "--out", str(out)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # after so few steps it may be worse than none
+        assert main([*command, *QUICK]) == 0
+    return out
+
+
+def test_the_checkpoint_knows_the_machine(fitted):
+    card = checkpoint.load(fitted).card
+    assert (card.system, card.model, card.friction, card.forced) == (
+        "Arm",
+        "DeLaN",
+        "passive",
+        True,
+    )
+    assert card.model_coordinates().usage.document() == {
+        "dt": 0.02,
+        "actuated": ("shoulder", "elbow"),
+        "force_max": (5.0, 2.0),
+        "friction": "passive",
+    }
+    assert "transitions of 0.02 s, with forces" in card.data
+
+
+def test_an_environment_of_it_has_the_machines_step_and_motors(fitted):
+    env = gymnasium.make(
+        "gym_lagrangian:Lagrangian-v0", checkpoint=str(fitted), reward=stand, integrator="rk4"
+    )
+    base = env.unwrapped
+    assert base.dt == 0.02
+    assert env.action_space.shape == (2,)
+    env.reset(seed=0)
+    _, reward, *_, info = env.step(np.ones(2, np.float32))
+    q = info["state"][:2]
+    assert reward == pytest.approx(-np.cos(q[0]) - np.cos(q.sum()), abs=1e-5)
+    np.testing.assert_allclose(base.functional_state.tau, [5.0, 2.0], rtol=1e-6)
+
+
+def test_arguments_count_before_the_machines_own(fitted):
+    env = gymnasium.make(
+        "Lagrangian-v0", checkpoint=str(fitted), dt=0.04, actuated=("elbow",), force_max=1.0
+    )
+    assert env.unwrapped.dt == 0.04
+    assert env.action_space.shape == (1,)
+
+
+def test_a_vector_environment_and_a_plan(fitted):
+    envs = gymnasium.make_vec(
+        "Lagrangian-v0",
+        num_envs=3,
+        vectorization_mode="vector_entry_point",
+        checkpoint=str(fitted),
+        reward=stand,
+        integrator="rk4",
+    )
+    observations, _ = envs.reset(seed=0)
+    assert observations.shape == (3, 6)
+    _, rewards, *_ = envs.step(np.zeros((3, 2), np.float32))
+    assert np.all(rewards < 0)  # hanging
+    env = gymnasium.make("Lagrangian-v0", checkpoint=str(fitted), reward=stand, integrator="rk4")
+    policy = Policy(env, planner=MPPI(samples=16, horizon=5, iterations=1))
+    _, info = env.reset(seed=0)
+    action = policy.act(info)
+    assert action.shape == (2,)
+    assert np.isfinite(action).all()
+    assert np.isfinite(env.step(action)[1])
+
+
+def test_the_same_in_python(folder, fitted, tmp_path):
+    """A model that is fitted for a while beats constant velocity on motion it never saw."""
+    machine = Machine.load(folder / "arm.toml")
+    data = read_logs(machine, folder / "logs").transitions()
+    config = FitConfig.of("DeLaN", steps=400, batch=32, chunk=100, learning_rate=2e-2)
+    found = fit(data, "DeLaN", out=tmp_path / "m.safetensors", config=config,
+                model_config={"width": 16}, metrics=False)  # fmt: skip
+    metrics = found.card.metrics
+    assert metrics["held_out_error"] < 0.5 * metrics["constant_velocity_error"]
+    assert found.card.coordinates == {
+        **checkpoint.load(fitted).card.coordinates,
+        "qd_scale": found.card.coordinates["qd_scale"],
+    }
+
+
+def test_a_reward_and_a_task_of_the_machine(folder, tmp_path, monkeypatch):
+    """They are named in the file, and are the environment's unless another one is given."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "own_reach.py").write_text(
+        "from gym_lagrangian import Task\n\n\n"
+        "class Reach(Task):\n"
+        "    def reward(self, q, qd, tau, m):\n        return 0.0 * q[0] + 7.0\n\n\n"
+        "def eight(q, qd, tau, m):\n    return 0.0 * q[0] + 8.0\n"
+    )
+    text = (folder / "arm.toml").read_text()
+    rewards = {}
+    for line in ('task = "own_reach:Reach"', 'reward = "own_reach:eight"'):
+        (tmp_path / "arm.toml").write_text(f"{line}\n{text}")
+        out = tmp_path / "m.safetensors"
+        data = read_logs(Machine.load(tmp_path / "arm.toml"), folder / "logs").transitions()
+        fit(data, "Baseline", out=out, config=FitConfig(steps=2, batch=4), metrics=False,
+            model_config={"width": 4, "depth": 1}, overwrite=True)  # fmt: skip
+        env = gymnasium.make("Lagrangian-v0", checkpoint=str(out), integrator="rk4")
+        env.reset(seed=0)
+        rewards[line[:4]] = env.step(np.zeros(2, np.float32))[1]
+        assert env.action_space.shape == (2,)
+    assert rewards == {"task": 7.0, "rewa": 8.0}
+
+
+def test_data_keep_the_machine_in_a_file(folder, tmp_path):
+    data = read_logs(Machine.load(folder / "arm.toml"), folder / "logs").transitions()
+    data.save(tmp_path / "arm.npz")
+    from gym_lagrangian import Transitions
+
+    again = Transitions.load(tmp_path / "arm.npz")
+    assert again.coordinates == data.coordinates
+    assert again.coordinates.time_step == 0.02
+
+
+# -- what a person is shown --------------------------------------------------------------------
+
+
+def test_an_inspection_measures_what_was_put_in(folder):
+    found = inspection(read_logs(Machine.load(folder / "arm.toml"), folder / "logs"))
+    assert len(found.sampling) == 5
+    for one in found.sampling:
+        assert one.rate == pytest.approx(100, rel=0.01)
+        assert one.jitter == pytest.approx(0.02, rel=0.3)
+        assert one.duration == pytest.approx(5.0, rel=0.05)
+    for one in found.coordinates:
+        assert one.resolution == pytest.approx(arm_logs.COUNTS, rel=0.01)
+        assert one.noise == pytest.approx(arm_logs.COUNTS / np.sqrt(12), rel=0.1)
+        assert one.source == "positions"
+        assert 0 < one.velocity_error < 0.05 * one.speed
+        assert one.taken > one.given > 0  # friction takes the rest
+    assert found.suspicions == ()
+    assert found.dt == 0.02
+    assert 1100 < found.transitions < 1250
+    assert json.loads(json.dumps(found.document()))["machine"] == "Arm"
+
+
+def test_inspect_prints_and_draws(folder, tmp_path, capsys):
+    out = tmp_path / "seen"
+    assert main(["inspect", str(folder / "arm.toml"), str(folder / "logs"), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    for text in (
+        "log3.csv",
+        "shoulder: ",
+        "taken from positions",
+        "energy in",
+        "nothing looks wrong",
+    ):
+        assert text in printed
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ["clock.png", "coverage.png", "motion.png", "report.json"]
+    assert json.loads((out / "report.json").read_text())["transitions"] > 1000
+
+
+def test_inspect_says_what_looks_wrong(folder, tmp_path, capsys):
+    text = (folder / "arm.toml").read_text()
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(text.replace('force = "tau1"', 'force = "tau1"\nforce_gain = -1'))
+    assert main(["inspect", str(wrong), str(folder / "logs")]) == 0
+    assert "SUSPICION (sign of a torque): the force on shoulder" in capsys.readouterr().out
+    fitted = ["fit", str(wrong), str(folder / "logs"), "--out", str(tmp_path / "m.safetensors")]
+    assert main([*fitted, *QUICK]) == 2
+    assert "its sign is wrong" in capsys.readouterr().err
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "arm.toml", "--out", "m.safetensors"], "expected logs of the machine"),
+        (["fit", "none.toml", "log.csv", "--out", "m.safetensors"], "none.toml"),
+        (["fit", "a.npz", "--out", "m.safetensors"], "expected FILE.npz and one MODEL"),
+        (["fit", "a.npz", "LNN", "b.csv", "--out", "m.safetensors"], "one MODEL"),
+        (["fit", "a.npz", "LNN", "--model", "LNN", "--out", "m.safetensors"], "one MODEL"),
+        (["fit", "a.npz", "LNN", "--dt", "0.1", "--out", "m.safetensors"], "only with logs"),
+        (["inspect", "none.toml", "log.csv"], "none.toml"),
+    ],
+    ids=str,
+)
+def test_bad_commands(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
