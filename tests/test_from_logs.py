@@ -1,20 +1,20 @@
-"""From the raw logs of an arm to an environment that is planned with, and what a person is shown."""
+"""From the raw logs of an arm to a plan in what was learned, and what a person is shown."""
 
 import json
-import warnings
 
 import arm_logs
 import gymnasium
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import FitConfig, Machine, checkpoint, fit, read_logs
+from gym_lagrangian import Machine, Transitions, checkpoint, read_logs
 from gym_lagrangian.cli import main
 from gym_lagrangian.learning.logs.inspection import inspection
 from gym_lagrangian.planning import MPPI, Policy
 
-QUICK = ["--steps", "40", "--batch", "16", "--model-option", "width=8"]
+QUICK = ["--steps", "250", "--batch", "32", "--horizon", "2", "--model-option", "width=12"]
 
 
 def stand(q, qd, tau, m):
@@ -40,9 +40,7 @@ def fitted(folder):
     out = folder / "arm.safetensors"
     logs = sorted(map(str, (folder / "logs").glob("*.csv")))
     command = ["fit", str(folder / "arm.toml"), *logs, "--model", "DeLaN", "--out", str(out)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # after so few steps it may be worse than none
-        assert main([*command, *QUICK]) == 0
+    assert main([*command, *QUICK]) == 0
     return out
 
 
@@ -99,7 +97,7 @@ def test_a_vector_environment_and_a_plan(fitted):
     _, rewards, *_ = envs.step(np.zeros((3, 2), np.float32))
     assert np.all(rewards < 0)  # hanging
     env = gymnasium.make("Lagrangian-v0", checkpoint=str(fitted), reward=stand, integrator="rk4")
-    policy = Policy(env, planner=MPPI(samples=16, horizon=5, iterations=1))
+    policy = Policy(env, planner=MPPI(samples=16, elites=8, horizon=5))
     _, info = env.reset(seed=0)
     action = policy.act(info)
     assert action.shape == (2,)
@@ -107,19 +105,14 @@ def test_a_vector_environment_and_a_plan(fitted):
     assert np.isfinite(env.step(action)[1])
 
 
-def test_the_same_in_python(folder, fitted, tmp_path):
-    """A model that is fitted for a while beats constant velocity on motion it never saw."""
-    machine = Machine.load(folder / "arm.toml")
-    data = read_logs(machine, folder / "logs").transitions()
-    config = FitConfig.of("DeLaN", steps=400, batch=32, chunk=100, learning_rate=2e-2)
-    found = fit(data, "DeLaN", out=tmp_path / "m.safetensors", config=config,
-                model_config={"width": 16}, metrics=False)  # fmt: skip
-    metrics = found.card.metrics
-    assert metrics["held_out_error"] < 0.5 * metrics["constant_velocity_error"]
-    assert found.card.coordinates == {
-        **checkpoint.load(fitted).card.coordinates,
-        "qd_scale": found.card.coordinates["qd_scale"],
-    }
+def test_it_beats_constant_velocities_on_what_was_held_out(fitted):
+    metrics = checkpoint.load(fitted).card.metrics
+    assert metrics["held_out_error"] < 0.7 * metrics["constant_velocity_error"]
+
+
+def test_the_command_learns_from_what_python_reads(folder, fitted):
+    data = read_logs(Machine.load(folder / "arm.toml"), folder / "logs").transitions()
+    assert data.description() in checkpoint.load(fitted).card.data
 
 
 def test_a_reward_and_a_task_of_the_machine(folder, tmp_path, monkeypatch):
@@ -137,9 +130,14 @@ def test_a_reward_and_a_task_of_the_machine(folder, tmp_path, monkeypatch):
     for line in ('task = "own_reach:Reach"', 'reward = "own_reach:eight"'):
         (tmp_path / "arm.toml").write_text(f"{line}\n{text}")
         out = tmp_path / "m.safetensors"
-        data = read_logs(Machine.load(tmp_path / "arm.toml"), folder / "logs").transitions()
-        fit(data, "Baseline", out=out, config=FitConfig(steps=2, batch=4), metrics=False,
-            model_config={"width": 4, "depth": 1}, overwrite=True)  # fmt: skip
+        moved = Machine.load(tmp_path / "arm.toml").coordinates
+        model = checkpoint.fresh_model(
+            "Baseline", moved, (), key=jax.random.key(0), width=4, depth=1
+        )
+        card = checkpoint.Card.of(
+            moved, parameters={}, conditioned_on=(), model="Baseline", model_config=model.config
+        )
+        checkpoint.save(out, model, card)
         env = gymnasium.make("Lagrangian-v0", checkpoint=str(out), integrator="rk4")
         env.reset(seed=0)
         rewards[line[:4]] = env.step(np.zeros(2, np.float32))[1]
@@ -150,8 +148,6 @@ def test_a_reward_and_a_task_of_the_machine(folder, tmp_path, monkeypatch):
 def test_data_keep_the_machine_in_a_file(folder, tmp_path):
     data = read_logs(Machine.load(folder / "arm.toml"), folder / "logs").transitions()
     data.save(tmp_path / "arm.npz")
-    from gym_lagrangian import Transitions
-
     again = Transitions.load(tmp_path / "arm.npz")
     assert again.coordinates == data.coordinates
     assert again.coordinates.time_step == 0.02

@@ -1,6 +1,7 @@
 """Logs into transitions: files, clocks, gaps, angles and velocities, against the exact motion."""
 
 import gzip
+import tracemalloc
 from functools import cache
 
 import arm_logs
@@ -383,6 +384,21 @@ def test_progress_is_told(tmp_path):
     paths = [save(tmp_path / f"{i}.csv", columns(seed=i)) for i in range(2)]
     read_logs(machine(), paths, on_rows=told.append)
     assert told == [600, 600]
+
+
+def test_memory_is_bounded_by_the_columns(tmp_path):
+    """Reading and resampling take a few times what the numbers take, not what the text does."""
+    rows = 300_000
+    time = np.arange(rows) / 1000.0
+    text = [f"{t:.3f},{np.sin(t):.6f},{np.cos(t):.6f},0.125,0.25\n" for t in time.tolist()]
+    (tmp_path / "log.csv").write_text("t,q1,q2,tau1,tau2\n" + "".join(text))
+    del text
+    tracemalloc.start()
+    data = read_logs(machine(), tmp_path / "log.csv").transitions(insist=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(data) == pytest.approx(rows / 20, rel=0.01)
+    assert peak < 100e6 + 5 * (5 * 8 * rows)
 
 
 def edited(path, line, text):

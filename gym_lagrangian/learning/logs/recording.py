@@ -80,10 +80,10 @@ def recording(machine: Machine, table: Table) -> Recording:
     notes = list(table.notes) + _left_out(table, ~usable)
     if usable.sum() < 2:
         raise DataError(f"{table.label} has {int(usable.sum())} usable rows: expected at least two")
-    column = {name: values[usable] for name, values in column.items()}
+    column = _of_rows(column, usable)
     numbers, break_before = table.numbers[usable], _breaks(usable)
     time, kept, told = _time(machine, column, numbers, table)
-    column = {name: values[kept] for name, values in column.items()}
+    column = _of_rows(column, kept)
     break_before = np.logical_or.reduceat(break_before, np.flatnonzero(kept))
     interval = _typical(time, table)
     raw = np.stack([column[j.position][:_RAW] for j in machine.joints], axis=1)
@@ -105,6 +105,11 @@ def recording(machine: Machine, table: Table) -> Recording:
         clock=float("nan") if machine.time is None else float(column[machine.time][0]),
         notes=(*notes, *told, *gaps),
     )
+
+
+def _of_rows(column: dict, kept: Any) -> dict:
+    """Some rows of every column; the columns themselves where they are all."""
+    return column if kept.all() else {name: values[kept] for name, values in column.items()}
 
 
 def _left_out(table: Table, bad: Any) -> list[str]:

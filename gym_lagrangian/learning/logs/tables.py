@@ -111,10 +111,20 @@ def _joined(
         notes += [note] if note else []
         if on_rows is not None:
             on_rows(len(block))
-    if not values:
+    if not sum(map(len, values)):
         raise DataError(f"{label} has no rows of data")
-    whole = np.concatenate(values)
-    return Table(label, whole, np.concatenate(numbers), unit, tuple(notes))
+    return Table(label, _stacked(values), np.concatenate(numbers), unit, tuple(notes))
+
+
+def _stacked(blocks: list[np.ndarray]) -> np.ndarray:
+    """The blocks one below the other; each is let go once it is copied."""
+    whole = np.empty((sum(map(len, blocks)), blocks[0].shape[1]))
+    end = len(whole)
+    while blocks:
+        block = blocks.pop()
+        whole[end - len(block) : end] = block
+        end -= len(block)
+    return whole
 
 
 def _parquet_blocks(
