@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import pytest
 from arm_logs import MACHINE
@@ -192,3 +194,11 @@ def test_no_file_and_no_coordinates(file, tmp_path):
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigurationError, match="binary"):
         Machine.load(tmp_path / "binary.toml")
+
+
+def test_the_machine_in_the_readme(file):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    found = Machine.load(file(re.search(r"```toml\n(.*?)```", readme, re.DOTALL)[1]))
+    assert found.coordinates.usage.force_max == (5.0, 2.0)
+    assert found.coordinates.usage.reward == "mypkg:reach"
+    assert found.time_unit == 1e-3
