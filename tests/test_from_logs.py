@@ -52,7 +52,9 @@ def test_the_checkpoint_knows_the_machine(fitted):
         "passive",
         True,
     )
-    assert card.model_coordinates().usage.document() == {
+    usage = card.model_coordinates().usage.document()
+    assert json.loads(usage.pop("logs"))["position"] == ["q1", "q2"]
+    assert usage == {
         "dt": 0.02,
         "actuated": ("shoulder", "elbow"),
         "force_max": (5.0, 2.0),

@@ -86,7 +86,10 @@ def test_units_become_radians_and_metres(file):
 def test_its_usage_is_what_environments_assume():
     found = machine(reward="arm:reach", task="arm:Reach", actuated=["elbow"], force_max=(None, 2.0))
     usage = found.coordinates.usage
-    assert usage.document() == {
+    document = usage.document()
+    assert Machine.of(found.coordinates).joints == found.joints
+    del document["logs"]
+    assert document == {
         "dt": 0.02,
         "actuated": ("elbow",),
         "force_max": (2.0,),

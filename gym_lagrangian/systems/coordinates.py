@@ -87,6 +87,7 @@ class Usage(NamedTuple):
         task: "module:Class" of its task.
         reward: "module:function" of its reward.
         friction: the kind of friction that models of it learn.
+        logs: where its logs keep the coordinates, as `Machine.arguments` in JSON.
     """
 
     dt: float | None = None
@@ -95,6 +96,7 @@ class Usage(NamedTuple):
     task: str | None = None
     reward: str | None = None
     friction: str | None = None
+    logs: str | None = None
 
     def document(self) -> dict[str, Any]:
         """What is known as JSON-able data."""
@@ -230,6 +232,11 @@ class Coordinates:
         """The same coordinates with these magnitudes, and without equations."""
         document = self.document() | dict(zip(SCALES, magnitudes, strict=True))
         return Coordinates.of_document(document)
+
+    def used(self, **changes: Any) -> Coordinates:
+        """The same coordinates with these changes of `usage`, and without equations."""
+        usage = self.usage._replace(**changes).document()
+        return Coordinates.of_document(self.document() | {"usage": usage})
 
     def agrees_with(self, other: Coordinates) -> bool:
         """Whether both name the same coordinates and parameters."""

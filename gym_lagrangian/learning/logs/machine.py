@@ -33,6 +33,7 @@ in radians or metres, per second, and in N·m or N.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -148,6 +149,7 @@ class Machine:
         Raises:
             ConfigurationError: a value that makes no sense; the message names the argument.
         """
+        given = {argument: value for argument, value in locals().items() if argument != "self"}
         known = Coordinates(coordinates, angular=angular, name=name)
         self.joints = _joints(
             known,
@@ -176,6 +178,7 @@ class Machine:
             task=_reference(f"{name}.task", task),
             reward=_reference(f"{name}.reward", reward),
             friction=one_of(f"{name}.friction", friction, FRICTIONS),
+            logs=json.dumps(given, default=_plain),
         )
         self.coordinates = Coordinates(coordinates, angular=angular, name=name, usage=usage)
 
@@ -193,6 +196,20 @@ class Machine:
         except ConfigurationError as error:
             raise ConfigurationError(f"{os.fspath(path)}: {error}") from error
 
+    @classmethod
+    def of(cls, coordinates: Coordinates) -> Machine:
+        """The machine whose coordinates these are, as a checkpoint knows them.
+
+        Raises:
+            ConfigurationError: they are of no machine that was ever described.
+        """
+        if coordinates.usage.logs is None:
+            raise ConfigurationError(
+                f"{coordinates.name} was not fitted to the logs of a described machine: name its "
+                "MACHINE.toml"
+            )
+        return cls(**json.loads(coordinates.usage.logs) | {"dt": coordinates.usage.dt})
+
     def __repr__(self) -> str:
         return f"<{self.name}: {', '.join(self.coordinates.coordinates)}>"
 
@@ -207,6 +224,11 @@ class Machine:
         own = [c for joint in self.joints for c in (joint.position, joint.velocity, joint.force)]
         wanted = [c for c in (self.time, self.episode, *own) if c is not None]
         return tuple(dict.fromkeys(wanted))
+
+
+def _plain(value: Any) -> Any:
+    """An argument that JSON does not know, as lists and numbers."""
+    return value.tolist() if hasattr(value, "tolist") else list(value)
 
 
 def _joints(known: Coordinates, **given: Any) -> tuple[Joint, ...]:

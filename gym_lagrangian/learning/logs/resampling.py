@@ -124,7 +124,8 @@ def _joined(
             f"larger gap, or keep={list(KINDS)}"
         )
     arrays: dict[str, Any] = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
-    return Transitions(machine.coordinates, dt=dt, label=machine.name, **arrays)
+    moved = machine.coordinates if machine.dt == dt else machine.coordinates.used(dt=dt)
+    return Transitions(moved, dt=dt, label=machine.name, **arrays)
 
 
 def _rows(recorded: Recording) -> Iterator[slice]:
