@@ -1,6 +1,7 @@
 """From the raw logs of an arm to a plan in what was learned, and what a person is shown."""
 
 import json
+from unittest import mock
 
 import arm_logs
 import gymnasium
@@ -9,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import Machine, Transitions, checkpoint, read_logs
+from gym_lagrangian import Coordinates, Machine, Transitions, checkpoint, read_logs
 from gym_lagrangian.cli import main
+from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.logs.inspection import inspection
+from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.planning import MPPI, Policy
 
 QUICK = ["--steps", "250", "--batch", "32", "--horizon", "2", "--model-option", "width=12"]
@@ -224,3 +227,83 @@ def test_bad_commands(arguments, message, capsys, tmp_path, monkeypatch):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+# -- open-loop prediction ----------------------------------------------------------------------
+
+
+def test_a_model_predicts_as_its_environment_steps(fitted):
+    model, forces = checkpoint.load(fitted).model, np.array([[1.0, -0.5], [0.2, 0.3], [0.0, 1.0]])
+    start = np.array([[0.3, -0.2, 1.0, 0.5], [0.1, 0.2, -1.0, 0.0]])
+    found = np.asarray(model.predict(start, np.stack([forces, forces]), dt=0.02, substeps=2))
+    assert found.shape == (2, 3, 4)
+    env = gymnasium.make("Lagrangian-v0", checkpoint=str(fitted), integrator="rk4", substeps=2)
+    for states, x in zip(found, start, strict=True):
+        env.reset(options={"state": x})
+        for expected, force in zip(states, forces, strict=True):
+            info = env.step((force / [5.0, 2.0]).astype(np.float32))[4]
+            np.testing.assert_allclose(info["state"], expected, rtol=1e-4, atol=1e-4)
+    alone = model.predict(start[0], forces, dt=0.02, substeps=2)
+    np.testing.assert_allclose(alone, found[0], atol=1e-5)
+    for states, tau in ((start, forces), (start[0], forces[0]), (start[0, 0], forces)):
+        with pytest.raises(ConfigurationError, match=r"expected \(2n,\) and \(T, n\)"):
+            model.predict(states, tau, dt=0.02)
+
+
+def test_predict_reports_what_the_model_is_worth(folder, fitted, tmp_path, capsys):
+    """The checkpoint knows where its machine's logs keep things."""
+    arm_logs.write(tmp_path / "held_out.csv", arm_logs.columns(arm_logs.motion(9, 500)))
+    out = tmp_path / "seen"
+    command = ["predict", str(fitted), str(tmp_path / "held_out.csv"), "--horizon", "0.4"]
+    assert main([*command, "--amount", "0.2", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "DeLaN of Arm" in printed
+    report = json.loads((out / "report.json").read_text())
+    assert report["amount"] == {"shoulder": 0.2, "elbow": 0.2}
+    times = {who: one["elbow"]["mean_time"] for who, one in report["predictions"].items()}
+    assert times["DeLaN"] > 1.2 * times["constant velocity"]
+    assert sorted(p.name for p in out.iterdir()) == ["errors.png", "report.json", "times.png"]
+    assert main(["predict", str(fitted), str(tmp_path / "none.csv")]) == 2
+    assert main(["predict", "DoublePendulumLNN", str(tmp_path / "held_out.csv")]) == 2
+    assert "was not fitted to the logs of a described machine" in capsys.readouterr().err
+
+
+def test_errors_and_times_are_those_of_their_definitions():
+    """Of motion at a constant velocity, and of an oscillation, which is linear."""
+    time = 0.1 * np.arange(60)
+    still = mock.Mock()
+    still.card.model, still.card.training, still.card.parameters = "Still", {}, {}
+    still.model.predict = lambda x, tau, **_: np.repeat(x[:, None], tau.shape[1], axis=1)
+    wave = np.stack([np.sin(time), np.cos(time)], axis=1)
+    ramp = np.stack([2.0 * time, np.full(60, 2.0)], axis=1)
+    for states, exact in ((ramp, "constant velocity"), (wave, "linear model")):
+        still.card.model_coordinates.return_value = Coordinates(("x",))
+        found = predictions(still, straight(states), horizon=1.0, amount=0.5)
+        assert found.errors[exact].max() < 1e-8
+        assert np.all(found.times(exact) == pytest.approx(1.0))
+    ramped = predictions(still, straight(ramp), horizon=1.0, amount=0.5)
+    np.testing.assert_allclose(ramped.errors["Still"][0, :, 0], 0.2 * np.arange(1, 11))
+    np.testing.assert_allclose(ramped.times("Still"), 0.2)  # .6 m is the first beyond .5 m
+
+
+def straight(states):
+    return Transitions(
+        Coordinates(("x",)),
+        q=states[:-1, :1],
+        qd=states[:-1, 1:],
+        next_q=states[1:, :1],
+        next_qd=states[1:, 1:],
+        dt=0.1,
+    )
+
+
+def test_motion_that_cannot_be_predicted(fitted):
+    found, one = checkpoint.load(fitted), straight(np.ones((2, 2)))
+    with pytest.raises(DataError, match="motion of Coordinates, not of Arm"):
+        predictions(found, one)
+    row = np.zeros((1, 2))
+    short = Transitions(
+        found.card.model_coordinates(), q=row, qd=row, next_q=row, next_qd=row, dt=0.02
+    )
+    with pytest.raises(DataError, match="longest episode has 1 steps"):
+        predictions(found, short)

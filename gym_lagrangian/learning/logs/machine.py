@@ -47,6 +47,21 @@ from gym_lagrangian.systems.coordinates import Coordinates, Usage, each
 # A column of a log: its name, or its number from 0.
 Column = str | int
 
+# Arguments with one value a coordinate.
+_EACH = (
+    "angular",
+    "position",
+    "velocity",
+    "force",
+    "unit",
+    "velocity_unit",
+    "gain",
+    "zero",
+    "force_gain",
+    "force_max",
+    "stops",
+)
+
 FORCES = ("held", "sampled")
 FRICTIONS = ("none", "viscous", "passive")
 
@@ -151,19 +166,9 @@ class Machine:
         """
         given = {argument: value for argument, value in locals().items() if argument != "self"}
         known = Coordinates(coordinates, angular=angular, name=name)
-        self.joints = _joints(
-            known,
-            position=known.coordinates if position is None else position,
-            velocity=velocity,
-            force=force,
-            unit=unit,
-            velocity_unit=velocity_unit,
-            gain=gain,
-            zero=zero,
-            force_gain=force_gain,
-            force_max=force_max,
-            stops=stops,
-        )
+        given |= {"position": known.coordinates if position is None else position}
+        given |= {key: _each(known, key, given[key]) for key in _EACH}
+        self.joints = _joints(known, **{key: given[key] for key in _EACH if key != "angular"})
         self.time, self.interval = _clock(name, time, interval)
         self.time_unit = TIMES[one_of(f"{name}.time_unit", time_unit, TIMES)]
         self.episode = None if episode is None else _column(f"{name}.episode", episode)
@@ -233,8 +238,7 @@ def _plain(value: Any) -> Any:
 
 def _joints(known: Coordinates, **given: Any) -> tuple[Joint, ...]:
     """The joints, each checked."""
-    lists = {key: _each(known, key, value) for key, value in given.items()}
-    rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    rows = [dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)]
     pairs = zip(known.coordinates, known.angular, rows, strict=True)
     joints = tuple(_joint(known.name, name, angular, row) for name, angular, row in pairs)
     _refuse_twice(known.name, joints)
