@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gym_lagrangian.evaluation import evaluate
     from gym_lagrangian.learning.config import FitConfig, TrainingConfig
     from gym_lagrangian.learning.fit import fit
+    from gym_lagrangian.learning.logs.machine import Machine
+    from gym_lagrangian.learning.logs.reading import Logs, read_logs
     from gym_lagrangian.learning.recording import collect
     from gym_lagrangian.learning.train import train
     from gym_lagrangian.learning.transitions import Transitions
@@ -43,6 +45,8 @@ __all__ = [
     "LagrangianEnv",
     "LagrangianVectorEnv",
     "LearnedDynamicsEnv",
+    "Logs",
+    "Machine",
     "Parameter",
     "System",
     "Task",
@@ -60,6 +64,7 @@ __all__ = [
     "models",
     "planning",
     "plots",
+    "read_logs",
     "register_system",
     "rendering",
     "systems",
@@ -75,6 +80,8 @@ _HOMES = {
     "LagrangianEnv": "gym_lagrangian.envs",
     "LagrangianVectorEnv": "gym_lagrangian.envs.vector",
     "LearnedDynamicsEnv": "gym_lagrangian.envs",
+    "Logs": "gym_lagrangian.learning.logs.reading",
+    "Machine": "gym_lagrangian.learning.logs.machine",
     "Parameter": "gym_lagrangian.systems.coordinates",
     "System": "gym_lagrangian.systems.base",
     "Task": "gym_lagrangian.systems.task",
@@ -84,6 +91,7 @@ _HOMES = {
     "collect": "gym_lagrangian.learning.recording",
     "evaluate": "gym_lagrangian.evaluation",
     "fit": "gym_lagrangian.learning.fit",
+    "read_logs": "gym_lagrangian.learning.logs.reading",
     "train": "gym_lagrangian.learning.train",
 }
 

@@ -16,6 +16,8 @@ from gym_lagrangian.cli.arguments import (
     environment,
     numbers,
 )
+from gym_lagrangian.cli.logs import add_logs, read
+from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import MODELS, SYSTEMS
 
 _MODELS = f"{', '.join(MODELS)}, or module:Class"
@@ -72,18 +74,23 @@ def _add_collect(commands: Any) -> None:
 def _add_fit(commands: Any) -> None:
     fit = commands.add_parser(
         "fit",
-        help="fit a model to recorded transitions",
-        description="Fit MODEL to the transitions in FILE and write a checkpoint. Ctrl-C saves; "
-        "--resume goes on.",
+        help="fit a model to recorded transitions, or to the logs of a machine",
+        usage="gym-lagrangian fit FILE.npz MODEL --out FILE [options]\n"
+        "       gym-lagrangian fit MACHINE.toml LOG ... --model MODEL --out FILE [options]",
+        description="Fit MODEL to the transitions in FILE.npz, or to the logs of the machine that "
+        "MACHINE.toml describes, and write a checkpoint. Ctrl-C saves; --resume goes on.",
     )
-    fit.add_argument("file", type=Path, metavar="FILE.npz")
-    fit.add_argument("model", metavar="MODEL", help=_MODELS)
+    fit.add_argument("file", type=Path, metavar="FILE", help="transitions, or a machine's .toml")
+    fit.add_argument("what", nargs="?", metavar="MODEL|LOG", help=f"{_MODELS}; or the first log")
+    fit.add_argument("logs", nargs="*", metavar="LOG", help="CSV, npz or parquet files, or folders")
+    fit.add_argument("--model", metavar="MODEL", help="with a machine: default LNN")
     fit.add_argument("--out", type=Path, required=True, metavar="FILE")
     fit.add_argument(
         "--system", help="of which the file is, if it does not say: a name, or module:Class"
     )
     fit.add_argument("--horizon", type=int, help="transitions predicted in a row")
     fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
+    add_logs(fit)
     _add_training(fit)
     fit.set_defaults(run=_fit)
 
@@ -143,11 +150,13 @@ def _fit(options: argparse.Namespace) -> None:
     from gym_lagrangian.learning.config import FitConfig
     from gym_lagrangian.learning.fit import fit
 
-    config = FitConfig.of(options.model, **_settings(options))
+    model, data = _to_fit(options)
+    config = FitConfig.of(model, **_settings(options))
+    given: dict[str, Any] = {"system": options.system, "insist": options.insist}
     _learn(
         options.out,
         config,
-        lambda **common: fit(options.file, options.model, system=options.system, **common),
+        lambda **common: fit(data, model, **given, **common),
         options,
     )
 
@@ -157,6 +166,41 @@ def _conditions(options: argparse.Namespace) -> dict[str, Any] | None:
     if options.conditioned_on is None:
         return None
     return {name: stated for part in options.conditioned_on for name, stated in part.items()}
+
+
+def _to_fit(options: argparse.Namespace) -> tuple[str, Any]:
+    """The model, and the file of transitions or what reads the logs.
+
+    Raises:
+        ConfigurationError: arguments of the one way with the other.
+    """
+    if options.file.suffix == ".toml":
+        return options.model or "LNN", _logs_to_fit(options)
+    if options.logs or (options.what is None) == (options.model is None):
+        raise ConfigurationError(
+            f"fit {options.file}: expected FILE.npz and one MODEL, or MACHINE.toml and logs"
+        )
+    if options.dt is not None or options.keep:
+        raise ConfigurationError("--dt and --keep: only with logs, transitions have a dt already")
+    return options.what or options.model, options.file
+
+
+def _logs_to_fit(options: argparse.Namespace) -> Any:
+    """The transitions in the logs of a machine.
+
+    Raises:
+        ConfigurationError: no logs, or a system.
+    """
+    if options.what is None or options.system is not None:
+        raise ConfigurationError(
+            f"fit {options.file}: expected logs of the machine after it, and no --system"
+        )
+    logs = read(options.file, [options.what, *options.logs])
+    for line in (*logs.notes, *(one.text for one in logs.suspicions if not one.fatal)):
+        print(f"note: {line}", file=sys.stderr)
+    found = logs.transitions(dt=options.dt, keep=options.keep, insist=options.insist)
+    print(found.description(), file=sys.stderr)
+    return found
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:

@@ -641,6 +641,7 @@ def build(
     rest = {name: value for name, value in options.items() if name not in physical}
     own, parameters, goal = _sorted(coordinates, source, task_class, rest)
     built = task_class(coordinates=coordinates, **own)
+    reward = coordinates.usage.reward if reward is None and task is None else reward
     own_reward = None if reward is None else load_reward(reward)
     check_task(built, own_reward)
     if coordinates.physics is not None:

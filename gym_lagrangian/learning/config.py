@@ -222,11 +222,9 @@ def settings(model: str, config: dict[str, Any] | None, friction: str | None) ->
 
 
 def usual_friction(model: str, coordinates: Coordinates) -> dict[str, Any]:
-    """The setting of the friction that models of a system learn where nobody says which."""
-    system = coordinates.physics
-    if system is None or "friction" not in load_model(model).settings():
-        return {}
-    return {"friction": system.learned_friction}
+    """The setting of the friction that models of a machine learn where nobody says which."""
+    knows = "friction" in load_model(model).settings()
+    return {"friction": coordinates.learned_friction} if knows else {}
 
 
 def _matrices(params: Any) -> Any:

@@ -29,6 +29,7 @@ from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_fr
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
+from gym_lagrangian.learning.suspicions import of_transitions, refuse
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model, friction_kind
@@ -63,6 +64,7 @@ def fit(
     overwrite: bool = False,
     save_every: float = 30.0,
     metrics: bool = True,
+    insist: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """Fit a registered model to recorded transitions and write its checkpoint to `out`.
@@ -86,13 +88,14 @@ def fit(
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case.
+        insist: fit although the data look wrong, see `learning.suspicions`.
 
     The other arguments are those of `training.train`, as are interruption and resumption.
 
     Raises:
         DataError: of another system, no transitions, values that are not finite, wrong shapes,
-            mixed dt, too few to hold any out, or a parameter that varies and the model does not
-            take; before anything is computed.
+            mixed dt, too few to hold any out, a parameter that varies and the model does not take,
+            or data that look wrong; before anything is computed.
         CheckpointError, ConfigurationError, TrainingDiverged: as `training.train`.
 
     Warns:
@@ -121,6 +124,7 @@ def fit(
         seed=config.seed,
         time=1.0 if typical is None else typical.time,
     )
+    refuse(of_transitions(data), insist=insist)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
     came_from, judged = None, {}
     build = partial(_fresh, model, given, data, seen, typical, conditions.names)

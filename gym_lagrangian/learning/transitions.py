@@ -226,6 +226,12 @@ class Transitions:
         return {"system": reference, "system_options": json.dumps(self.system.options)}
 
 
+def wrapped(angle: np.ndarray) -> np.ndarray:
+    """Angles in [−π, π); those that are there already stay as they are."""
+    turned = np.remainder(angle + np.pi, 2 * np.pi) - np.pi
+    return np.where((angle >= -np.pi) & (angle < np.pi), angle, turned)
+
+
 def writable(path: str | os.PathLike[str]) -> Path:
     """The path of a file of transitions to write, checked before anything is recorded for it.
 

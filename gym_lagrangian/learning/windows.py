@@ -22,13 +22,16 @@ from jax import Array
 
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.sources import Source
-from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.learning.transitions import Transitions, wrapped
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.systems.sample import Sample
 
 # Stretches of consecutive rows that are held out together, at most as a share of all that is.
 _STRETCHES = 5
+
+# Radians up to which float32 is exact enough.
+_WOUND_UP = 8 * np.pi
 
 
 class Windows(Source):
@@ -142,8 +145,9 @@ def windows(
             f"windows of {steps} steps to learn from and {len(judging)} to judge by: record more, "
             "in longer episodes, or fit with a shorter horizon"
         )
-    q, qd, tau, m = (jnp.asarray(a, jnp.float32) for a in (data.q, data.qd, data.tau, data.m))
-    after = jnp.asarray(np.hstack([data.next_q, data.next_qd]), jnp.float32)
+    here, there = (_near_zero(data, a) for a in (data.q, data.next_q))
+    q, qd, tau, m = (jnp.asarray(a, jnp.float32) for a in (here, data.qd, data.tau, data.m))
+    after = jnp.asarray(np.hstack([there, data.next_qd]), jnp.float32)
     every = Windows(
         samples=Sample(q, qd, tau, m, jnp.ones(len(data))),
         after=after,
@@ -155,6 +159,14 @@ def windows(
         time=time,
     )
     return every, eqx.tree_at(lambda w: w.starts, every, jnp.asarray(judging))
+
+
+def _near_zero(data: Transitions, q: np.ndarray) -> np.ndarray:
+    """The coordinates, angles that are wound up by more than a few turns turned back while they
+    are exact: float32 has seven digits, and a thousand turns would take four of them.
+    """
+    far = np.maximum(np.abs(data.q), np.abs(data.next_q)).max(axis=0) > _WOUND_UP
+    return np.where(np.array(data.coordinates.angular) & far, wrapped(q), q)
 
 
 def _starts(episode: np.ndarray, usable: np.ndarray, steps: int) -> np.ndarray:

@@ -170,6 +170,51 @@ class Model(eqx.Module):
     def dynamics(self, *, integrator: str, substeps: int) -> Dynamics:
         """What an environment steps."""
 
+    def predict(
+        self,
+        states: Any,
+        forces: Any,
+        *,
+        dt: float,
+        m: Any = (),
+        integrator: str = "rk4",
+        substeps: int = 1,
+    ) -> Array:
+        """Open-loop prediction: the states (T, 2n) after each of T steps, in one compiled call.
+
+        Arguments:
+            states: where to start, (q, q̇) of shape (2n,), or (B, 2n) for B motions.
+            forces: generalized forces (T, n) held for `dt` seconds each, or (B, T, n).
+            m: parameters (k,) of all motions.
+            integrator, substeps: how a step is integrated.
+
+        Raises:
+            ConfigurationError: shapes that do not fit, or a dt that is not positive.
+        """
+        start, tau = (jnp.asarray(array, jnp.float32) for array in (states, forces))
+        positive_number("dt", dt, "seconds")
+        if start.ndim not in (1, 2) or tau.shape[:-2] != start.shape[:-1] or tau.ndim < 2:
+            raise ConfigurationError(
+                f"states have shape {start.shape} and forces {tau.shape}: expected (2n,) and "
+                "(T, n), or (B, 2n) and (B, T, n)"
+            )
+        one = self.dynamics(integrator=integrator, substeps=substeps)
+        return _predicted(one, start, tau, jnp.asarray(m, jnp.float32).reshape(-1), float(dt))
+
+
+@eqx.filter_jit
+def _predicted(dynamics: Dynamics, start: Array, tau: Array, m: Array, dt: float) -> Array:
+    """The states (T, 2n) or (B, T, 2n)."""
+
+    def follow(x: Array, forces: Array) -> Array:
+        def step(x: Array, force: Array) -> tuple[Array, Array]:
+            x = dynamics.step(x, force, m, dt)
+            return x, x
+
+        return jax.lax.scan(step, x, forces)[1]
+
+    return (follow if start.ndim == 1 else jax.vmap(follow))(start, tau)
+
 
 class NetworkModel(Model):
     """A model made of one network and of settings.

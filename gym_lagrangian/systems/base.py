@@ -99,7 +99,6 @@ class System(Static, Coordinates, Lagrangian):
 
     angular: ClassVar[Any] = False  # one for all, or one a coordinate
     parameters: ClassVar[Any] = {}
-    learned_friction: ClassVar[str] = "none"
     substeps: ClassVar[float | None] = None
     learned_substeps: ClassVar[float | None] = None
     varies: ClassVar[Mapping[str, float | tuple[float, float]]] = {}

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from gym_lagrangian.checks import finite_number, positive_number
+from gym_lagrangian.checks import finite_number, known_names, positive_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import Parameters
 from gym_lagrangian.systems.preset import Preset
@@ -77,6 +77,46 @@ class Magnitudes(NamedTuple):
     tau: tuple[float, ...]
 
 
+class Usage(NamedTuple):
+    """How a machine is used where nobody says otherwise; None for what is not known.
+
+    Attributes:
+        dt: seconds in one step of its environments.
+        actuated: names of the coordinates that have a motor, of those that a task drives.
+        force_max: N or N·m of each motor at full action, in the order of `actuated`.
+        task: "module:Class" of its task.
+        reward: "module:function" of its reward.
+        friction: the kind of friction that models of it learn.
+        logs: where its logs keep the coordinates, as `Machine.arguments` in JSON.
+    """
+
+    dt: float | None = None
+    actuated: tuple[str, ...] | None = None
+    force_max: tuple[float, ...] | None = None
+    task: str | None = None
+    reward: str | None = None
+    friction: str | None = None
+    logs: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """What is known as JSON-able data."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    @classmethod
+    def of(cls, value: Any) -> Usage:
+        """A `Usage`, or one from what `document` gave; every list a tuple.
+
+        Raises:
+            ConfigurationError: an unknown name.
+        """
+        given = value._asdict() if isinstance(value, Usage) else dict(value or {})
+        known_names("usage", cls._fields, given)
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in given.items()
+        }
+        return cls(**values)
+
+
 class Coordinates:
     """The n coordinates of a machine and the k parameters of its motion.
 
@@ -92,6 +132,7 @@ class Coordinates:
             they are to be estimated; see `magnitudes`.
         speed_limit: for each velocity, the parameter that it cannot exceed and how networks see
             what is below it (see `gym_lagrangian.models.embedding`), or None.
+        usage: what environments and fits of the machine assume unless they are told otherwise.
     """
 
     name: str
@@ -105,6 +146,12 @@ class Coordinates:
 
     #: Seconds in one step of environments that are not told otherwise.
     time_step: ClassVar[float] = REFERENCE_DT
+
+    #: The friction that models learn unless told otherwise; see `System.learned_friction`.
+    learned_friction: ClassVar[str] = "none"
+
+    #: What else is assumed of a machine unless told otherwise.
+    usage: Usage = Usage()
 
     #: How this package trains its models of a system otherwise; see `System.recipes`.
     recipes: ClassVar[dict[str, Preset]] = {}
@@ -120,6 +167,7 @@ class Coordinates:
         tau_scale: float | Sequence[float] | None = None,
         speed_limit: Sequence[tuple[str, str] | None] = (),
         name: str = "Coordinates",
+        usage: Usage | Mapping[str, Any] | None = None,
     ):
         """Arguments as the attributes; one value stands for n equal ones.
 
@@ -138,6 +186,7 @@ class Coordinates:
             speed_limit=speed_limit,
         )
         self.__dict__.update(normalised(name, self))
+        self.__dict__.update(_as_used(Usage.of(usage)))
 
     def __setattr__(self, attribute: str, value: Any) -> None:
         raise AttributeError(f"coordinates are a value: make new ones to change {attribute}")
@@ -183,6 +232,11 @@ class Coordinates:
         """The same coordinates with these magnitudes, and without equations."""
         document = self.document() | dict(zip(SCALES, magnitudes, strict=True))
         return Coordinates.of_document(document)
+
+    def used(self, **changes: Any) -> Coordinates:
+        """The same coordinates with these changes of `usage`, and without equations."""
+        usage = self.usage._replace(**changes).document()
+        return Coordinates.of_document(self.document() | {"usage": usage})
 
     def agrees_with(self, other: Coordinates) -> bool:
         """Whether both name the same coordinates and parameters."""
@@ -280,6 +334,7 @@ class Coordinates:
                 if name not in self.estimated or self.physics is not None
             },
             "speed_limit": [limit and list(limit) for limit in self.speed_limit],
+            **({"usage": self.usage.document()} if self.usage != Usage() else {}),
         }
 
     @classmethod
@@ -310,7 +365,7 @@ class Coordinates:
         return self.coordinates, self.angular, tuple(self.parameters)
 
     def _key(self) -> tuple:
-        scales = (self.q_scale, self.qd_scale, self.tau_scale, self.speed_limit)
+        scales = (self.q_scale, self.qd_scale, self.tau_scale, self.speed_limit, self.usage)
         return type(self), self.name, self._names(), tuple(self.parameters.values()), scales
 
 
@@ -340,6 +395,12 @@ def normalised(name: str, stated: Any) -> dict[str, Any]:
         value = getattr(stated, scale)
         found[scale] = None if value is None else _scale(name, scale, value, n)
     return found
+
+
+def _as_used(usage: Usage) -> dict[str, Any]:
+    """The attributes of coordinates that a usage decides."""
+    stated = {"time_step": usage.dt, "learned_friction": usage.friction}
+    return {"usage": usage} | {name: one for name, one in stated.items() if one is not None}
 
 
 def each(name: str, what: str, value: Any, count: int) -> tuple:

@@ -28,6 +28,7 @@ from jaxtyping import Float
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import AnyArray, Flag, Parameters, Scalar, Vector
+from gym_lagrangian.registration import load_task
 from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes, Parameter, bounds_of, each
 from gym_lagrangian.systems.scene import Scene
 from gym_lagrangian.systems.static import Static
@@ -78,9 +79,9 @@ class Task(Static):
         coordinates: those of which it is a task.
         requires: names of coordinates and parameters without which it makes no sense.
         actuated: names of the coordinates that a motor drives, in the order of the action's
-            components; None for all.
+            components; None for those of which the machine says so, all where it says nothing.
         force_max: N or N·m of a full action, one number or one for each that is actuated; None for
-            the typical magnitude of that force.
+            what the machine says of its motors, otherwise for the typical magnitude of that force.
         position_max, velocity_max: ends of the valid range, one number or one a coordinate;
             angles have no end. None for 5 and 4 typical magnitudes.
         reset_low, reset_high: bounds (2n,) of the uniform distribution of starting states, one
@@ -197,10 +198,11 @@ class Task(Static):
             ConfigurationError: `actuated` names none, or one that is no coordinate.
         """
         names = self.coordinates.coordinates
-        chosen = names if self.actuated is None else _names(self.actuated)
+        stated = self.coordinates.usage.actuated if self.actuated is None else self.actuated
+        chosen = names if stated is None else _names(stated)
         if not chosen or not set(chosen) <= set(names) or len(set(chosen)) < len(chosen):
             raise ConfigurationError(
-                f"{self.label}.actuated = {self.actuated!r}: expected some of {', '.join(names)}"
+                f"{self.label}.actuated = {stated!r}: expected some of {', '.join(names)}"
             )
         return tuple(names.index(name) for name in chosen)
 
@@ -208,7 +210,7 @@ class Task(Static):
     def full_force(self) -> tuple[float, ...]:
         """N or N·m of a full action, one for each motor."""
         if self.force_max is None:
-            return tuple(self.coordinates.magnitudes.tau[i] for i in self.motors)
+            return self._usual_forces()
         values = each(self.label, "force_max", self.force_max, len(self.motors))
         return tuple(positive_number(f"{self.label}.force_max", v, "N") for v in values)
 
@@ -250,6 +252,12 @@ class Task(Static):
             ConfigurationError: an unknown name, or a value that is no finite number or pair.
         """
         return bounds_of(self.label, self.goals(), given)
+
+    def _usual_forces(self) -> tuple[float, ...]:
+        usage, names = self.coordinates.usage, self.coordinates.coordinates
+        known = dict(zip(usage.actuated or names, usage.force_max or (), strict=False))
+        typical = self.coordinates.magnitudes.tau
+        return tuple(known.get(names[i]) or typical[i] for i in self.motors)
 
     def _bound(self, name: str) -> np.ndarray:
         values = each(self.label, name, getattr(self, name), 2 * self.coordinates.n)
@@ -382,5 +390,8 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def default_task(source: Coordinates | type[Coordinates]) -> type[Task]:
-    """The task that a system, or its class, names; `Drive` where there is no system."""
-    return getattr(source, "task", Drive)
+    """The task that a system, or its class, or the usage of a machine names; `Drive` where none
+    does.
+    """
+    stated = source.usage.task
+    return getattr(source, "task", Drive) if stated is None else load_task(stated)

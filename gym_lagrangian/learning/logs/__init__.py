@@ -1,0 +1,1 @@
+"""From the logs of a real machine to transitions: files, clocks, velocities, suspicions."""
