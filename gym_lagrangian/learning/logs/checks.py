@@ -136,8 +136,7 @@ def _measured(
             )
         ]
     one = max(recordings, key=lambda r: len(r.time))
-    rows = slice(0, int(np.argmax(one.episode != one.episode[0])) or len(one.time))
-    rows = _longest(one) if rows.stop < 64 else rows
+    rows = _longest(one)
     time, q, measured = one.time[rows], one.q[rows, i], one.qd[rows, i]
     steps = np.diff(time)
     change, mean = np.diff(q), 0.5 * (measured[1:] + measured[:-1])
