@@ -209,6 +209,16 @@ def test_inspect_says_what_looks_wrong(folder, tmp_path, capsys):
     assert not (tmp_path / "m.safetensors").exists()
 
 
+def test_logs_that_look_wrong_are_drawn_as_far_as_that_means_anything(folder, tmp_path, capsys):
+    text = (folder / "arm.toml").read_text()
+    (tmp_path / "ms.toml").write_text(text.replace('column = "t"', 'column = "t"\nunit = "ms"'))
+    command = ["inspect", str(tmp_path / "ms.toml"), str(folder / "logs")]
+    assert main([*command, "--out", str(tmp_path / "seen")]) == 0
+    assert "SUSPICION (unit of time)" in capsys.readouterr().out
+    assert not (tmp_path / "seen" / "coverage.png").exists()
+    assert (tmp_path / "seen" / "motion.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,6 +12,7 @@ from gym_lagrangian import Machine, Transitions, read_logs
 from gym_lagrangian.errors import ConfigurationError, DataError, MissingExtra
 from gym_lagrangian.learning.logs.clock import read_clock
 from gym_lagrangian.learning.logs.local import HALF_WIDTHS, choose, estimate, resolution
+from gym_lagrangian.learning.logs.resampling import noise_floor
 from gym_lagrangian.learning.windows import windows
 
 ARM = {
@@ -66,6 +67,20 @@ def find_start(data, log):
     times = np.arange(0.0, 0.2, 1e-4)
     here = np.stack([np.interp(times, log.t, log.q[:, i]) for i in range(2)], axis=1)
     return times[np.argmin(np.abs(np.exp(1j * here) - np.exp(1j * data.q[0])).sum(axis=1))]
+
+
+def test_the_noise_floor_is_the_error_of_a_perfect_model():
+    """The exact motion against what is read of it, as the loss of a fit counts."""
+    log, logs = exact(), read_logs(machine(), columns())
+    data = logs.transitions()
+    at = find_start(data, log) + 0.02 * np.arange(len(data))
+    scale, missed = 2 * data.qd.std(axis=0), 0.0
+    for i in range(2):
+        q, qd = (np.interp(at, log.t, x[:, i]) for x in (log.q, log.qd))
+        missed += np.mean(np.abs(np.angle(np.exp(1j * (data.q[:, i] - q)))))
+        missed += np.mean(np.abs(data.qd[:, i] - qd)) / scale[i]
+    floor = noise_floor(data, logs.smoothing)
+    assert 0.5 < floor / (np.sqrt(2) * missed / data.dt) < 2
 
 
 def test_the_width_is_close_to_the_best_one():

@@ -189,6 +189,19 @@ def test_a_torque_of_the_wrong_sign():
         assert {s.kind for s in of_transitions(one)} == kinds
 
 
+def test_a_machine_that_turns_over_between_two_rows():
+    """At 100 rad/s a step of .1 s is ten radians, and its change on the circle anything."""
+    rng = np.random.default_rng(0)
+    before, after = 100 * rng.normal(size=(2, 2000, 1))
+    turned = 0.05 * (before + after)
+    q = rng.uniform(-np.pi, np.pi, (2000, 1))
+    one = Coordinates(("a",), angular=True)
+    for factor, kinds in ((1.0, set()), (-1.0, {"sign of a velocity"})):
+        v, w = factor * before, factor * after
+        data = Transitions(one, q=q, qd=v, next_q=q + turned, next_qd=w, dt=0.1)
+        assert {s.kind for s in of_transitions(data)} == kinds
+
+
 def test_noise_alone_is_no_wrong_dt():
     """At 1 kHz a noise of 2 mrad is twice the velocity, step by step."""
     time = np.arange(4000) / 1000.0

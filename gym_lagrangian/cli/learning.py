@@ -191,6 +191,8 @@ def _logs_to_fit(options: argparse.Namespace) -> Any:
     Raises:
         ConfigurationError: no logs, or a system.
     """
+    from gym_lagrangian.learning.logs.resampling import noise_floor
+
     if options.what is None or options.system is not None:
         raise ConfigurationError(
             f"fit {options.file}: expected logs of the machine after it, and no --system"
@@ -199,7 +201,9 @@ def _logs_to_fit(options: argparse.Namespace) -> Any:
     for line in (*logs.notes, *(one.text for one in logs.suspicions if not one.fatal)):
         print(f"note: {line}", file=sys.stderr)
     found = logs.transitions(dt=options.dt, keep=options.keep, insist=options.insist)
+    floor = noise_floor(found, logs.smoothing)
     print(found.description(), file=sys.stderr)
+    print(f"a perfect model has a held-out error of about {floor:.2g}/s", file=sys.stderr)
     return found
 
 

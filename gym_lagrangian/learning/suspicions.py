@@ -15,7 +15,7 @@ with B the mean of M⁻¹. A positive definite M⁻¹ has B_ii > 0 and B_ii B_jj
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,13 @@ from gym_lagrangian.learning.transitions import Transitions
 
 # The r above which velocities are not those of the positions.
 _APART = 0.5
+
+# The change of an angle from which on it may have been another one, and the share of such rows that
+# makes it likely.
+_LARGE, _MANY = 2.0, 0.05
+
+# The fewest steps whose velocities are held against positions.
+_COMPARABLE = 5
 
 # The share of rows that count: outliers do not.
 _KEPT = 0.98
@@ -89,11 +96,12 @@ def refuse(found: Iterable[Suspicion], *, insist: bool) -> None:
 def of_transitions(data: Transitions) -> tuple[Suspicion, ...]:
     """Everything that looks wrong with transitions."""
     q, qd = moved(data), 0.5 * (data.qd + data.next_qd)
-    names = data.coordinates.coordinates
+    names, angular = data.coordinates.coordinates, data.coordinates.angular
     found = [*_still(data, q), *_constant(data)]
     if not found:
         for i, name in enumerate(names):
-            found += velocities(name, q[:, i], qd[:, i], data.episode, data.dt)
+            kept = unambiguous(q[:, i], data.dt * qd[:, i]) if angular[i] else slice(None)
+            found += velocities(name, q[kept, i], qd[kept, i], data.episode[kept], data.dt)
         found += degrees_in(data) + torques(names, *rows_of_motion(data))
     return tuple(found)
 
@@ -128,6 +136,15 @@ def _constant(data: Transitions) -> list[Suspicion]:
     return [Suspicion("no motion", f"nothing of {data.coordinates.name} moves in {len(data)} rows")]
 
 
+def unambiguous(change: np.ndarray, expected: np.ndarray) -> Any:
+    """The rows in which an angle turns by so little that the change on the circle is its change.
+
+    Only where many changes are large: a machine that turns over between two rows.
+    """
+    fast = np.mean(np.abs(change) > _LARGE) > _MANY
+    return np.abs(expected) < _LARGE if fast else slice(None)
+
+
 def velocities(
     name: str, change: np.ndarray, velocity: np.ndarray, episode: np.ndarray, dt: float
 ) -> list[Suspicion]:
@@ -141,7 +158,7 @@ def velocities(
     """
     pairs = list(_stretched(change / dt, velocity, episode))
     ratios = [_ratio(slope, mean) for slope, mean in pairs]
-    if not ratios or min(ratios) < _APART:
+    if len(change) < _COMPARABLE or not ratios or min(ratios) < _APART:
         return []
     slope, mean = pairs[int(np.argmin(ratios))]
     return [_mismatch(name, float(np.sum(slope * mean) / np.sum(mean**2)), min(ratios))]

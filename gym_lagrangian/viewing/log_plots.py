@@ -25,17 +25,15 @@ _NARROW = 2
 
 
 def log_figures(logs: Logs) -> dict[str, Figure]:
-    """Every figure of the logs, by name.
+    """Every figure of the logs, by name; no coverage of logs that look wrong.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
     longest = max(logs.recordings, key=lambda one: len(one.time))
-    return {
-        "motion": motion_figure(logs, longest),
-        "clock": clock_figure(logs),
-        "coverage": coverage_figure(logs),
-    }
+    made = {"motion": motion_figure(logs, longest), "clock": clock_figure(logs)}
+    wrong = any(one.fatal for one in logs.suspicions)
+    return made if wrong else made | {"coverage": coverage_figure(logs)}
 
 
 def motion_figure(logs: Logs, one: Recording) -> Figure:
@@ -106,7 +104,7 @@ def coverage_figure(logs: Logs) -> Figure:
     n = len(logs.machine.joints)
     figure = new_figure(4.5 * n, 4.5)
     panels = figure.subplots(1, n, squeeze=False)[0]
-    data = logs.transitions(insist=True, keep=("saturation", "stops"))
+    data = logs.transitions(keep=("saturation", "stops"))
     shown = slice(None, None, max(1, len(data) // (2 * _DRAWN)))
     for i, axes in enumerate(panels):
         unit = logs.machine.coordinates.units[i]

@@ -11,7 +11,7 @@ from gym_lagrangian.learning.logs.local import estimate
 from gym_lagrangian.learning.logs.machine import Joint, Machine
 from gym_lagrangian.learning.logs.recording import Recording, ranges
 from gym_lagrangian.learning.logs.units import TIMES
-from gym_lagrangian.learning.suspicions import Suspicion, degrees, velocities
+from gym_lagrangian.learning.suspicions import Suspicion, degrees, unambiguous, velocities
 
 # Seconds between rows outside which the unit of the clock is doubtful.
 _RATES = (2e-5, 0.9)
@@ -136,12 +136,13 @@ def _measured(
             )
         ]
     one = max(recordings, key=lambda r: len(r.time))
-    rows = slice(0, int(np.argmax(one.episode != one.episode[0])) or len(one.time))
-    rows = _longest(one) if rows.stop < 64 else rows
+    rows = _longest(one)
     time, q, measured = one.time[rows], one.q[rows, i], one.qd[rows, i]
     steps = np.diff(time)
     change, mean = np.diff(q), 0.5 * (measured[1:] + measured[:-1])
-    found = velocities(joint.name, change / steps, mean, np.zeros(len(steps)), 1.0)
+    kept = unambiguous(change, steps * mean) if joint.angular else slice(None)
+    slope, mean = (change / steps)[kept], mean[kept]
+    found = velocities(joint.name, slope, mean, np.zeros(len(mean)), 1.0)
     return found + _zeros(joint, recordings, i)
 
 

@@ -19,6 +19,7 @@ from gym_lagrangian.learning.logs.extremes import KINDS, at_extremes
 from gym_lagrangian.learning.logs.local import Choice, choose, estimate, resolution
 from gym_lagrangian.learning.logs.machine import Machine
 from gym_lagrangian.learning.logs.recording import Recording
+from gym_lagrangian.learning.scales import seen_as
 from gym_lagrangian.learning.transitions import Transitions, wrapped
 
 # Rows of which the step of a sensor is found.
@@ -26,6 +27,9 @@ _MANY = 20_000
 
 # The fewest rows in an episode of which a cubic is more than a guess.
 _FEWEST = 5
+
+# The noise of the value of a cubic in the middle of its window, times the root of its rows.
+_SMOOTHED = 1.5
 
 # An episode is cut at its ends if it is so many times as long as what is cut.
 _LONG = 6
@@ -75,6 +79,21 @@ def usual_dt(recordings: Sequence[Recording], how: Sequence[Smoothing]) -> float
     interval = float(np.median([r.interval for r in recordings]))
     half = min(smooth.of_velocity.half_width for smooth in how)
     return float(f"{interval * max(1, round(half / 2)):.2g}")
+
+
+def noise_floor(data: Transitions, how: Sequence[Smoothing]) -> float:
+    """About the held-out error, in 1/s, of a perfect model of transitions made of logs.
+
+    Two states of errors σ differ by 2 σ / √π on average: the floor is the sum of that, over typical
+    magnitudes and dt, for every q and q̇.
+    """
+    typical = seen_as(data).magnitudes
+    errors = [
+        _SMOOTHED * smooth.position.noise / np.sqrt(2 * smooth.position.half_width + 1) / q
+        + smooth.of_velocity.error / qd
+        for smooth, q, qd in zip(how, typical.q, typical.qd, strict=True)
+    ]
+    return float(2.0 / np.sqrt(np.pi) * sum(errors) / data.dt)
 
 
 def resampled(
