@@ -84,7 +84,7 @@ def test_right_logs_are_left_in_peace():
         ({"gain": (1, -1)}, {}, {"sign of a torque"}),
         ({}, {"q2": times(0)}, {"constant column"}),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value),  # names alone: a function's text differs between workers
 )
 def test_wrong_logs(options, changes, kinds):
     given = logs(**changes)
