@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         rendering,
         systems,
     )
+    from gym_lagrangian.adapters import Adapter, register_adapter
     from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
     from gym_lagrangian.envs.state import EnvState, EpisodeState
     from gym_lagrangian.envs.vector import LagrangianVectorEnv
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from gym_lagrangian.systems.task import Task, TaskState
 
 __all__ = [
+    "Adapter",
     "Coordinates",
     "EnvState",
     "EpisodeState",
@@ -65,6 +67,7 @@ __all__ = [
     "planning",
     "plots",
     "read_logs",
+    "register_adapter",
     "register_system",
     "rendering",
     "systems",
@@ -73,6 +76,7 @@ __all__ = [
 
 # Where each name is; a module's own name for a module.
 _HOMES = {
+    "Adapter": "gym_lagrangian.adapters",
     "Coordinates": "gym_lagrangian.systems.coordinates",
     "EnvState": "gym_lagrangian.envs.state",
     "EpisodeState": "gym_lagrangian.envs.state",
@@ -92,6 +96,7 @@ _HOMES = {
     "evaluate": "gym_lagrangian.evaluation",
     "fit": "gym_lagrangian.learning.fit",
     "read_logs": "gym_lagrangian.learning.logs.reading",
+    "register_adapter": "gym_lagrangian.adapters",
     "train": "gym_lagrangian.learning.train",
 }
 

@@ -225,9 +225,13 @@ class TestGivingBack:
 @pytest.mark.usefixtures("types_unchecked")
 class TestRefusals:
     def test_foreign_environment(self, lnn_checkpoint):
-        env = gymnasium.make("CartPole-v1")
-        with pytest.raises(ConfigurationError, match=r"CartPole.*not an environment of gym_lag"):
+        env = gymnasium.make("FrozenLake-v1")
+        with pytest.raises(ConfigurationError, match=r"FrozenLake.*not an environment of gym_lag"):
             LearnedDynamicsEnv(env, lnn_checkpoint)
+
+    def test_other_coordinates_of_a_foreign_environment(self, lnn_checkpoint):
+        with pytest.raises(CheckpointError, match=r"model of DoublePendulum, this is CartPole-v1"):
+            LearnedDynamicsEnv(gymnasium.make("CartPole-v1"), lnn_checkpoint)
 
     @pytest.mark.parametrize("given", ["path", "checkpoint", "model"])
     def test_model_of_another_system(self, particle_checkpoint, given):

@@ -130,6 +130,7 @@ LAYERS = (
     ("systems.scene", "systems.preset"),
     ("physics",),
     ("systems",),
+    ("adapters",),
     ("models",),
     ("rendering",),
     ("checkpoints",),

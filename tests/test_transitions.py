@@ -142,8 +142,8 @@ def test_a_seed_determines_everything_and_progress_is_told():
         ({"noise": -0.1}, "noise"),
         ({"noise": float("nan")}, "noise"),
         ({"seed": -1}, "seed"),
-        ({"env": "Acrobot-v1"}, "unknown id 'Acrobot-v1'; choose one of DoublePendulum-v0"),
-        ({"env": gymnasium.make("Acrobot-v1")}, "not an environment of gym_lagrangian"),
+        ({"env": "Acrobot-v7"}, "unknown id 'Acrobot-v7'; choose one of DoublePendulum-v0"),
+        ({"env": gymnasium.make("FrozenLake-v1")}, "not an environment of gym_lagrangian"),
     ],
     ids=str,
 )

@@ -1,4 +1,4 @@
-"""`LearnedDynamicsEnv`: any environment of this package, moved by a learned model instead."""
+"""`LearnedDynamicsEnv`: an environment moved by a learned model instead."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import os
 from typing import Any
 
 import gymnasium
-import numpy as np
 from gymnasium.utils import RecordConstructorArgs
 from jax.typing import ArrayLike
 
 from gym_lagrangian import checkpoints
+from gym_lagrangian.adapters import Adapter
 from gym_lagrangian.checkpoints import Checkpoint, check_fits
+from gym_lagrangian.envs._host import host_of
 from gym_lagrangian.envs.functional import Simulation, check_dt, dynamics_of
-from gym_lagrangian.envs.scalar import LagrangianEnv
-from gym_lagrangian.envs.shell import as_numpy
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
 
 
 class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
@@ -28,6 +29,14 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
 
         env = LearnedDynamicsEnv(gymnasium.make("DoublePendulum-v0"), "DoublePendulumLNN")
 
+    It may be anybody's environment that has an adapter (`gym_lagrangian.adapters`): MuJoCo's of
+    hinges and slides, classic control, one's own. Two entries are then added to its `info`.
+    `diverged`: the model's prediction was not finite, which ends the episode where it was.
+    `disturbed`: a contact or the end of a joint's range acts in this state, of which the model
+    knows nothing.
+
+        env = LearnedDynamicsEnv(gymnasium.make("Reacher-v5"), "reacher.safetensors")
+
     Giving another model of the same structure to `set_model` compiles nothing.
     """
 
@@ -38,17 +47,20 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         *,
         integrator: str = "dop853",
         substeps: int | None = None,
+        adapter: Adapter | type[Adapter] | str | None = None,
     ):
         """Wrap `env`.
 
         Arguments:
-            env: an environment of this package, wrapped or not.
+            env: an environment of this package, or one that has an adapter, wrapped or not.
             model: a model, a loaded checkpoint, the path of one or the name of a shipped one.
             integrator, substeps: how the model is integrated; substeps default to what the
                 system recommends for learned models.
+            adapter: of somebody else's environment; default the one registered for its class.
 
         Raises:
-            ConfigurationError: `env` is not an environment of this package.
+            ConfigurationError: `env` is neither an environment of this package nor one that an
+                adapter fits.
             CheckpointError: the checkpoint is damaged, or the model was trained for another
                 system or other parameters; the message names both.
         """
@@ -58,18 +70,18 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             model=model,
             integrator=integrator,
             substeps=substeps,
+            adapter=adapter,
         )
         gymnasium.Wrapper.__init__(self, env)
-        self._base = _base(env)
+        self._host = host_of(env, adapter)
         self._integrator = integrator
         self._substeps = substeps
-        self._own_dynamics, self._own_card = self._base.dynamics, self._base.card
         self.set_model(model)
 
     def set_model(self, model: Model | Checkpoint | str | os.PathLike[str]) -> None:
         """Use another model from the next step on; arguments and errors as for the class."""
-        base = self._base
-        moved, m_bounds = base.coordinates, np.asarray(base.functional[1].m_bounds)
+        host = self._host
+        moved, m_bounds = host.coordinates, host.m_bounds
         if isinstance(model, str | os.PathLike):
             model = checkpoints.load_for(model, moved, m_bounds)
         elif isinstance(model, Checkpoint):
@@ -83,14 +95,24 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             raise CheckpointError(
                 f"the model is a model of {model.embedding.system}, this is {moved.name}"
             )
+        card = model.card if isinstance(model, Checkpoint) else None
+        learned = model.model if isinstance(model, Checkpoint) else model
+        host.check_model(learned.embedding.system)
         substeps = self._substeps
         if substeps is None:
-            substeps = moved.default_substeps(base.dt, learned=True)
+            known = _with_magnitudes(moved, learned.embedding)
+            substeps = known.default_substeps(host.dt, learned=True)
         dynamics = dynamics_of(model, integrator=self._integrator, substeps=substeps)
-        check_dt(dynamics, base.dt)
-        card = model.card if isinstance(model, Checkpoint) else None
-        base.swap_dynamics(dynamics, card)
+        check_dt(dynamics, host.dt)
+        host.swap(dynamics, card)
         self._model = model
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode, as the environment does; `info` has the entries that `step` gives."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        return observation, {**info, **self._host.notes()}
 
     @property
     def model(self) -> Model:
@@ -107,25 +129,21 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
 
         Arguments, result and errors as of `LagrangianEnv.simulate`.
         """
-        return self._base.simulate(state, actions, **parameters)
+        return self._host.simulate(state, actions, **parameters)
 
     def unwrap(self) -> gymnasium.Env:
         """The wrapped environment with its own dynamics back; this wrapper is done with it."""
-        self._base.swap_dynamics(self._own_dynamics, self._own_card)
+        self._host.give_back()
         return self.env
 
     def close(self) -> None:
         """Give the environment its own dynamics back and close it."""
         self.unwrap().close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_own_dynamics": as_numpy(self._own_dynamics)}
 
-
-def _base(env: gymnasium.Env) -> LagrangianEnv:
-    base = env.unwrapped
-    if not isinstance(base, LagrangianEnv):
-        raise ConfigurationError(
-            f"{base} is not an environment of gym_lagrangian: its dynamics cannot be swapped"
-        )
-    return base
+def _with_magnitudes(moved: Coordinates, embedding: Embedding) -> Coordinates:
+    """Coordinates with the magnitudes that their model has learned, where they state none."""
+    if not moved.estimated:
+        return moved
+    learned = Magnitudes(embedding.q_scale, embedding.qd_scale, embedding.tau_scale)
+    return moved.with_magnitudes(learned)

@@ -24,6 +24,7 @@ from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.learning.watching import WatchingRecorder
 from gym_lagrangian.registration import find
 
 Policy = Callable[[Any], Any]
@@ -40,14 +41,20 @@ def collect(
     noise: float = 0.0,
     seed: int = 0,
     on_progress: Callable[[int], Any] | None = None,
+    adapter: Any = None,
+    disturbed: bool = False,
     **arguments: Any,
 ) -> Transitions:
-    """Step an environment of this package until so many transitions are recorded.
+    """Step an environment until so many transitions are recorded.
 
     The environment is used as it is, wrappers and model and all; what is recorded are its true
     states, forces and parameters. A step in which an episode begins, or leaves the valid range
     and is undone, is no transition. A vector environment is recorded in all of its
     sub-environments at once, with the rows of each kept together.
+
+    Somebody else's environment is read by its adapter (`gym_lagrangian.adapters`), and so is a
+    `SyncVectorEnv` of such. Only those of its steps are recorded that are free: mechanics, friction
+    and motors alone act in them.
 
     Arguments:
         env: an id, a system's name, "module:Class", a scalar or a vector environment; one that was
@@ -60,12 +67,17 @@ def collect(
         noise: record the states as a noisy sensor would, see `Transitions.noisy`.
         seed: of resets, random actions and noise.
         on_progress: called after every step with the number of transitions so far.
+        adapter: of somebody else's environment; default the one registered for its class.
+        disturbed: of somebody else's environment, whether to record all steps, free or not.
         arguments: of `gymnasium.make`, for an id.
 
     Raises:
-        ConfigurationError: not an environment of this package, or an argument that makes no
-            sense, before anything is stepped; or an environment in which no episode takes a
-            single step.
+        ConfigurationError: neither an environment of this package nor one with an adapter, or an
+            argument that makes no sense, before anything is stepped; or an environment in which
+            no episode takes a single step, or none that is free.
+
+    Warns:
+        UserWarning: steps of somebody else's environment were not free; how many.
     """
     transitions, seed = whole_number("transitions", transitions), seed_number(seed)
     if episode_steps is not None:
@@ -77,14 +89,17 @@ def collect(
         raise ConfigurationError(f"noise = {noise!r}: expected a number of at least 0")
     with contextlib.ExitStack() as stack:
         if isinstance(env, str):
-            row = find(env)
-            made = gymnasium.make(row.id, **row.kwargs | arguments)
-            env = stack.enter_context(contextlib.closing(made))
+            env = stack.enter_context(contextlib.closing(_made(env, arguments)))
         elif arguments:
             raise ConfigurationError(
                 f"{', '.join(arguments)}: only with an id; an environment has its own"
             )
-        recorder = _Recorder(env, options or {}, episode_steps)
+        if isinstance(env.unwrapped, Shell):
+            recorder = _Recorder(env, options or {}, episode_steps)
+        else:
+            how: dict[str, Any] = {"adapter": adapter, "disturbed": disturbed}
+            watching = WatchingRecorder(env, options or {}, episode_steps, **how)
+            recorder = stack.enter_context(contextlib.closing(watching))
         actor = policy if callable(policy) else _Held(env.action_space, recorder.count, hold, seed)
         observation = recorder.begin(seed)
         while recorder.recorded < transitions:
@@ -93,6 +108,17 @@ def collect(
                 on_progress(min(recorder.recorded, transitions))
     found = recorder.transitions(transitions)
     return found.noisy(noise, seed) if noise else found
+
+
+def _made(env_id: str, arguments: dict[str, Any]) -> gymnasium.Env:
+    """The environment of an id, of this package or of anybody."""
+    try:
+        row = find(env_id)
+    except ConfigurationError:
+        if env_id.rpartition(":")[2] not in gymnasium.registry:
+            raise
+        return gymnasium.make(env_id, **arguments)
+    return gymnasium.make(row.id, **row.kwargs | arguments)
 
 
 class _Step(NamedTuple):
@@ -108,11 +134,6 @@ class _Recorder:
 
     def __init__(self, env: Any, options: dict[str, Any], episode_steps: int | None):
         base = env.unwrapped
-        if not isinstance(base, Shell):
-            raise ConfigurationError(
-                f"{base} is not an environment of gym_lagrangian, scalar or vector: nobody knows "
-                "its coordinates and forces"
-            )
         self._env, self._base = env, base
         self._vector = isinstance(base, LagrangianVectorEnv)
         self.count: int = getattr(base, "num_envs", 1)

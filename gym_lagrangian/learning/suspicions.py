@@ -170,7 +170,7 @@ def _stretched(
     """Both averaged over stretches of an episode, while there are enough of them."""
     sums = np.cumsum(np.vstack([np.zeros(2), np.stack([slope, mean], axis=1)]), axis=0)
     for k in _STRETCHES:
-        whole = np.flatnonzero(episode[k - 1 :] == episode[: len(episode) - k + 1])
+        whole = np.flatnonzero(episode[k - 1 :] == episode[: max(0, len(episode) - k + 1)])
         if k > 1 and len(whole) < 20:
             return
         averaged = (sums[whole + k] - sums[whole]) / k
