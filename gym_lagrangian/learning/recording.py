@@ -25,6 +25,7 @@ from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.watching import WatchingRecorder
+from gym_lagrangian.learning.witness import Seen, Witness
 from gym_lagrangian.registration import find
 
 Policy = Callable[[Any], Any]
@@ -50,7 +51,9 @@ def collect(
     The environment is used as it is, wrappers and model and all; what is recorded are its true
     states, forces and parameters. A step in which an episode begins, or leaves the valid range
     and is undone, is no transition. A vector environment is recorded in all of its
-    sub-environments at once, with the rows of each kept together.
+    sub-environments at once, with the rows of each kept together. What the unwrapped environment
+    was given and gave besides is in `Transitions.columns`: ``observation``, ``action``, ``reward``,
+    ``next_observation``, ``terminated``, and ``truncated``, also by a wrapper.
 
     Somebody else's environment is read by its adapter (`gym_lagrangian.adapters`), and so is a
     `SyncVectorEnv` of such. Only those of its steps are recorded that are free: mechanics, friction
@@ -98,8 +101,8 @@ def collect(
             recorder = _Recorder(env, options or {}, episode_steps)
         else:
             how: dict[str, Any] = {"adapter": adapter, "disturbed": disturbed}
-            watching = WatchingRecorder(env, options or {}, episode_steps, **how)
-            recorder = stack.enter_context(contextlib.closing(watching))
+            recorder = WatchingRecorder(env, options or {}, episode_steps, **how)
+        stack.enter_context(contextlib.closing(recorder))
         actor = policy if callable(policy) else _Held(env.action_space, recorder.count, hold, seed)
         observation = recorder.begin(seed)
         while recorder.recorded < transitions:
@@ -127,6 +130,7 @@ class _Step(NamedTuple):
     valid: np.ndarray
     before: State
     after: State
+    seen: Seen
 
 
 class _Recorder:
@@ -139,6 +143,7 @@ class _Recorder:
         self.count: int = getattr(base, "num_envs", 1)
         self._options, self._limit = options, episode_steps or np.inf
         self._steps: list[_Step] = []
+        self._witness = Witness(base)
         self.recorded = 0
 
     def begin(self, seed: int) -> Any:
@@ -150,7 +155,9 @@ class _Recorder:
         after = self._state()
         # A step within an episode counts up; where one began, by whatever way, it does not.
         valid = np.asarray((after.steps == before.steps + 1) & ~after.diverged)
-        self._steps.append(_Step(valid, before, after))
+        seen = self._witness.seen if self._vector else _batched(self._witness.seen)
+        seen = seen | {"truncated": seen["truncated"] | np.atleast_1d(truncated)}
+        self._steps.append(_Step(valid, before, after, seen))
         self.recorded += int(valid.sum())
         if len(self._steps) == 1000 and not self.recorded:
             raise ConfigurationError("1000 steps, and not one within an episode: nothing to record")
@@ -179,7 +186,15 @@ class _Recorder:
             tau=gather("tau", "after"),
             m=gather("m", "after"),
             dt=self._base.dt,
+            columns={
+                name: np.stack([step.seen[name] for step in self._steps])[rows]
+                for name in self._steps[0].seen
+            },
         )
+
+    def close(self) -> None:
+        """Leave the environment as it was."""
+        self._witness.close()
 
     def _state(self) -> State:
         state = self._base.functional_state
@@ -189,6 +204,10 @@ class _Recorder:
         if not self._vector:
             return self._env.reset(options=self._options or None)[0]
         return self._env.reset(options={**self._options, "reset_mask": ended})[0]
+
+
+def _batched(seen: Seen) -> Seen:
+    return {name: array[None] for name, array in seen.items()}
 
 
 class _Held:

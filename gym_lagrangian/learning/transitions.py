@@ -33,6 +33,8 @@ REQUIRED = ("q", "qd", "next_q", "next_qd", "dt")
 OPTIONAL = ("tau", "m", "noise")
 # What says of which machine the arrays are: a system and its options, or coordinates.
 _ORIGIN = ("system", "system_options", "coordinates")
+# What the names of further columns begin with in a file.
+_COLUMN = "column_"
 
 
 class Transitions:
@@ -46,6 +48,9 @@ class Transitions:
         dt: seconds in one transition.
         noise: the standard deviation of the noise that is known to be on q and q̇, in units of
             the typical magnitudes of q and q̇.
+        columns: whatever else was recorded, by name, N rows each. Nothing is learned from them;
+            they are kept by `save`, `first` and `noisy`. `collect` records ``observation``,
+            ``action``, ``reward``, ``next_observation``, ``terminated`` and ``truncated``.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Transitions:
         tau: Any = None,
         m: Any = None,
         noise: Any = 0.0,
+        columns: Mapping[str, Any] | None = None,
         system_options: dict[str, Any] | None = None,
         label: str = "given arrays",
     ):
@@ -98,6 +104,7 @@ class Transitions:
         self.next_q, self.next_qd = full["next_q"], full["next_qd"]
         self.dt = _one_dt(dt, label)
         self.noise = _noise(noise, label)
+        self.columns = _columns(columns or {}, rows, label)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -142,15 +149,18 @@ class Transitions:
     ) -> Transitions:
         """As `load`, from arrays in memory."""
         missing = [name for name in REQUIRED if name not in arrays]
+        columns = {_column(name): a for name, a in arrays.items() if name.startswith(_COLUMN)}
+        arrays = {name: a for name, a in arrays.items() if not name.startswith(_COLUMN)}
         unknown = [name for name in arrays if name not in (*REQUIRED, *OPTIONAL, *_ORIGIN)]
         if missing or unknown:
             raise DataError(
                 f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
-                f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}"
+                f"{', '.join(REQUIRED)} and optionally {', '.join(OPTIONAL)}, and further columns "
+                f"named {_COLUMN}…"
             )
         moved = _moved(arrays, system, system_options, label)
         numbers = {k: v for k, v in arrays.items() if k not in _ORIGIN}
-        return cls(moved, label=label, **numbers)
+        return cls(moved, label=label, columns=columns, **numbers)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write an npz file that `load` reads; `path` holds the old file or the whole new one.
@@ -159,7 +169,8 @@ class Transitions:
             DataError: the path does not end in ``.npz`` or cannot be written.
         """
         writable(path)
-        kept: dict[str, Any] = {**self._origin(), **self.arrays}
+        further = {_COLUMN + name: column for name, column in self.columns.items()}
+        kept: dict[str, Any] = {**self._origin(), **self.arrays, **further}
         with replacing(path, failure=DataError) as part, part.open("wb") as file:
             np.savez_compressed(file, dt=self.dt, noise=self.noise, **kept)
 
@@ -182,7 +193,9 @@ class Transitions:
 
     def first(self, count: int) -> Transitions:
         """The first `count` of them."""
-        return self._with({name: array[:count] for name, array in self.arrays.items()}, self.noise)
+        columns = {name: column[:count] for name, column in self.columns.items()}
+        arrays = {name: array[:count] for name, array in self.arrays.items()}
+        return self._with(arrays, self.noise, columns)
 
     def noisy(self, noise: float, seed: int) -> Transitions:
         """As a sensor would have recorded them: Gaussian noise of the standard deviation
@@ -203,7 +216,7 @@ class Transitions:
             (y[:, :n], y[:, n:]) for y in (x + error, after + error_after)
         )
         changed = {"q": q, "qd": qd, "next_q": next_q, "next_qd": next_qd}
-        return self._with(self.arrays | changed, math.hypot(self.noise, noise))
+        return self._with(self.arrays | changed, math.hypot(self.noise, noise), self.columns)
 
     def description(self) -> str:
         """A sentence for the checkpoint."""
@@ -214,8 +227,10 @@ class Transitions:
             f"(SHA-256 {digest(self.arrays)[:16]})"
         )
 
-    def _with(self, arrays: dict[str, np.ndarray], noise: float) -> Transitions:
-        kept: dict[str, Any] = {"dt": self.dt, "noise": noise, **arrays}
+    def _with(
+        self, arrays: dict[str, np.ndarray], noise: float, columns: dict[str, np.ndarray]
+    ) -> Transitions:
+        kept: dict[str, Any] = {"dt": self.dt, "noise": noise, "columns": columns, **arrays}
         return Transitions(self.coordinates, **kept)
 
     def _origin(self) -> dict[str, str]:
@@ -282,6 +297,23 @@ def _options(value: Any, label: str) -> dict[str, Any]:
         return dict(json.loads(str(value)))
     except (TypeError, ValueError) as error:
         raise DataError(f"{label}: {value!s} is not a JSON object") from error
+
+
+def _column(name: str) -> str:
+    """The name of a further column, of its name in a file."""
+    return name.removeprefix(_COLUMN)
+
+
+def _columns(columns: Mapping[str, Any], rows: int, label: str) -> dict[str, np.ndarray]:
+    """Further columns as arrays of N rows of numbers or truth values."""
+    found = {name: np.array(column) for name, column in columns.items()}
+    for name, column in found.items():
+        if column.ndim == 0 or len(column) != rows or column.dtype.kind not in "biuf":
+            raise DataError(
+                f"{label}: column {name} has shape {column.shape} and type {column.dtype}, expected "
+                f"{rows} rows of numbers"
+            )
+    return found
 
 
 def _one_dt(dt: Any, label: str) -> float:

@@ -23,18 +23,20 @@ from gym_lagrangian.adapters.base import (
 from gym_lagrangian.adapters.registry import adapter_for
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.learning.witness import Seen, Witness
 from gym_lagrangian.systems.coordinates import Coordinates
 
 # Steps after which a recording that has got nothing ends.
 _PATIENCE = 1000
 
 
-class _Row(NamedTuple):
-    """One step: the states (2n,) before and after it, and the force (n,)."""
+class Row(NamedTuple):
+    """One step: the states (2n,) before and after it, the force (n,), and what else was seen."""
 
     before: np.ndarray
     tau: np.ndarray
     after: np.ndarray
+    seen: Seen
 
 
 class Watcher:
@@ -50,9 +52,11 @@ class Watcher:
         self._base, self._adapter, self._keep = base, adapter, keep
         self.coordinates: Coordinates = adapter.coordinates(base)
         self.dt = float(adapter.dt(base))
-        self.rows: list[_Row] = []
+        self.rows: list[Row] = []
         self.steps = self.disturbed = 0
+        self._free = True
         self._moved: Callable[[Any], Outcome] | None = vars(base).get("step")
+        self._witness = Witness(base, self._made)
         base.step = self.step
 
     def step(self, action: Any) -> Outcome:
@@ -60,11 +64,26 @@ class Watcher:
         before = checked_state(adapter, base, n)
         force = adapter.generalized_force(base, action)
         tau = checked_vector(adapter, "generalized_force", force, n)
-        outcome, free = self._watched(action)
-        row = _Row(before, tau, checked_state(adapter, base, n))
-        self.steps, self.disturbed = self.steps + 1, self.disturbed + (not free)
-        if free or self._keep:
-            self.rows.append(row)
+        outcome = self._witness.step(action)
+        after = checked_state(adapter, base, n)
+        self.steps, self.disturbed = self.steps + 1, self.disturbed + (not self._free)
+        if self._kept:
+            self.rows.append(Row(before, tau, after, self._witness.seen))
+        return outcome
+
+    def ended(self, *, truncated: bool) -> None:
+        """The episode ended with the last step, perhaps because a wrapper cut it short."""
+        self.steps = 0
+        if truncated and self._kept and self.rows:
+            self.rows[-1].seen["truncated"] = np.array(True)
+
+    @property
+    def _kept(self) -> bool:
+        """Whether the last step is recorded."""
+        return self._free or self._keep
+
+    def _made(self, action: Any) -> Outcome:
+        outcome, self._free = self._watched(action)
         return outcome
 
     def _watched(self, action: Any) -> Watched:
@@ -76,10 +95,7 @@ class Watcher:
 
     def close(self) -> None:
         """Leave the environment as it was."""
-        if self._moved is None:
-            vars(self._base).pop("step", None)
-        else:
-            self._base.step = self._moved
+        self._witness.close()
 
 
 class WatchingRecorder:
@@ -120,24 +136,20 @@ class WatchingRecorder:
         self._steps += 1
         if self._steps == _PATIENCE and not self.recorded:
             raise ConfigurationError(f"{_PATIENCE} steps, and not one to learn from: {_WHY}")
-        if self._vector:
+        late = np.array([watcher.steps >= self._limit for watcher in self._watchers])
+        for i in np.flatnonzero(np.atleast_1d(terminated) | np.atleast_1d(truncated) | late):
+            self._watchers[i].ended(truncated=bool(np.atleast_1d(truncated)[i] or late[i]))
+        ended = terminated or truncated or late[0] if not self._vector else False
+        if not ended:
             return observation
-        watcher = self._watchers[0]
-        if not (terminated or truncated or watcher.steps >= self._limit):
-            return observation
-        watcher.steps = 0
         return self._env.reset(options=self._options or None)[0]
 
     def transitions(self, count: int) -> Transitions:
         """`count` of them, the rows of one environment after those of another."""
         first = self._watchers[0]
         rows = _even([watcher.rows for watcher in self._watchers], count)
-        before, tau, after = (np.stack(column) for column in zip(*rows, strict=True))
-        (q, qd), (next_q, next_qd) = (np.split(x, 2, axis=1) for x in (before, after))
         self._warn()
-        return Transitions(
-            first.coordinates, q=q, qd=qd, tau=tau, next_q=next_q, next_qd=next_qd, dt=first.dt
-        )
+        return transitions_of(rows, first.coordinates, first.dt)
 
     def close(self) -> None:
         """Leave the environments as they were."""
@@ -150,6 +162,15 @@ class WatchingRecorder:
             warnings.warn(f"{disturbed} steps were not free: {_WHY}", stacklevel=4)
 
 
+def transitions_of(rows: list[Row], moved: Coordinates, dt: float) -> Transitions:
+    """Rows as arrays."""
+    before, tau, after = (np.stack(column) for column in list(zip(*rows, strict=True))[:3])
+    (q, qd), (next_q, next_qd) = (np.split(x, 2, axis=1) for x in (before, after))
+    seen = {name: np.stack([row.seen[name] for row in rows]) for name in rows[0].seen}
+    how: dict[str, Any] = {"dt": dt, "columns": seen}
+    return Transitions(moved, q=q, qd=qd, tau=tau, next_q=next_q, next_qd=next_qd, **how)
+
+
 _WHY = (
     "a contact, the end of a joint's range, a wall or a clipped velocity acted in them, or a joint "
     "moved that is no coordinate. A Lagrangian has none of these, so they are left out unless "
@@ -158,7 +179,7 @@ _WHY = (
 )
 
 
-def _even(recordings: list[list[_Row]], count: int) -> list[_Row]:
+def _even(recordings: list[list[Row]], count: int) -> list[Row]:
     """The first of all, `count` in total."""
     lengths = np.zeros(len(recordings), int)
     while lengths.sum() < count:
