@@ -1,14 +1,24 @@
 """Transitions of other people's environments, and models fitted to them."""
 
+import functools
+
 import gymnasium
 import numpy as np
 import pytest
 from adapter_helpers import Stated, Still
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from gymnasium.wrappers import RescaleAction
+from gymnasium.wrappers.vector import TransformReward
 from stranger.hoist import Hoist, HoistAdapter
 
-from gym_lagrangian import FitConfig, LearnedDynamicsEnv, collect, fit
+from gym_lagrangian import (
+    Coordinates,
+    FitConfig,
+    LearnedDynamicsEnv,
+    Transitions,
+    collect,
+    fit,
+)
 from gym_lagrangian.adapters import adapter_for
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.models.embedding import Embedding
@@ -122,10 +132,83 @@ class TestVector:
         env = SyncVectorEnv([lambda: gymnasium.make("CartPole-v1")])
         with pytest.raises(ConfigurationError, match="a vector environment resets itself"):
             collect(env, 10, episode_steps=5)
-        elsewhere = AsyncVectorEnv([lambda: gymnasium.make("CartPole-v1")], context="spawn")
+
+    def test_a_vector_environment_of_its_own_kind(self):
+        env = gymnasium.make_vec("CartPole-v1", 2, vectorization_mode="vector_entry_point")
         with pytest.raises(ConfigurationError, match="expected an environment of gym_lag"):
-            collect(elsewhere, 10)
-        elsewhere.close()
+            collect(env, 10)
+
+
+class TestColumns:
+    """What the environment was given and gave, beside the states."""
+
+    def test_are_what_the_environment_hands_out(self):
+        data = collect("CartPole-v1", 200, seed=3)
+        seen = data.columns
+        np.testing.assert_allclose(
+            seen["observation"][:, [0, 2, 1, 3]], np.hstack([data.q, data.qd]), atol=1e-6
+        )
+        np.testing.assert_array_equal(seen["reward"], 1.0)
+        np.testing.assert_array_equal(data.tau[:, 0], np.where(seen["action"] == 1, 10.0, -10.0))
+        last = np.append(np.diff(data.episode) > 0, False)
+        np.testing.assert_array_equal(seen["terminated"][:-1], last[:-1])
+        np.testing.assert_array_equal(
+            seen["next_observation"][:-1][~last[:-1]], seen["observation"][1:][~last[:-1]]
+        )
+
+    def test_a_time_limit_shows(self):
+        data = collect(gymnasium.make("Pendulum-v1", max_episode_steps=7), 21, disturbed=True)
+        assert np.flatnonzero(data.columns["truncated"]).tolist() == [6, 13, 20]
+        assert not data.columns["terminated"].any()
+
+    @pytest.mark.parametrize("vector", [False, True])
+    def test_of_this_package_s_own(self, vector):
+        env = (
+            gymnasium.make_vec("gym_lagrangian:DoublePendulum-v0", 2)
+            if vector
+            else gymnasium.make("gym_lagrangian:DoublePendulum-v0", max_episode_steps=15)
+        )
+        data = collect(env, 40)
+        theta1, theta2 = data.q.T
+        expected = [np.cos(theta1), np.cos(theta2), np.sin(theta1), np.sin(theta2)]
+        np.testing.assert_allclose(
+            np.sort(data.columns["observation"][:, :4]), np.sort(np.stack(expected, 1)), atol=1e-5
+        )
+        assert data.columns["reward"].shape == (40,)
+        assert data.columns["truncated"].sum() == (0 if vector else 2)
+
+    def test_survive_files_and_selection(self, tmp_path):
+        data = collect("CartPole-v1", 50, seed=3)
+        data.save(tmp_path / "data.npz")
+        loaded = Transitions.load(tmp_path / "data.npz")
+        assert set(loaded.columns) == set(data.columns)
+        for name, column in data.columns.items():
+            np.testing.assert_array_equal(loaded.columns[name], column)
+            np.testing.assert_array_equal(loaded.first(7).columns[name], column[:7])
+            np.testing.assert_array_equal(loaded.noisy(0.1, 0).columns[name], column)
+
+    def test_of_another_length_or_of_text_are_refused(self):
+        few = {"q": np.zeros((3, 1)), "qd": np.zeros((3, 1))}
+        few |= {"next_q": np.zeros((3, 1)), "next_qd": np.zeros((3, 1)), "dt": 0.1}
+        for column in (np.zeros(2), np.array(["a", "b", "c"]), 1.0):
+            with pytest.raises(DataError, match=r"column reward has shape .* 3 rows of numbers"):
+                Transitions(Coordinates(("x",)), columns={"reward": column}, **few)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_processes_of_their_own_record_what_this_one_does(wrapped):
+    """The rows of each environment of an `AsyncVectorEnv` are those of the `SyncVectorEnv`."""
+    make = [functools.partial(gymnasium.make, "CartPole-v1") for _ in range(2)]
+    envs = SyncVectorEnv(make), AsyncVectorEnv(make, context="spawn")
+    if wrapped:
+        envs = tuple(TransformReward(env, np.negative) for env in envs)
+    here, there = (collect(env, 150, seed=5) for env in envs)
+    assert len(here) == len(there) == 150
+    np.testing.assert_array_equal(here.q, there.q)
+    np.testing.assert_array_equal(here.columns["terminated"], there.columns["terminated"])
+    assert envs[1].reset(seed=0)[0].shape == (2, 4)  # it is still there, and its own again
+    for env in envs:
+        env.close()
 
 
 class TestFit:

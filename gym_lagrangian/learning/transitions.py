@@ -310,8 +310,8 @@ def _columns(columns: Mapping[str, Any], rows: int, label: str) -> dict[str, np.
     for name, column in found.items():
         if column.ndim == 0 or len(column) != rows or column.dtype.kind not in "biuf":
             raise DataError(
-                f"{label}: column {name} has shape {column.shape} and type {column.dtype}, expected "
-                f"{rows} rows of numbers"
+                f"{label}: column {name} has shape {column.shape} and type {column.dtype}: "
+                f"expected {rows} rows of numbers"
             )
     return found
 

@@ -1,105 +1,64 @@
-"""Recording transitions of other people's environments, which adapters read.
-
-The step of the unwrapped environment is watched from within: whatever wrappers make of actions and
-resets, a row is a step that the environment itself has made.
-"""
+"""Recording transitions of other people's environments, which adapters read."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from gymnasium.vector import SyncVectorEnv, VectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
-from gym_lagrangian.adapters.base import (
-    Adapter,
-    Outcome,
-    Watched,
-    checked_state,
-    checked_vector,
-)
 from gym_lagrangian.adapters.registry import adapter_for
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.remote import RemoteWatchers
 from gym_lagrangian.learning.transitions import Transitions
-from gym_lagrangian.learning.witness import Seen, Witness
-from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.learning.watcher import Row, Watcher, transitions_of
 
 # Steps after which a recording that has got nothing ends.
 _PATIENCE = 1000
 
 
-class Row(NamedTuple):
-    """One step: the states (2n,) before and after it, the force (n,), and what else was seen."""
+class Watchers:
+    """The watchers of an environment, or of those of a `SyncVectorEnv`, in this process."""
 
-    before: np.ndarray
-    tau: np.ndarray
-    after: np.ndarray
-    seen: Seen
-
-
-class Watcher:
-    """Stands in for the step of one unwrapped environment, and remembers where that led.
-
-    Attributes:
-        rows: the steps that are recorded.
-        steps: how many were made since the last reset.
-        disturbed: how many were not free, of all.
-    """
-
-    def __init__(self, base: Any, adapter: Adapter, *, keep: bool):
-        self._base, self._adapter, self._keep = base, adapter, keep
-        self.coordinates: Coordinates = adapter.coordinates(base)
-        self.dt = float(adapter.dt(base))
-        self.rows: list[Row] = []
-        self.steps = self.disturbed = 0
-        self._free = True
-        self._moved: Callable[[Any], Outcome] | None = vars(base).get("step")
-        self._witness = Witness(base, self._made)
-        base.step = self.step
-
-    def step(self, action: Any) -> Outcome:
-        n, base, adapter = self.coordinates.n, self._base, self._adapter
-        before = checked_state(adapter, base, n)
-        force = adapter.generalized_force(base, action)
-        tau = checked_vector(adapter, "generalized_force", force, n)
-        outcome = self._witness.step(action)
-        after = checked_state(adapter, base, n)
-        self.steps, self.disturbed = self.steps + 1, self.disturbed + (not self._free)
-        if self._kept:
-            self.rows.append(Row(before, tau, after, self._witness.seen))
-        return outcome
-
-    def ended(self, *, truncated: bool) -> None:
-        """The episode ended with the last step, perhaps because a wrapper cut it short."""
-        self.steps = 0
-        if truncated and self._kept and self.rows:
-            self.rows[-1].seen["truncated"] = np.array(True)
+    def __init__(self, bases: list[Any], adapter: Any, *, keep: bool):
+        found = [adapter_for(base, adapter) for base in bases]
+        self._all = [Watcher(b, its, keep=keep) for b, its in zip(bases, found, strict=True)]
+        self.coordinates, self.dt = self._all[0].coordinates, self._all[0].dt
+        self.count = len(bases)
 
     @property
-    def _kept(self) -> bool:
-        """Whether the last step is recorded."""
-        return self._free or self._keep
+    def recorded(self) -> int:
+        """How many transitions there are."""
+        return sum(len(watcher.rows) for watcher in self._all)
 
-    def _made(self, action: Any) -> Outcome:
-        outcome, self._free = self._watched(action)
-        return outcome
+    @property
+    def disturbed(self) -> int:
+        """How many steps were not free."""
+        return sum(watcher.disturbed for watcher in self._all)
 
-    def _watched(self, action: Any) -> Watched:
-        """A step by the environment's own motion, or by the model that moves it already."""
-        if self._moved is None:
-            return self._adapter.watched(self._base, action)
-        outcome = self._moved(action)
-        return Watched(outcome, free=not outcome[4].get("diverged", False))
+    def rows(self) -> list[list[Row]]:
+        """Those of every environment."""
+        return [watcher.rows for watcher in self._all]
+
+    def stepped(self, terminated: Any, truncated: Any, limit: float) -> bool:
+        """Take note of episodes that ended with the last step; whether the first one has."""
+        late = np.array([watcher.steps >= limit for watcher in self._all])
+        cut = np.atleast_1d(truncated) | late
+        ended = np.atleast_1d(terminated) | cut
+        for i in np.flatnonzero(ended):
+            self._all[i].ended(truncated=bool(cut[i]))
+        return bool(ended[0])
 
     def close(self) -> None:
-        """Leave the environment as it was."""
-        self._witness.close()
+        """Leave the environments as they were."""
+        for watcher in self._all:
+            watcher.close()
 
 
 class WatchingRecorder:
-    """Steps and resets an environment with adapters, or a `SyncVectorEnv` of such."""
+    """Steps and resets an environment with adapters, or Gymnasium's vector environments of such."""
 
     def __init__(
         self,
@@ -116,17 +75,19 @@ class WatchingRecorder:
                 "options, episode_steps: a vector environment resets itself; record a single "
                 "environment with them"
             )
-        self._options, self._limit = options, episode_steps or np.inf
-        bases = _bases(env)
-        found = [adapter_for(base, adapter) for base in bases]
-        self.count, self._watchers, self._steps = len(bases), [], 0
-        for base, its in zip(bases, found, strict=True):
-            self._watchers.append(Watcher(base, its, keep=disturbed))
+        self._options, self._limit, self._steps = options, episode_steps or np.inf, 0
+        self._watchers: Watchers | RemoteWatchers
+        if isinstance(env.unwrapped, AsyncVectorEnv):
+            self._watchers = RemoteWatchers(env, adapter, keep=disturbed)
+            self._env = self._watchers.env
+        else:
+            self._watchers = Watchers(_bases(env), adapter, keep=disturbed)
+        self.count = self._watchers.count
 
     @property
     def recorded(self) -> int:
         """How many transitions there are."""
-        return sum(len(watcher.rows) for watcher in self._watchers)
+        return self._watchers.recorded
 
     def begin(self, seed: int) -> Any:
         return self._env.reset(seed=seed, options=self._options or None)[0]
@@ -136,39 +97,21 @@ class WatchingRecorder:
         self._steps += 1
         if self._steps == _PATIENCE and not self.recorded:
             raise ConfigurationError(f"{_PATIENCE} steps, and not one to learn from: {_WHY}")
-        late = np.array([watcher.steps >= self._limit for watcher in self._watchers])
-        for i in np.flatnonzero(np.atleast_1d(terminated) | np.atleast_1d(truncated) | late):
-            self._watchers[i].ended(truncated=bool(np.atleast_1d(truncated)[i] or late[i]))
-        ended = terminated or truncated or late[0] if not self._vector else False
-        if not ended:
+        ended = self._watchers.stepped(terminated, truncated, self._limit)
+        if self._vector or not ended:
             return observation
         return self._env.reset(options=self._options or None)[0]
 
     def transitions(self, count: int) -> Transitions:
         """`count` of them, the rows of one environment after those of another."""
-        first = self._watchers[0]
-        rows = _even([watcher.rows for watcher in self._watchers], count)
-        self._warn()
-        return transitions_of(rows, first.coordinates, first.dt)
+        rows = _even(self._watchers.rows(), count)
+        if self._watchers.disturbed:
+            warnings.warn(f"{self._watchers.disturbed} steps were not free: {_WHY}", stacklevel=3)
+        return transitions_of(rows, self._watchers.coordinates, self._watchers.dt)
 
     def close(self) -> None:
         """Leave the environments as they were."""
-        for watcher in self._watchers:
-            watcher.close()
-
-    def _warn(self) -> None:
-        disturbed = sum(watcher.disturbed for watcher in self._watchers)
-        if disturbed:
-            warnings.warn(f"{disturbed} steps were not free: {_WHY}", stacklevel=4)
-
-
-def transitions_of(rows: list[Row], moved: Coordinates, dt: float) -> Transitions:
-    """Rows as arrays."""
-    before, tau, after = (np.stack(column) for column in list(zip(*rows, strict=True))[:3])
-    (q, qd), (next_q, next_qd) = (np.split(x, 2, axis=1) for x in (before, after))
-    seen = {name: np.stack([row.seen[name] for row in rows]) for name in rows[0].seen}
-    how: dict[str, Any] = {"dt": dt, "columns": seen}
-    return Transitions(moved, q=q, qd=qd, tau=tau, next_q=next_q, next_qd=next_qd, **how)
+        self._watchers.close()
 
 
 _WHY = (
@@ -196,6 +139,7 @@ def _bases(env: Any) -> list[Any]:
     if isinstance(base, SyncVectorEnv):
         return [one.unwrapped for one in base.envs]
     raise ConfigurationError(
-        f"{base} runs its environments elsewhere, where no adapter reads them: expected an "
-        "environment of gym_lagrangian, a SyncVectorEnv or a single environment"
+        f"{base} is a vector environment of its own kind, whose environments no adapter reads: "
+        "expected an environment of gym_lagrangian, a SyncVectorEnv, an AsyncVectorEnv or a single "
+        "environment"
     )
