@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gym_lagrangian.learning.fit import fit
     from gym_lagrangian.learning.logs.machine import Machine
     from gym_lagrangian.learning.logs.reading import Logs, read_logs
+    from gym_lagrangian.learning.minari import read_minari
     from gym_lagrangian.learning.recording import collect
     from gym_lagrangian.learning.train import train
     from gym_lagrangian.learning.transitions import Transitions
@@ -67,6 +68,7 @@ __all__ = [
     "planning",
     "plots",
     "read_logs",
+    "read_minari",
     "register_adapter",
     "register_system",
     "rendering",
@@ -96,6 +98,7 @@ _HOMES = {
     "evaluate": "gym_lagrangian.evaluation",
     "fit": "gym_lagrangian.learning.fit",
     "read_logs": "gym_lagrangian.learning.logs.reading",
+    "read_minari": "gym_lagrangian.learning.minari",
     "register_adapter": "gym_lagrangian.adapters",
     "train": "gym_lagrangian.learning.train",
 }

@@ -89,6 +89,18 @@ class Adapter(ABC):
         the state that the environment itself would have reached.
         """
 
+    def state_of(self, env: Any, observation: Any) -> tuple[ArrayLike, ArrayLike]:
+        """q and q̇ that an observation of `env` shows: the inverse of its observation. What it does
+        not show, such as a velocity beyond where it is clipped, is NaN.
+
+        Raises:
+            ConfigurationError: none is known, as of any adapter that does not state one.
+        """
+        raise ConfigurationError(
+            f"{_name(self)} knows no state (q, q̇) of an observation of {env}: state it by "
+            f"overriding {_name(self)}.state_of(env, observation)"
+        )
+
     def is_free(self, env: Any) -> bool:
         """Whether mechanics, friction and motors alone act in the present state. The default says
         so always.

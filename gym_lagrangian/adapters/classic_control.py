@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gym_lagrangian.adapters import observations
 from gym_lagrangian.adapters.base import Adapter, Outcome, Watched, own_step
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.coordinates import Coordinates, Parameter
@@ -69,6 +70,9 @@ class PendulumAdapter(_ClassicAdapter):
     def state(self, env: Any) -> tuple[Any, Any]:
         return [env.state[0]], [env.state[1]]
 
+    def state_of(self, env: Any, observation: Any) -> observations.Pair:
+        return observations.pendulum(observation)
+
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         env.state = np.array([q[0], np.clip(qd[0], -env.max_speed, env.max_speed)])
 
@@ -108,6 +112,9 @@ class CartPoleAdapter(_ClassicAdapter):
     def state(self, env: Any) -> tuple[Any, Any]:
         x, x_dot, theta, theta_dot = env.state
         return [x, theta], [x_dot, theta_dot]
+
+    def state_of(self, env: Any, observation: Any) -> observations.Pair:
+        return observations.cart_pole(observation)
 
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         env.state = np.array((q[0], qd[0], q[1], qd[1]), dtype=np.float64)
@@ -160,6 +167,9 @@ class AcrobotAdapter(_ClassicAdapter):
     def state(self, env: Any) -> tuple[Any, Any]:
         return env.state[:2], env.state[2:]
 
+    def state_of(self, env: Any, observation: Any) -> observations.Pair:
+        return observations.acrobot(observation)
+
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         fastest = np.array([env.MAX_VEL_1, env.MAX_VEL_2])
         angles = [_wrapped(angle) for angle in q]
@@ -207,6 +217,9 @@ class MountainCarAdapter(_ClassicAdapter):
 
     def state(self, env: Any) -> tuple[Any, Any]:
         return [env.state[0]], [env.state[1]]
+
+    def state_of(self, env: Any, observation: Any) -> observations.Pair:
+        return observations.mountain_car(observation)
 
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         x = min(max(q[0], env.min_position), env.max_position)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gym_lagrangian.adapters import observations
 from gym_lagrangian.adapters.base import Adapter, Outcome, Watched, own_step
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.coordinates import Coordinates, Parameter
@@ -87,6 +88,13 @@ class MujocoAdapter(Adapter):
     def state(self, env: Any) -> tuple[np.ndarray, np.ndarray]:
         q, qd = _places(self._chosen(env))
         return env.data.qpos[q].copy(), env.data.qvel[qd].copy()
+
+    def state_of(self, env: Any, observation: Any) -> tuple[Any, Any]:
+        """Known of InvertedPendulum, InvertedDoublePendulum and Reacher."""
+        inverse = _INVERSES.get(type(env).__name__)
+        if inverse is None or self.joints is not None:
+            return super().state_of(env, observation)  # which refuses
+        return inverse(observation)
 
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         """The other joints stay as they are."""
@@ -158,6 +166,14 @@ class MujocoAdapter(Adapter):
     def _others(self, env: Any) -> np.ndarray:
         q, _ = _places(self._chosen(env))
         return np.setdiff1d(np.arange(env.model.nq), q)
+
+
+# The environments of Gymnasium whose observations show q and q̇, by the name of their class.
+_INVERSES: dict[str, Callable[[Any], observations.Pair]] = {
+    "InvertedPendulumEnv": observations.inverted_pendulum,
+    "InvertedDoublePendulumEnv": observations.inverted_double_pendulum,
+    "ReacherEnv": observations.reacher,
+}
 
 
 @functools.cache

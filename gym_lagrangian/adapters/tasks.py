@@ -18,13 +18,14 @@ Source: Gymnasium 1.4, gymnasium.envs.mujoco (v5) and gymnasium.envs.classic_con
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gym_lagrangian.adapters import observations
 from gym_lagrangian.physics.shapes import AnyArray, Flag, Scalar
 from gym_lagrangian.systems.task import Action, Goal, Observation, Task, TaskState
 
@@ -89,6 +90,9 @@ class CartPole(_GymnasiumTask):
         """(x, ẋ, θ, θ̇)."""
         return jnp.stack([state.q[0], state.qd[0], state.q[1], state.qd[1]])
 
+    def state_of(self, observation: Any) -> observations.Pair:
+        return observations.cart_pole(observation)
+
     def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
         """1, in the last step too."""
         return jnp.ones((), after.q.dtype)
@@ -118,6 +122,9 @@ class Acrobot(_GymnasiumTask):
         pairs = jnp.stack([jnp.cos(state.q), jnp.sin(state.q)], axis=1)
         return jnp.concatenate([pairs.ravel(), state.qd])
 
+    def state_of(self, observation: Any) -> observations.Pair:
+        return observations.acrobot(observation)
+
     def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
         """0 in the last step, −1 before."""
         return jnp.where(self.terminated(after), 0.0, -1.0).astype(after.q.dtype)
@@ -145,6 +152,9 @@ class InvertedPendulum(_GymnasiumTask):
     def observation(self, state: TaskState) -> Observation:
         """(q, q̇)."""
         return jnp.concatenate([state.q, state.qd])
+
+    def state_of(self, observation: Any) -> observations.Pair:
+        return observations.inverted_pendulum(observation)
 
     def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
         """0 in the last step, 1 before."""
@@ -177,6 +187,9 @@ class InvertedDoublePendulum(_GymnasiumTask):
         x, angles = state.q[:1], state.q[1:]
         speeds = jnp.clip(state.qd, -10.0, 10.0)
         return jnp.concatenate([x, jnp.sin(angles), jnp.cos(angles), speeds, 0.0 * x])
+
+    def state_of(self, observation: Any) -> observations.Pair:
+        return observations.inverted_double_pendulum(observation)
 
     def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
         """10 (while up) − .01 x² − (y − 2)² − .001 θ̇1² − .005 θ̇2², with (x, y) of the tip."""
@@ -215,6 +228,9 @@ class Reacher(_GymnasiumTask):
         """(cos θ, sin θ, target, θ̇, fingertip − target)."""
         parts = [jnp.cos(state.q), jnp.sin(state.q), state.goal, state.qd, self._offset(state)]
         return jnp.concatenate(parts)
+
+    def state_of(self, observation: Any) -> observations.Pair:
+        return observations.reacher(observation)
 
     def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
         """−|fingertip − target| − |action|²."""

@@ -277,7 +277,7 @@ def _has_recipe(model: str, data: Transitions, conditions: Conditions) -> bool:
     windows that suit these.
     """
     system = data.system
-    known = system is not None and model in system.recipes
+    known = system is not None and system.tried(model)
     return known and _usual(data, conditions)
 
 

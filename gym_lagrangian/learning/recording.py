@@ -23,10 +23,13 @@ from gym_lagrangian.envs.functional import State
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.envs.vector import LagrangianVectorEnv
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.minari import collector, write
+from gym_lagrangian.learning.observing import ForceOf, ObservingRecorder, StateOf
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.watching import WatchingRecorder
 from gym_lagrangian.learning.witness import Seen, Witness
 from gym_lagrangian.registration import find
+from gym_lagrangian.systems.coordinates import Coordinates
 
 Policy = Callable[[Any], Any]
 
@@ -44,6 +47,10 @@ def collect(
     on_progress: Callable[[int], Any] | None = None,
     adapter: Any = None,
     disturbed: bool = False,
+    coordinates: Coordinates | None = None,
+    state: StateOf | None = None,
+    force: ForceOf | None = None,
+    minari: str | None = None,
     **arguments: Any,
 ) -> Transitions:
     """Step an environment until so many transitions are recorded.
@@ -55,8 +62,9 @@ def collect(
     was given and gave besides is in `Transitions.columns`: ``observation``, ``action``, ``reward``,
     ``next_observation``, ``terminated``, and ``truncated``, also by a wrapper.
 
-    Somebody else's environment is read by its adapter (`gym_lagrangian.adapters`), and so is a
-    `SyncVectorEnv` of such. Only those of its steps are recorded that are free: mechanics, friction
+    Somebody else's environment is read by its adapter (`gym_lagrangian.adapters`), and so are a
+    `SyncVectorEnv` and an `AsyncVectorEnv` of such; of the latter, the environments are made again.
+    Only those of its steps are recorded that are free: mechanics, friction
     and motors alone act in them.
 
     Arguments:
@@ -72,12 +80,19 @@ def collect(
         on_progress: called after every step with the number of transitions so far.
         adapter: of somebody else's environment; default the one registered for its class.
         disturbed: of somebody else's environment, whether to record all steps, free or not.
+        coordinates: of an environment that hides its state: it is then read from observations, and
+            no adapter is used. `coordinates.usage` may say what dt is and which have a motor.
+        state: from an observation to (q, q̇); default: it is (q, q̇).
+        force: from an action to τ (n,) in N or N·m; default: its components are the motors' forces.
+        minari: also write a Minari data set of this id (extra `minari`), with every step that was
+            made, free or not.
         arguments: of `gymnasium.make`, for an id.
 
     Raises:
         ConfigurationError: neither an environment of this package nor one with an adapter, or an
             argument that makes no sense, before anything is stepped; or an environment in which
-            no episode takes a single step, or none that is free.
+            no episode takes a single step, or none that is free. Or Minari is not there, or has a
+            data set of that id.
 
     Warns:
         UserWarning: steps of somebody else's environment were not free; how many.
@@ -90,6 +105,8 @@ def collect(
     hold = max(1.0, positive_number("hold", hold, "steps"))
     if finite_number("noise", noise, "of q_scale and qd_scale") < 0:
         raise ConfigurationError(f"noise = {noise!r}: expected a number of at least 0")
+    if coordinates is None and (state is not None or force is not None):
+        raise ConfigurationError("state, force: only with the coordinates whose they are")
     with contextlib.ExitStack() as stack:
         if isinstance(env, str):
             env = stack.enter_context(contextlib.closing(_made(env, arguments)))
@@ -97,18 +114,27 @@ def collect(
             raise ConfigurationError(
                 f"{', '.join(arguments)}: only with an id; an environment has its own"
             )
-        if isinstance(env.unwrapped, Shell):
-            recorder = _Recorder(env, options or {}, episode_steps)
+        stepped: Any = env if minari is None else collector(env, minari)
+        recorder: _Recorder | WatchingRecorder | ObservingRecorder
+        if coordinates is not None:
+            how: dict[str, Any] = {"coordinates": coordinates, "state": state, "force": force}
+            recorder = ObservingRecorder(stepped, options or {}, episode_steps, **how)
+        elif isinstance(stepped.unwrapped, Shell):
+            recorder = _Recorder(stepped, options or {}, episode_steps)
         else:
-            how: dict[str, Any] = {"adapter": adapter, "disturbed": disturbed}
-            recorder = WatchingRecorder(env, options or {}, episode_steps, **how)
+            how = {"adapter": adapter, "disturbed": disturbed}
+            recorder = WatchingRecorder(stepped, options or {}, episode_steps, **how)
         stack.enter_context(contextlib.closing(recorder))
-        actor = policy if callable(policy) else _Held(env.action_space, recorder.count, hold, seed)
+        actor = (
+            policy if callable(policy) else _Held(stepped.action_space, recorder.count, hold, seed)
+        )
         observation = recorder.begin(seed)
         while recorder.recorded < transitions:
             observation = recorder.step(observation, actor)
             if on_progress is not None:
                 on_progress(min(recorder.recorded, transitions))
+        if minari is not None:
+            write(stepped, minari, "random" if policy == "random" else "policy")
     found = recorder.transitions(transitions)
     return found.noisy(noise, seed) if noise else found
 
@@ -156,12 +182,13 @@ class _Recorder:
         # A step within an episode counts up; where one began, by whatever way, it does not.
         valid = np.asarray((after.steps == before.steps + 1) & ~after.diverged)
         seen = self._witness.seen if self._vector else _batched(self._witness.seen)
-        seen = seen | {"truncated": seen["truncated"] | np.atleast_1d(truncated)}
+        late = after.steps >= self._limit
+        seen = seen | {"truncated": seen["truncated"] | np.atleast_1d(truncated) | late}
         self._steps.append(_Step(valid, before, after, seen))
         self.recorded += int(valid.sum())
         if len(self._steps) == 1000 and not self.recorded:
             raise ConfigurationError("1000 steps, and not one within an episode: nothing to record")
-        ended = np.atleast_1d(terminated | truncated) | (after.steps >= self._limit)
+        ended = np.atleast_1d(terminated | truncated) | late
         return self._restart(ended, observation) if ended.any() else observation
 
     def transitions(self, count: int) -> Transitions:

@@ -181,7 +181,7 @@ def usual_settings(
         ranges: of the parameters that the training states are drawn with.
     """
     found = usual_friction(model, system) | recipe(model, system, preset).config
-    if preset != "package" or model in system.recipes:
+    if preset != "package" or system.tried(model):
         return found
     return found | scales_of(system, ranges or {}).settings(load_model(model).settings())
 

@@ -33,8 +33,8 @@ class Witness:
         self.seen: Seen = {}
         base.step, base.reset = self.step, self.reset
 
-    def reset(self, **how: Any) -> Any:
-        observation, info = self._reset(**how)
+    def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
+        observation, info = self._reset(seed=seed, options=options)
         self._observation = columns("observation", observation)
         return observation, info
 

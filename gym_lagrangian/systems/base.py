@@ -86,8 +86,9 @@ class System(Static, Coordinates, Lagrangian):
             otherwise, see `gym_lagrangian.models.friction`.
         time_step: seconds in one step of environments that are not told otherwise, .05.
         recipes: model name → what of the model's own preset ``"package"`` this system needs
-            otherwise. With a recipe, the model's magnitudes are its own defaults; without one they
-            are those of the states or the data that it learns from, see `learning.scales`.
+            otherwise. With a recipe, the model's magnitudes are its own defaults, unless it says
+            ``own_magnitudes=False``; without one they are those of the states or the data that it
+            learns from, see `learning.scales`.
         varies: over what a parameter is drawn where a model is to depend on it and nobody says
             over what: name → (low, high), or a share s for (1 ± s) times its default. Of a
             parameter that `sample` draws by itself, the range that it covers.

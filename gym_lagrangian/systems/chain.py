@@ -47,6 +47,7 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.chain_kinematics import ANGLES, RELATIVE, Kind, absolute_angles, places
 from gym_lagrangian.systems.chain_tasks import SwingUp
 from gym_lagrangian.systems.coordinates import Magnitudes, Parameter
+from gym_lagrangian.systems.sample import Sample, default_sample
 from gym_lagrangian.systems.scene import Bob, Box, Force, Point, Rod, Scene, Torque
 
 MOST_LINKS = 7
@@ -145,6 +146,18 @@ class PlanarChain(System):
         typical, first = super().magnitudes, self.kind.first
         fastest = max(typical.qd[first:])
         return typical._replace(qd=(*typical.qd[:first], *(fastest,) * self.links))
+
+    #: The fastest velocities of training states, in typical ones; None: the task's range. Three
+    #: links under random torques stay below 5 times, in 999 of 1,000 instants below 3.3.
+    fastest_drawn: ClassVar[float | None] = None
+
+    def sample(self, key: Array, m: Array | None = None) -> Sample:
+        """As of every system, with velocities up to `fastest_drawn`."""
+        limits = self.task(coordinates=self).limits
+        if self.fastest_drawn is not None:
+            fastest = np.multiply(self.fastest_drawn, self.magnitudes.qd)
+            limits = limits._replace(qd=tuple(fastest.tolist()))
+        return default_sample(self, limits, key, m)
 
     # -- physics ----------------------------------------------------------------------------
 

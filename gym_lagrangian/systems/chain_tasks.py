@@ -268,6 +268,9 @@ class Reach(ChainTask):
         target = self.target(state)
         return jnp.concatenate([own, target, target - self._tip(state)])
 
+    def state_of(self, observation: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.usual_state_of(observation)
+
     def observation_bounds(
         self, m_bounds: np.ndarray, goal_bounds: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:

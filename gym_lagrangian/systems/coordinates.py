@@ -156,6 +156,11 @@ class Coordinates:
     #: How this package trains its models of a system otherwise; see `System.recipes`.
     recipes: ClassVar[dict[str, Preset]] = {}
 
+    @classmethod
+    def tried(cls, model: str) -> bool:
+        """Whether there is a recipe for a model that goes with the model's own magnitudes."""
+        return model in cls.recipes and cls.recipes[model].own_magnitudes
+
     def __init__(
         self,
         coordinates: Sequence[str],

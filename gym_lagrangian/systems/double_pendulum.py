@@ -16,7 +16,7 @@ Reference: Cranmer et al., "Lagrangian Neural Networks" (2020), whose masses and
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -95,6 +95,10 @@ class SwingUp(Task):
         """(cos θ1, sin θ1, cos θ2, sin θ2, ω1, ω2)."""
         c, s = jnp.cos(state.q), jnp.sin(state.q)
         return jnp.stack([c[0], s[0], c[1], s[1], state.qd[0], state.qd[1]])
+
+    def state_of(self, observation: Any) -> tuple[np.ndarray, np.ndarray]:
+        c1, s1, c2, s2, *speeds = np.asarray(observation, np.float64)
+        return np.arctan2([s1, s2], [c1, c2]), np.array(speeds)
 
     def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
         """Half for the tip's height, half for being upright and still."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from gym_lagrangian.physics.shapes import Vector
 from gym_lagrangian.systems.chain import PlanarChain
 from gym_lagrangian.systems.chain_tasks import Balance, Reach, SwingUp
+from gym_lagrangian.systems.preset import Preset
 
 
 def _uniform(mass: float, length: float, *, links: int = 1, **others: float) -> dict[str, float]:
@@ -354,3 +355,7 @@ class TriplePendulum(PlanarChain):
         0.5, 0.4, links=3, viscous1=0.02, viscous2=0.02, viscous3=0.02
     )
     task = _ThreeMotors
+    fastest_drawn = 4.0
+    recipes: ClassVar[dict[str, Preset]] = {
+        "LNN": Preset({"width": 64}, {"steps": 300_000}, own_magnitudes=False)
+    }

@@ -84,6 +84,10 @@ class Reach(Task):
         """(q, v, g)."""
         return jnp.stack([state.q[0], state.qd[0], self.coordinates.named(state.m).g])
 
+    def state_of(self, observation: Any) -> tuple[np.ndarray, np.ndarray]:
+        q, v, _ = np.asarray(observation, np.float64)
+        return np.array([q]), np.array([v])
+
     def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
         """Half for being near the origin, half for being there and slow."""
         offset, beta = q[0], qd[0] / self.coordinates.named(m).c

@@ -140,6 +140,29 @@ class Task(Static):
         both = np.concatenate([-own, low]), np.concatenate([own, high])
         return both[0].astype(np.float32), both[1].astype(np.float32)
 
+    def state_of(self, observation: Any) -> tuple[np.ndarray, np.ndarray]:
+        """q and q̇ (n,) that an observation shows, angles within ±π: the inverse of `observation`.
+
+        Raises:
+            ConfigurationError: the task observes something else than usual and states no inverse.
+        """
+        if type(self).observation is not Task.observation:
+            raise ConfigurationError(
+                f"{self.label} has an observation of its own: state its inverse by overriding "
+                f"{self.label}.state_of(observation)"
+            )
+        return self.usual_state_of(observation)
+
+    def usual_state_of(self, observation: Any) -> tuple[np.ndarray, np.ndarray]:
+        """As `state_of`, of any observation that begins as the usual one does."""
+        seen = np.asarray(observation, np.float64)
+        angles, lengths = _split(self.coordinates.angular)
+        n, turning = self.coordinates.n, len(angles)
+        q = np.empty(n)
+        q[angles] = np.arctan2(seen[turning : 2 * turning], seen[:turning])
+        q[lengths] = seen[2 * turning : turning + n]
+        return q, seen[turning + n : turning + 2 * n]
+
     # -- rewards and ends ---------------------------------------------------------------------
 
     def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
