@@ -134,7 +134,7 @@ SYSTEMS: dict[str, SystemRow] = {
     "PilcoCartPole": SystemRow(
         f"{_MACHINES}:PilcoCartPole",
         "PILCO's cart-pole, damped",
-        ("LNN",),
+        ("LNN", "DeLaN", "Baseline"),
         max_episode_steps=40,
     ),
     "PilcoDoublePendulum": SystemRow(
@@ -190,12 +190,12 @@ SYSTEMS: dict[str, SystemRow] = {
     "Furuta": SystemRow(
         "gym_lagrangian.systems.furuta:Furuta",
         "a rotary pendulum, the QUBE-Servo 2, damped",
-        ("LNN",),
+        ("LNN", "DeLaN", "Baseline"),
     ),
     "ChargedParticle": SystemRow(
         "gym_lagrangian.systems.charged_particle:ChargedParticle",
         "a charge in a magnetic and an electric field, in a plane or in space",
-        ("LNN",),
+        ("LNN", "Baseline"),
     ),
     "SphericalPendulum": SystemRow(
         "gym_lagrangian.systems.spherical_pendulum:SphericalPendulum",

@@ -357,5 +357,7 @@ class TriplePendulum(PlanarChain):
     task = _ThreeMotors
     fastest_drawn = 4.0
     recipes: ClassVar[dict[str, Preset]] = {
-        "LNN": Preset({"width": 64}, {"steps": 300_000}, own_magnitudes=False)
+        "LNN": Preset(
+            {"width": 64}, {"steps": 300_000, "learning_rate": 2e-3}, own_magnitudes=False
+        )
     }
