@@ -149,6 +149,16 @@ class TestOracle:
             *_, info = env.step(1)
         assert (info["episode"]["l"], info["episode"]["r"]) == (7, 7.0)
 
+    def test_films_of_wrappers_above(self, tmp_path):
+        pytest.importorskip("moviepy")
+        env = moved_by(gymnasium.make("Pendulum-v1", render_mode="rgb_array"), Still())
+        env = gymnasium.wrappers.RecordVideo(env, str(tmp_path), video_length=4)
+        env.reset(seed=0)
+        for _ in range(5):
+            env.step(np.zeros(1, np.float32))
+        env.close()
+        assert [path.suffix for path in tmp_path.iterdir()] == [".mp4"]
+
     def test_pictures_are_the_environments_own(self):
         env = moved_by(gymnasium.make("Pendulum-v1", render_mode="rgb_array"), Still())
         env.reset(seed=0)

@@ -8,6 +8,7 @@ WHY = 'needs Stable-Baselines3: pip install "gym-lagrangian[sb3]"'
 pytest.importorskip("stable_baselines3", reason=WHY)
 
 import torch
+from adapter_helpers import Stated, Still
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.env_checker import check_env
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -20,8 +21,11 @@ from stable_baselines3.common.vec_env import (
 )
 from stranger.systems import CartPole
 
+from gym_lagrangian import LearnedDynamicsEnv
+from gym_lagrangian.adapters import adapter_for
 from gym_lagrangian.envs.sb3 import SB3VecEnv
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.models.embedding import Embedding
 
 # Where accuracy is beside the point, a method of four stages compiles in a third of the time; and
 # the same time limit everywhere compiles once.
@@ -372,3 +376,16 @@ class TestLearning:
         alone = gymnasium.make("DoublePendulum-v0", **QUICK)
         assert loaded.predict(alone.reset(seed=0)[0])[0].shape == (2,)
         loaded.learn(64)
+
+
+def test_somebody_elses_environment_that_a_model_moves():
+    """Stable-Baselines3 finds nothing wrong with it, and learns in it."""
+    env = gymnasium.make("Pendulum-v1")
+    model = Stated(Embedding.of(adapter_for(env).coordinates(env.unwrapped)), Still())
+    moved = LearnedDynamicsEnv(env, model)
+    check_env(moved)
+    policy = PPO("MlpPolicy", moved, n_steps=64, batch_size=32, n_epochs=1, seed=0, device="cpu")
+    policy.learn(128)
+    start, _ = moved.reset(seed=0)
+    after, *_ = moved.step(policy.predict(start)[0])
+    np.testing.assert_array_equal(after, start)  # the model stands still
