@@ -4,17 +4,17 @@ r"""Learned friction: generalized forces of a model that only ever take energy o
     coulomb    F_i = −(P_i / s_i) (a_i v_i + b_i tanh(v_i / w_i)),    a, b, w > 0
     passive    F   = −P S⁻¹ A u(Aᵀ v),          v = q̇ / s,  S = diag s
 
-P is a power in watts, P_i that of one joint, s_i τ_i of typical magnitudes, and s are typical velocities, so that what is learned are numbers of order
-one. A = 1 + N(q, q̇, m) is an (n, n) matrix from a network. u is odd and increasing, component by
-component:
+P is a power in watts and s are typical velocities, so that what is learned are numbers of order
+one; P_i / s_i is the typical force of one joint. A = 1 + N(q, q̇, m) is an (n, n) matrix from a
+network. u is odd and increasing, component by component:
 
     u_j(y) = a_j y + b_j tanh(y / w_j),    a, b, w > 0.
 
 With y = Aᵀv the power of the passive friction is q̇ᵀF = −P yᵀu(y), and no term of that sum is
 negative: it takes energy out whatever its weights are. The form −A Aᵀ u(v) does not promise this
-for n ≥ 2. The first part of u is viscous, the second is Coulomb's. ``"coulomb"`` has both as well, joint by
-joint and with three numbers each: the least that holds for a machine with gears. The network sees tanh(20 v)
-beside v, since Coulomb's force changes within a small part of the range of velocities. The
+for n ≥ 2. The first part of u is viscous, the second is Coulomb's. The network sees tanh(20 v)
+beside v, since Coulomb's force changes within a small part of the range of velocities. The kind
+``"coulomb"`` has both parts as well, with three numbers a joint that depend on nothing. The
 parameters m are those on which the model is conditioned. q̇ is the model's own velocity.
 """
 

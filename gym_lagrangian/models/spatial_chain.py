@@ -202,4 +202,3 @@ class SpatialChain(Lagrangian, IntegratedModel):
 
 def _own() -> tuple[str, ...]:
     return tuple(f.name for f in fields(SpatialChain) if f.kw_only)
-

@@ -2,10 +2,10 @@ r"""Positions, velocities and accelerations from noisy readings at uneven instan
 
 At every instant s wanted, a cubic in t − s is fitted by least squares to the 2m + 1 rows nearest
 to it; its value, its slope and its second derivative at s are the estimates (Savitzky & Golay 1964
-on an uneven grid). Narrow windows let noise through, wide ones flatten the motion. The slope of a window is a linear
-estimate whose variance is σ² v_m with v_m an entry of the inverse of its normal matrix, and the
-slopes of two nested windows u < m differ by noise of the variance σ² (v_u − v_m), as the wider one
-reproduces cubics. What they differ by beyond that is bias:
+on an uneven grid). Narrow windows let noise through, wide ones flatten the motion. The slope of a
+window is a linear estimate whose variance is σ² v_m with v_m an entry of the inverse of its normal
+matrix, and the slopes of two nested windows u < m differ by noise of the variance σ² (v_u − v_m),
+as the wider one reproduces cubics. What they differ by beyond that is bias:
 
     B_m = max_{u < w ≤ m, w ≤ 4u} ( mean (p_w − p_u)² − σ² (v_u − v_w) )_+,
     m   = argmin  B_m + σ² v_m

@@ -18,7 +18,6 @@ from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.logs.accelerations import (
     Accelerating,
     Instants,
-    accelerating,
     accelerations,
     time_and_episode,
 )
