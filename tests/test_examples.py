@@ -12,7 +12,7 @@ ARGUMENTS = {
     "arm_inverse_dynamics.py": [
         "--data=.",
         "--arms=panda",
-        "--models=DeLaN",
+        "--models=SpatialChain",
         "--rivals",
         "--steps=20",
     ],

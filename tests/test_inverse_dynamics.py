@@ -122,7 +122,7 @@ def test_the_force_of_a_motion_needs_no_mass_matrix():
         np.testing.assert_allclose(found, mass_matrix @ qdd - f, rtol=1e-10)
 
 
-@pytest.mark.parametrize("model", ["DeLaN", "LNN"])
+@pytest.mark.parametrize("model", ["DeLaN", pytest.param("LNN", marks=pytest.mark.slow)])
 def test_a_fit_by_force_finds_the_torques_of_motion_that_it_never_saw(model, data, tmp_path):
     how = {"config": QUICK, "objective": "force", "friction": "coulomb"}
     small = {"width": 16, "depth": 2}
@@ -204,7 +204,7 @@ def test_newtons_and_eulers_laws_are_lagranges():
 
 def rods(lengths, masses):
     """A chain of uniform rods that hang down and turn about y, without rotors."""
-    model, tiny = chain((True,) * len(lengths), gravity=9.81), 1e-14
+    model, tiny = chain((True,) * len(lengths)), 1e-14
     unit, scale = np.asarray(model._unit_masses()), model.length_scale
     factors = []
     for length, mass, size in zip(lengths, masses, unit, strict=True):

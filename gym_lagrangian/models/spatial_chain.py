@@ -149,7 +149,8 @@ class SpatialChain(Lagrangian, IntegratedModel):
         """What is learned, in SI units."""
         axes = self.axes / jnp.linalg.norm(self.axes, axis=1, keepdims=True)
         offsets = self.length_scale * self.offsets
-        return Links(self.embedding.angular, axes, offsets, *self._inertias())
+        turns = jnp.array(self.embedding.angular, axes.dtype)
+        return Links(turns, axes, offsets, *self._inertias())
 
     def rotor_inertias(self) -> Vector:
         """J (n,) in kg or kg·m²."""

@@ -20,8 +20,9 @@ Featherstone, "Rigid Body Dynamics Algorithms" (2008), chapter 5.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -36,7 +37,7 @@ class Links(NamedTuple):
     """n links.
 
     Attributes:
-        turns: for each joint, whether it turns rather than slides.
+        turns: 1 for each joint that turns, 0 for one that slides, (n,).
         axes: unit vectors along the joints (n, 3).
         offsets: from the joint before (or the base) to the joint, (n, 3) in metres.
         mass: m (n,) in kg.
@@ -44,7 +45,7 @@ class Links(NamedTuple):
         inertia: I (n, 3, 3) in kg·m².
     """
 
-    turns: tuple[bool, ...]
+    turns: Vector
     axes: Points
     offsets: Points
     mass: Vector
@@ -52,81 +53,81 @@ class Links(NamedTuple):
     inertia: Tensors
 
 
-class _Joint(NamedTuple):
-    """A joint at a state: whether it turns, its axis, angle or 0, and the way to it (3,)."""
+class _Joints(NamedTuple):
+    """Joints at a state: their axes (n, 3), angles (n,), 0 where they slide, and the ways from one
+    to the next (n, 3).
+    """
 
-    turns: bool
-    axis: Point
-    angle: Scalar
-    way: Point
+    axis: Points
+    angle: Vector
+    way: Points
 
 
 def joint_forces(links: Links, q: Vector, qd: Vector, qdd: Vector, gravity: float) -> Vector:
     """The forces (n,) in N (sliding) or N·m (turning) that cause q̈ under gravity."""
-    joints, wrenches = _joints(links, q), []
-    spin = turning = jnp.zeros(3, q.dtype)
-    pull = jnp.array([0.0, 0.0, gravity], q.dtype)
-    for i, (turns, axis, angle, way) in enumerate(joints):
-        pull = pull + jnp.cross(turning, way) + jnp.cross(spin, jnp.cross(spin, way))
-        if turns:
-            spin, turning, pull = (_into(x, axis, angle) for x in (spin, turning, pull))
-            turning = turning + qdd[i] * axis + qd[i] * jnp.cross(spin, axis)
-            spin = spin + qd[i] * axis
-        else:
-            pull = pull + qdd[i] * axis + 2.0 * qd[i] * jnp.cross(spin, axis)
-        wrenches.append(_wrench(links, i, spin, turning, pull))
-    return _along_axes(joints, wrenches)
+    joints = _joints(links, q)
+    rest = jnp.zeros(3, q.dtype)
+    start = (rest, rest, jnp.array([0.0, 0.0, gravity], q.dtype))
+    # Loops rather than one long program, which takes minutes to compile for seven links.
+    wrenches = jax.lax.scan(_outwards, start, (links, joints, qd, qdd))[1]
+    along = (links.turns, joints, wrenches)
+    return jax.lax.scan(_inwards, (rest, rest), along, reverse=True)[1]
 
 
 def lagrangian(links: Links, q: Vector, qd: Vector, gravity: float) -> Scalar:
     """Σ ½ m |v|² + v·(ω × h) + ½ ωᵀ I ω − g (m z + u·h) in joules, with v the velocity and z the
     height of a link's origin.
     """
-    spin = speed = jnp.zeros(3, q.dtype)
-    up, height, value = jnp.array([0.0, 0.0, 1.0], q.dtype), 0.0, jnp.zeros((), q.dtype)
-    for i, (turns, axis, angle, way) in enumerate(_joints(links, q)):
-        height, speed = height + up @ way, speed + jnp.cross(spin, way)
-        if turns:
-            spin, speed, up = (_into(x, axis, angle) for x in (spin, speed, up))
-            spin = spin + qd[i] * axis
-        else:
-            speed = speed + qd[i] * axis
-        mass, first = links.mass[i], links.first[i]
-        value += 0.5 * mass * speed @ speed + speed @ jnp.cross(spin, first)
-        value += 0.5 * spin @ links.inertia[i] @ spin - gravity * (mass * height + up @ first)
-    return value
+
+    def outwards(carry: Any, of_link: Any) -> tuple[Any, Scalar]:
+        (spin, speed, up, height), (link, joint, rate) = carry, of_link
+        height, speed = height + up @ joint.way, speed + jnp.cross(spin, joint.way)
+        spin, speed, up = (_into(x, joint.axis, joint.angle) for x in (spin, speed, up))
+        spin = spin + link.turns * rate * joint.axis
+        speed = speed + (1.0 - link.turns) * rate * joint.axis
+        kinetic = 0.5 * link.mass * speed @ speed + speed @ jnp.cross(spin, link.first)
+        kinetic += 0.5 * spin @ link.inertia @ spin
+        potential = gravity * (link.mass * height + up @ link.first)
+        return (spin, speed, up, height), kinetic - potential
+
+    rest, up = jnp.zeros(3, q.dtype), jnp.array([0.0, 0.0, 1.0], q.dtype)
+    start = (rest, rest, up, jnp.zeros((), q.dtype))
+    return jnp.sum(jax.lax.scan(outwards, start, (links, _joints(links, q), qd))[1])
 
 
-def _joints(links: Links, q: Vector) -> list[_Joint]:
-    zero = jnp.zeros((), q.dtype)
-    rows = zip(links.turns, links.axes, links.offsets, q, strict=True)
-    return [
-        _Joint(turns, axis, x if turns else zero, offset if turns else offset + x * axis)
-        for turns, axis, offset, x in rows
-    ]
+def _joints(links: Links, q: Vector) -> _Joints:
+    slid = ((1.0 - links.turns) * q)[:, None] * links.axes
+    return _Joints(links.axes, links.turns * q, links.offsets + slid)
 
 
-def _wrench(links: Links, i: int, spin: Point, turning: Point, pull: Point) -> tuple[Point, Point]:
+def _outwards(carry: Any, of_link: Any) -> tuple[Any, tuple[Point, Point]]:
+    """ω, ω̇ and a of a link from those of the one before, and its f and n."""
+    (spin, turning, pull), (link, joint, rate, growth) = carry, of_link
+    pull = pull + jnp.cross(turning, joint.way)
+    pull = pull + jnp.cross(spin, jnp.cross(spin, joint.way))
+    spin, turning, pull = (_into(x, joint.axis, joint.angle) for x in (spin, turning, pull))
+    grown, swept = growth * joint.axis, rate * jnp.cross(spin, joint.axis)
+    pull = pull + (1.0 - link.turns) * (grown + 2.0 * swept)
+    turning = turning + link.turns * (grown + swept)
+    spin = spin + link.turns * rate * joint.axis
+    return (spin, turning, pull), _wrench(link, spin, turning, pull)
+
+
+def _wrench(link: Links, spin: Point, turning: Point, pull: Point) -> tuple[Point, Point]:
     """f and n of one link."""
-    mass, first, inertia = links.mass[i], links.first[i], links.inertia[i]
-    force = mass * pull + jnp.cross(turning, first) + jnp.cross(spin, jnp.cross(spin, first))
-    gyroscopic = jnp.cross(spin, inertia @ spin)
-    return force, inertia @ turning + gyroscopic + jnp.cross(first, pull)
+    swung = jnp.cross(turning, link.first) + jnp.cross(spin, jnp.cross(spin, link.first))
+    gyroscopic = jnp.cross(spin, link.inertia @ spin)
+    torque = link.inertia @ turning + gyroscopic + jnp.cross(link.first, pull)
+    return link.mass * pull + swung, torque
 
 
-def _along_axes(joints: list[_Joint], wrenches: list[tuple[Point, Point]]) -> Vector:
-    """The components along the axes of what each joint carries."""
-    force = torque = jnp.zeros_like(joints[0].axis)
-    found = []
-    for (turns, axis, angle, way), (own_force, own_torque) in zip(
-        reversed(joints), reversed(wrenches), strict=True
-    ):
-        force, torque = force + own_force, torque + own_torque
-        found.append(axis @ (torque if turns else force))
-        if turns:
-            force, torque = (_into(x, axis, -angle) for x in (force, torque))
-        torque = torque + jnp.cross(way, force)
-    return jnp.stack(found[::-1])
+def _inwards(carry: Any, of_link: Any) -> tuple[Any, Scalar]:
+    """What a joint carries, in the frame before it, and the component along its axis."""
+    (force, torque), (turns, joint, (own_force, own_torque)) = carry, of_link
+    force, torque = force + own_force, torque + own_torque
+    along = turns * (joint.axis @ torque) + (1.0 - turns) * (joint.axis @ force)
+    force, torque = (_into(x, joint.axis, -joint.angle) for x in (force, torque))
+    return (force, torque + jnp.cross(joint.way, force)), along
 
 
 def _into(x: Point, axis: Point, angle: Scalar) -> Point:
