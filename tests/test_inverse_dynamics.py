@@ -149,19 +149,16 @@ def test_objectives_that_make_no_sense(model, objective, error, message, data, t
         fit(data, model, out=tmp_path / "m.safetensors", objective=objective)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tau": 0.0}, "needs forces, and tau is zero in every transition"),
-        ({"dt": 100.0}, "no accelerations, and transitions of 1 s are too long to tell them"),
-    ],
-)
-def test_data_that_do_not_tell_forces(changes, message, data, tmp_path):
-    factor = {name: changes.get(name, 1.0) for name in data.arrays}
-    arrays = {name: array * factor[name] for name, array in data.arrays.items()}
-    given = Transitions(ARM, dt=data.dt * changes.get("dt", 1.0), **arrays)
-    with pytest.raises(DataError, match=message):
-        fit(given, "DeLaN", out=tmp_path / "m.safetensors", objective="force", insist=True)
+def test_data_that_do_not_tell_forces(log, data, tmp_path):
+    free = Transitions(ARM, dt=data.dt, **data.arrays | {"tau": None})
+    q, v = log.q[::100], log.qd[::100]
+    states = {"q": q[:-1], "qd": v[:-1], "next_q": q[1:], "next_qd": v[1:]}
+    rare = Transitions(ARM, dt=1.0, tau=log.tau[::100][:-1], **states)
+    how = {"out": tmp_path / "m.safetensors", "objective": "force", "insist": True}
+    with pytest.raises(DataError, match="needs forces, and tau is zero in every transition"):
+        fit(free, "DeLaN", **how)
+    with pytest.raises(DataError, match="no accelerations, and transitions of 1 s are too long"):
+        fit(rare, "DeLaN", **how)
 
 
 def test_the_command_fits_by_force(tmp_path, capsys):

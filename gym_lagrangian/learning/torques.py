@@ -28,7 +28,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.errors import ConfigurationError, DataError
-from gym_lagrangian.learning.scales import scales, seen_as
+from gym_lagrangian.learning.scales import seen_as
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.transitions import Transitions, wrapped
 from gym_lagrangian.learning.windows import _held_out
@@ -152,13 +152,13 @@ def _refuse(data: Transitions) -> None:
             'objective = "force" needs forces, and tau is zero in every transition: give the '
             'measured forces, or fit with objective = "motion"'
         )
-    longest = scales(data, seen_as(data)).time
-    if data.qdd is None and data.dt > longest:
+    change = np.mean((data.next_qd - data.qd) ** 2, axis=0)
+    if data.qdd is None and np.any(change > data.qd.var(axis=0)):
         raise DataError(
             f"there are no accelerations, and transitions of {data.dt:g} s are too long to tell "
-            f"them: the motion changes within {longest:.2g} s. Give an array qdd of them in the "
-            "middle of each transition, record at a shorter dt, or, of logs, take "
-            "transitions(accelerations=True)"
+            "them: within one, velocities change by as much as they vary altogether. Give an array "
+            "qdd of them in the middle of each transition, record at a shorter dt, or, of logs, "
+            "take transitions(accelerations=True)"
         )
 
 

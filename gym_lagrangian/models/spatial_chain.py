@@ -46,7 +46,8 @@ from gym_lagrangian.physics.shapes import AnyArray, Matrix, Parameters, Scalar, 
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 
-Factors = Float[AnyArray, "n entries"]
+Diagonals = Float[AnyArray, "n 4"]
+Lower = Float[AnyArray, "n 6"]
 
 # Where a rotor's inertia begins, before softplus, in typical masses: at .05.
 _START = -3.0
@@ -91,8 +92,8 @@ class SpatialChain(Lagrangian, IntegratedModel):
     embedding: Embedding
     axes: Points
     offsets: Points
-    diagonal: Factors
-    below: Factors
+    diagonal: Diagonals
+    below: Lower
     rotors: Units
     resistance: Friction | None
 
