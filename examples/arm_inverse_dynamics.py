@@ -72,6 +72,15 @@ def features(motion):
     return np.hstack([np.cos(q), np.sin(q), qd, np.tanh(qd / 0.02), qdd]), tau
 
 
+def predictions(learned, judged, options):
+    """Who predicts, and the torques of each of its settings, one after another."""
+    for name in options.models:
+        for seed in range(options.seeds):
+            yield name, [by_model(name, learned, judged, options.steps, seed)]
+    for kind in options.rivals:
+        yield kind, [by_rival(one, learned.instants(), judged) for one in rivals(kind)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
@@ -84,19 +93,12 @@ def main() -> None:
     options, found = parser.parse_args(), []
     for arm in options.arms:
         learned, rest = logs(options.data / f"{arm}.csv.gz", ARMS[arm])
-        judged, instants = rest.instants(learned), learned.instants()
-        said = [
-            (name, [by_model(name, learned, judged, options.steps, seed)])
-            for name in options.models
-            for seed in range(options.seeds)
-        ]
-        for kind in options.rivals:
-            said.append((kind, [by_rival(r, instants, judged) for r in rivals(kind)]))
-        for who, tried in said:
+        judged = rest.instants(learned)
+        for who, tried in predictions(learned, judged, options):
             errors = [np.mean((t - judged.tau) ** 2, 0) / np.var(judged.tau, 0) for t in tried]
             best = min(errors, key=np.mean)
             found.append({"arm": arm, "who": who, "nMSE": best.mean(), "joints": best.tolist()})
-            print(f"{arm:6} {who:13} {best.mean():7.3f}  ", *(f"{e:6.2f}" for e in best))
+            print(f"{arm:6} {who:12} {best.mean():7.3f}", *(f"{e:5.2f}" for e in best), flush=True)
     Path(options.out).write_text(json.dumps(found, indent=1))
 
 
