@@ -53,7 +53,8 @@ def rivals(kind):
     if kind == "ridge":
         return [linear_model.Ridge(alpha) for alpha in 10.0 ** np.arange(-3, 4)]
     if kind == "MLP":
-        return [neural_network.MLPRegressor(s, alpha=a, max_iter=300) for s, a in SIZES.items()]
+        network = neural_network.MLPRegressor
+        return [network(hidden_layer_sizes=s, alpha=a, max_iter=300) for s, a in SIZES.items()]
     kernel = gaussian_process.kernels.RBF(10.0) + gaussian_process.kernels.WhiteKernel(0.1)
     return [gaussian_process.GaussianProcessRegressor(kernel)]
 
