@@ -111,7 +111,7 @@ def test_at_rest_there_is_none_and_it_is_odd(kind):
         np.testing.assert_allclose(force(q, -2 * qd, m), -2 * force(q, qd, m), rtol=1e-6)
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ["viscous", "passive"])
 def test_friction_sees_what_the_model_is_conditioned_on(kind):
     model = build("LNN", kind)
     if kind == "viscous":
@@ -223,7 +223,7 @@ def test_it_comes_back_from_a_checkpoint(kind, tmp_path):
 @pytest.mark.parametrize(
     ("name", "config", "message"),
     [
-        ("LNN", {"friction": "coulomb"}, "friction = 'coulomb': choose one of none, viscous, pass"),
+        ("LNN", {"friction": "sticky"}, "friction = 'sticky': choose one of none, viscous, coul"),
         ("HNN", {"friction": None}, "friction = None: choose one of"),
         ("DeLaN", {"friction": "viscous", "friction_scale": 0}, "friction_scale = 0.*positive"),
         ("Baseline", {"friction": "viscous"}, "Baseline takes no argument 'friction'"),

@@ -22,7 +22,7 @@ from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, Sh
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.physics.linear import DAMPING
 from gym_lagrangian.physics.mechanics import euler_lagrange
-from gym_lagrangian.registration import MODELS, load_model
+from gym_lagrangian.registration import MODELS, NETWORKS, load_model
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 from gym_lagrangian.systems.sample import Sample
 
@@ -387,7 +387,7 @@ def test_bad_configuration_is_refused(model_class, config, message):
         model_class.build(PENDULUM_SEES, key=KEY, **config)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_model_names_what_it_can_be_given(name):
     model_class = load_model(name)
     names = ", ".join(model_class.settings())
@@ -402,7 +402,7 @@ def test_a_model_names_what_it_can_be_given(name):
     assert model.learned
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_settings_are_checked_and_take_their_own_type(name):
     model_class = load_model(name)
     own = model_class.settings()[4:]
@@ -427,7 +427,8 @@ def test_no_concrete_method_is_overridden(name):
         for attribute, value in vars(base).items():
             function = getattr(value, "__func__", getattr(value, "method", value))
             concrete = inspect.isfunction(function) and not attribute.startswith("__")
-            if attribute == "friction":  # the usual answer is None; whoever has friction states it
+            # Usual answers: whoever has friction, or a cheaper way to the same force, states it.
+            if attribute in ("friction", "force_of_motion"):
                 continue
             if concrete and not getattr(function, "__isabstractmethod__", False):
                 above = [c.__name__ for c in lineage[:i] if attribute in vars(c)]

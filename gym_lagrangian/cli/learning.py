@@ -89,6 +89,12 @@ def _add_fit(commands: Any) -> None:
         "--system", help="of which the file is, if it does not say: a name, or module:Class"
     )
     fit.add_argument("--horizon", type=int, help="transitions predicted in a row")
+    fit.add_argument(
+        "--objective",
+        choices=("motion", "force"),
+        help="what is predicted: the motion that follows (default), or the forces that cause "
+        "accelerations, for data whose accelerations are good",
+    )
     fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
     add_logs(fit)
     _add_training(fit)
@@ -120,7 +126,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--friction",
-        choices=("none", "viscous", "passive"),
+        choices=("none", "viscous", "coulomb", "passive"),
         help="learned friction of LNN, DeLaN and HNN; default: the system's",
     )
     add_options(command, "model", "an argument of the model's constructor")
@@ -200,9 +206,13 @@ def _logs_to_fit(options: argparse.Namespace) -> Any:
     logs = read(options.file, [options.what, *options.logs])
     for line in (*logs.notes, *(one.text for one in logs.suspicions if not one.fatal)):
         print(f"note: {line}", file=sys.stderr)
-    found = logs.transitions(dt=options.dt, keep=options.keep, insist=options.insist)
-    floor = noise_floor(found, logs.smoothing)
+    by_force = options.objective == "force"
+    how = {"dt": options.dt, "keep": options.keep, "insist": options.insist}
+    found = logs.transitions(**how, accelerations=by_force)
     print(found.description(), file=sys.stderr)
+    if by_force:
+        return found
+    floor = noise_floor(found, logs.smoothing)
     print(f"a perfect model has a held-out error of about {floor:.2g}/s", file=sys.stderr)
     return found
 

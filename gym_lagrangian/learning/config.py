@@ -28,6 +28,8 @@ from gym_lagrangian.systems.preset import Preset
 
 OPTIMISERS = ("muon", "adam")
 
+OBJECTIVES = ("motion", "force")
+
 
 @dataclass(frozen=True)
 class OptimiserConfig:
@@ -142,6 +144,9 @@ class FitConfig(OptimiserConfig):
         integrator, substeps: how the model is followed over a transition; default for substeps:
             one for every 0.05 s where the system has a recipe for the model, otherwise for every
             quarter of the time scale of the data, see `learning.scales`.
+        objective: ``"motion"``, the states that follow, see `learning.windows`; or ``"force"``, the
+            forces that cause an acceleration, see `learning.torques`: for data whose accelerations
+            are good. What concerns windows has no use then.
     """
 
     steps: int = 8_000
@@ -155,9 +160,11 @@ class FitConfig(OptimiserConfig):
     trial: int = 1_000
     integrator: str = "rk4"
     substeps: int | None = None
+    objective: str = "motion"
 
     def __post_init__(self):
         super().__post_init__()
+        one_of("objective", self.objective, OBJECTIVES)
         for name in ("starts", "trial"):
             whole_number(name, getattr(self, name))
         for name in ("horizon", "substeps"):

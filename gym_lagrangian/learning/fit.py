@@ -30,6 +30,7 @@ from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
+from gym_lagrangian.learning.torques import Torques, refuse_without_inverse_dynamics, torques
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model, friction_kind
@@ -58,6 +59,7 @@ def fit(
     config: FitConfig | None = None,
     model_config: dict[str, Any] | None = None,
     friction: str | None = None,
+    objective: str | None = None,
     conditioned_on: ConditionedOn | None = None,
     init: Init | None = None,
     resume: bool = False,
@@ -81,6 +83,7 @@ def fit(
             `learning.scales`, unless the system has a recipe for this model and the data are of
             the system's own parameters.
         friction: as for `training.train`.
+        objective: as in `FitConfig`, in place of the config's: ``"motion"`` or ``"force"``.
         conditioned_on: names of the parameters that the model takes as inputs; default those
             that the system draws at reset or that vary in the data. Their ranges are the data's.
         init: as for `training.train`: a trained model to go on from. It is kept where nothing later
@@ -106,6 +109,10 @@ def fit(
     origin = None if init is None else opened(init, data.coordinates)
     model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)
+    config = config if objective is None else replace(config, objective=objective)
+    by_force = config.objective == "force"
+    if by_force:
+        refuse_without_inverse_dynamics(model)
     given = settings(model, model_config, friction)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=False)
@@ -115,14 +122,18 @@ def fit(
         typical, seen = scales(data, seen), scaled_to(seen, conditions.ranges)
     horizon, substeps = _in_time(config, data, typical)
     config = replace(config, horizon=horizon, substeps=substeps)
-    source, judge = windows(
-        data,
-        horizon,
-        integrator=config.integrator,
-        substeps=substeps,
-        share=config.held_out,
-        seed=config.seed,
-        time=1.0 if typical is None else typical.time,
+    split = {"share": config.held_out, "seed": config.seed}
+    source, judge = (
+        torques(data, **split)
+        if by_force
+        else windows(
+            data,
+            horizon,
+            integrator=config.integrator,
+            substeps=substeps,
+            time=1.0 if typical is None else typical.time,
+            **split,
+        )
     )
     refuse(of_transitions(data), insist=insist)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
@@ -134,7 +145,7 @@ def fit(
         judged["initial_error"] = float(eqx.filter_jit(judge.error)(fresh))
     else:
         fresh = build(key=key_model)
-    judged["constant_velocity_error"] = float(judge.constant_velocity_error(fresh.embedding))
+    judged |= _of_guess(judge, fresh)
     if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
         fresh = _best_start(build, source, judge, config, key_model)
@@ -175,7 +186,11 @@ def fit(
 
 
 def _best_start(
-    build: Callable[..., Model], source: Windows, judge: Windows, config: FitConfig, key: jax.Array
+    build: Callable[..., Model],
+    source: Windows | Torques,
+    judge: Windows | Torques,
+    config: FitConfig,
+    key: jax.Array,
 ) -> Model:
     """Of several models, each fitted briefly, the one of the least error on what was held out."""
     brief, error = (
@@ -225,13 +240,22 @@ def _steps(time: float, step: float) -> int:
     return max(1, int(np.ceil(time / step - 1e-6)))
 
 
+def _of_guess(judge: Windows | Torques, model: Model) -> dict[str, float]:
+    """The error of a guess that costs nothing, by name."""
+    if isinstance(judge, Torques):
+        return {"constant_force_error": float(judge.constant_force_error(model.embedding))}
+    return {"constant_velocity_error": float(judge.constant_velocity_error(model.embedding))}
+
+
 def _warn_if_useless(card: Card) -> None:
-    """Say so where the model predicts no better than constant velocities do."""
-    error, still = (card.metrics[k] for k in ("held_out_error", "constant_velocity_error"))
+    """Say so where the model predicts no better than a guess does."""
+    error, by_force = card.metrics["held_out_error"], "constant_force_error" in card.metrics
+    still = card.metrics["constant_force_error" if by_force else "constant_velocity_error"]
+    unit, guess = ("", "forces are constant") if by_force else ("/s", "velocities stay as they are")
     if error >= still:
         warnings.warn(
-            f"the fitted {card.model} has a held-out error of {error:.3g}/s, and the guess that "
-            f"velocities stay as they are one of {still:.3g}/s: it learned nothing of use. Record "
+            f"the fitted {card.model} has a held-out error of {error:.3g}{unit}, and the guess "
+            f"that {guess} one of {still:.3g}{unit}: it learned nothing of use. Record "
             "more, try another seed or more steps, or check the units of the data",
             stacklevel=3,
         )

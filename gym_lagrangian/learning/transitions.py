@@ -30,7 +30,7 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 
 REQUIRED = ("q", "qd", "next_q", "next_qd", "dt")
-OPTIONAL = ("tau", "m", "noise")
+OPTIONAL = ("tau", "m", "noise", "qdd")
 # What says of which machine the arrays are: a system and its options, or coordinates.
 _ORIGIN = ("system", "system_options", "coordinates")
 # What the names of further columns begin with in a file.
@@ -45,6 +45,7 @@ class Transitions:
         q, qd, tau: coordinates, velocities and generalized forces (N, n), float64.
         m: parameters (N, k), in the order of the coordinates' parameters.
         next_q, next_qd: coordinates and velocities `dt` seconds later (N, n).
+        qdd: accelerations (N, n) in the middle of each; None where nobody estimated them.
         dt: seconds in one transition.
         noise: the standard deviation of the noise that is known to be on q and q̇, in units of
             the typical magnitudes of q and q̇.
@@ -65,6 +66,7 @@ class Transitions:
         tau: Any = None,
         m: Any = None,
         noise: Any = 0.0,
+        qdd: Any = None,
         columns: Mapping[str, Any] | None = None,
         system_options: dict[str, Any] | None = None,
         label: str = "given arrays",
@@ -88,6 +90,7 @@ class Transitions:
         self.coordinates: Coordinates = build_system(system, system_options or {})
         n, k = self.coordinates.n, len(self.coordinates.parameters)
         arrays = {"q": q, "qd": qd, "tau": tau, "m": m, "next_q": next_q, "next_qd": next_qd}
+        arrays["qdd"] = qdd
         arrays = {name: np.array(a) for name, a in arrays.items() if a is not None}
         if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
             raise DataError(f"{label}: there is not one transition: array q has no rows")
@@ -101,7 +104,7 @@ class Transitions:
         }
         full = {k: np.asarray(v, np.float64) for k, v in (defaults | arrays).items()}
         self.q, self.qd, self.tau, self.m = (full[name] for name in ("q", "qd", "tau", "m"))
-        self.next_q, self.next_qd = full["next_q"], full["next_qd"]
+        self.next_q, self.next_qd, self.qdd = full["next_q"], full["next_qd"], full.get("qdd")
         self.dt = _one_dt(dt, label)
         self.noise = _noise(noise, label)
         self.columns = _columns(columns or {}, rows, label)
@@ -176,8 +179,10 @@ class Transitions:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The six arrays by name."""
-        return {k: getattr(self, k) for k in ("q", "qd", "tau", "m", "next_q", "next_qd")}
+        """The six arrays by name, and q̈ where it is known."""
+        names = ("q", "qd", "tau", "m", "next_q", "next_qd")
+        found = {k: getattr(self, k) for k in names}
+        return found if self.qdd is None else found | {"qdd": self.qdd}
 
     @property
     def episode(self) -> np.ndarray:
@@ -216,7 +221,8 @@ class Transitions:
             (y[:, :n], y[:, n:]) for y in (x + error, after + error_after)
         )
         changed = {"q": q, "qd": qd, "next_q": next_q, "next_qd": next_qd}
-        return self._with(self.arrays | changed, math.hypot(self.noise, noise), self.columns)
+        known = {k: array for k, array in self.arrays.items() if k != "qdd"}  # of clean states
+        return self._with(known | changed, math.hypot(self.noise, noise), self.columns)
 
     def description(self) -> str:
         """A sentence for the checkpoint."""

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from gym_lagrangian.models.mlp import MLP
     from gym_lagrangian.models.node import NODE
     from gym_lagrangian.models.noncanonical_hnn import NoncanonicalHNN
+    from gym_lagrangian.models.spatial_chain import SpatialChain
 
-__all__ = ["HNN", "LNN", "MLP", "NODE", "Baseline", "DeLaN", "NoncanonicalHNN"]
+__all__ = ["HNN", "LNN", "MLP", "NODE", "Baseline", "DeLaN", "NoncanonicalHNN", "SpatialChain"]
 
 
 def __getattr__(name: str) -> Any:

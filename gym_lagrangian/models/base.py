@@ -222,8 +222,8 @@ class NetworkModel(Model):
     A subclass declares its own settings as fields by `gym_lagrangian.models.settings.setting`.
 
     A model that can have friction takes two more settings. ``friction`` is ``"none"``,
-    ``"viscous"`` or ``"passive"``, see `gym_lagrangian.models.friction`. ``friction_scale`` is a
-    typical power of it in watts; None for the mean of the typical τ q̇.
+    ``"viscous"``, ``"coulomb"`` or ``"passive"``, see `gym_lagrangian.models.friction`.
+    ``friction_scale`` is a typical power of it in watts; None for the mean of the typical τ q̇.
 
     Attributes:
         usual: the network's shape where the configuration does not say otherwise.
@@ -274,7 +274,7 @@ class NetworkModel(Model):
         shape = replace(cls.usual, **{name: config.pop(name) for name in SHAPE if name in config})
         network = Network(*cls.sizes(embedding), shape, key=key)
         friction = {name: config.pop(name) for name in FRICTION if name in config}
-        resistance = _resistance(embedding, shape, key, **friction)
+        resistance = learned_friction(embedding, shape, key, **friction)
         momenta = cls._momenta(embedding, legendre)
         return cls(embedding, network, *momenta, resistance=resistance, **config)
 
@@ -308,14 +308,23 @@ class NetworkModel(Model):
         return dict(zip(FRICTION, (kind, power), strict=True))
 
 
-def _resistance(
+def learned_friction(
     embedding: Embedding,
     shape: Shape,
     key: Array,
     friction: Any = "none",
     friction_scale: Any = None,
 ) -> Friction | None:
-    """Friction with random weights; the key of the model's own network is not touched."""
+    """Friction with random weights, None for none; the model's own network does not use this key.
+
+    Arguments:
+        shape: of its network, where it has one.
+        friction: its kind, see `gym_lagrangian.models.friction`.
+        friction_scale: its power scale in watts; default `typical_power`.
+
+    Raises:
+        ConfigurationError: an unknown kind, or a scale that is not positive.
+    """
     kind = one_of("friction", friction, ("none", *FRICTIONS))
     if friction_scale is not None:
         friction_scale = positive_number("friction_scale", friction_scale, "W")

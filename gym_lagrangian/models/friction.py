@@ -1,18 +1,20 @@
 r"""Learned friction: generalized forces of a model that only ever take energy out, q̇ᵀF ≤ 0.
 
     viscous    F_i = −(P / s_i²) c_i(m) q̇_i,    c_i = softplus(b_i + w_iᵀ m)
+    coulomb    F_i = −(P_i / s_i) (a_i v_i + b_i tanh(v_i / w_i)),    a, b, w > 0
     passive    F   = −P S⁻¹ A u(Aᵀ v),          v = q̇ / s,  S = diag s
 
 P is a power in watts and s are typical velocities, so that what is learned are numbers of order
-one. A = 1 + N(q, q̇, m) is an (n, n) matrix from a network. u is odd and increasing, component by
-component:
+one; P_i / s_i is the typical force of one joint. A = 1 + N(q, q̇, m) is an (n, n) matrix from a
+network. u is odd and increasing, component by component:
 
     u_j(y) = a_j y + b_j tanh(y / w_j),    a, b, w > 0.
 
 With y = Aᵀv the power of the passive friction is q̇ᵀF = −P yᵀu(y), and no term of that sum is
 negative: it takes energy out whatever its weights are. The form −A Aᵀ u(v) does not promise this
 for n ≥ 2. The first part of u is viscous, the second is Coulomb's. The network sees tanh(20 v)
-beside v, since Coulomb's force changes within a small part of the range of velocities. The
+beside v, since Coulomb's force changes within a small part of the range of velocities. The kind
+``"coulomb"`` has both parts as well, with three numbers a joint that depend on nothing. The
 parameters m are those on which the model is conditioned. q̇ is the model's own velocity.
 """
 
@@ -80,6 +82,36 @@ class Viscous(eqx.Module):
         return -self.coefficients(m) * qd
 
 
+class Coulomb(eqx.Module):
+    """Viscous and Coulomb friction of each joint, the same everywhere.
+
+    Attributes:
+        embedding: its scales of q̇ and τ are s and P_i / s_i.
+        power: unused: each joint has its own.
+        slope, step, width: a, b and w (n,) before softplus.
+    """
+
+    kind: ClassVar[str] = "coulomb"
+
+    embedding: Embedding
+    power: float = eqx.field(static=True)
+    slope: Units
+    step: Units
+    width: Units
+
+    def __init__(self, embedding: Embedding, shape: Shape, power: float, *, key: Array):
+        """A force that begins small; neither `shape` nor `key` is used."""
+        self.embedding, self.power = embedding, power
+        self.slope = self.step = self.width = jnp.full(embedding.n, _START)
+
+    def __call__(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
+        """F (n,) in N or N·m."""
+        force = jnp.array(self.embedding.tau_scale, qd.dtype)
+        v = qd / jnp.array(self.embedding.qd_scale, qd.dtype)
+        slope, step, width = map(jax.nn.softplus, (self.slope, self.step, self.width))
+        return -force * (slope * v + step * jnp.tanh(v / (_NARROWEST + width)))
+
+
 class Passive(eqx.Module):
     """A force that a network states and that cannot do positive work.
 
@@ -128,9 +160,13 @@ class Passive(eqx.Module):
         return slope * y + step * jnp.tanh(y / (_NARROWEST + width))
 
 
-Friction = Viscous | Passive
+Friction = Viscous | Coulomb | Passive
 
-FRICTIONS: dict[str, type[Friction]] = {"viscous": Viscous, "passive": Passive}
+FRICTIONS: dict[str, type[Friction]] = {
+    "viscous": Viscous,
+    "coulomb": Coulomb,
+    "passive": Passive,
+}
 
 
 def typical_power(embedding: Embedding) -> float:

@@ -90,6 +90,19 @@ def euler_lagrange(
     return columns.T, dL_dq - drift
 
 
+def force_of_motion(
+    lagrangian: LagrangianFunction, q: Vector, qd: Vector, qdd: Vector, m: Parameters
+) -> Vector:
+    """d/dt ∂L/∂q̇ − ∂L/∂q = M q̈ − f (n,): the force that a motion takes, friction left out.
+
+    One derivative of ∂L/∂q̇ along (q̇, q̈). No matrix is formed, so that the cost is that of a few
+    evaluations of L whatever n is.
+    """
+    gradient = jax.grad(scalar_valued(lagrangian), argnums=(0, 1))
+    (dL_dq, _), (_, rate) = jax.jvp(lambda q, qd: gradient(q, qd, m), (q, qd), (qd, qdd))
+    return rate - dL_dq
+
+
 def components_of_motion(
     lagrangian: LagrangianFunction, q: Vector, qd: Vector, m: Parameters
 ) -> tuple[Rows, Entries]:
@@ -185,6 +198,12 @@ class Lagrangian(ABC):
         """
         return None
 
+    def force_of_motion(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
+        """M q̈ − f (n,), the force that a motion takes, friction left out; this is the usual way
+        to it, which forms no matrix.
+        """
+        return force_of_motion(self.lagrangian, q, qd, qdd, m)
+
     @property
     def typical_masses(self) -> tuple[float, ...] | None:
         """Masses (n,) relative to which a damped solve is damped; None for 1 kg or 1 kg·m², which
@@ -211,9 +230,7 @@ class Lagrangian(ABC):
 
     def inverse_dynamics(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
         """The generalized force τ = M q̈ − f − F that causes q̈, shape (n,)."""
-        mass_matrix, force = self.equation_of_motion(q, qd, m)
-        friction = self.friction(q, qd, m)
-        tau = mass_matrix @ qdd - force
+        tau, friction = self.force_of_motion(q, qd, qdd, m), self.friction(q, qd, m)
         return tau if friction is None else tau - friction
 
     def mass_matrix(self, q: Vector, qd: Vector, m: Parameters) -> Matrix:

@@ -1,11 +1,11 @@
-r"""Positions and velocities from noisy positions at uneven instants: local polynomials.
+r"""Positions, velocities and accelerations from noisy readings at uneven instants.
 
 At every instant s wanted, a cubic in t − s is fitted by least squares to the 2m + 1 rows nearest
-to it; its value and its slope at s are the estimates (Savitzky & Golay 1964 on an uneven grid).
-Narrow windows let noise through, wide ones flatten the motion. The slope of a window is a linear
-estimate whose variance is σ² v_m with v_m an entry of the inverse of its normal matrix, and the
-slopes of two nested windows u < m differ by noise of the variance σ² (v_u − v_m), as the wider one
-reproduces cubics. What they differ by beyond that is bias:
+to it; its value, its slope and its second derivative at s are the estimates (Savitzky & Golay 1964
+on an uneven grid). Narrow windows let noise through, wide ones flatten the motion. The slope of a
+window is a linear estimate whose variance is σ² v_m with v_m an entry of the inverse of its normal
+matrix, and the slopes of two nested windows u < m differ by noise of the variance σ² (v_u − v_m),
+as the wider one reproduces cubics. What they differ by beyond that is bias:
 
     B_m = max_{u < w ≤ m, w ≤ 4u} ( mean (p_w − p_u)² − σ² (v_u − v_w) )_+,
     m   = argmin  B_m + σ² v_m
@@ -62,17 +62,28 @@ def estimate(
         time: (N,) increasing, without gaps.
         values: (N,), angles unwound.
     """
-    found = np.empty((2, len(at)))
+    found = derivatives(time, values, at, half_width)
+    return found[0], found[1]
+
+
+def derivatives(
+    time: np.ndarray, values: np.ndarray, at: np.ndarray, half_width: int
+) -> np.ndarray:
+    """Values, slopes and second derivatives (3, G) at the instants `at` (G,).
+
+    The arguments are those of `estimate`.
+    """
+    found = np.empty((3, len(at)))
     width = min(2 * half_width + 1, len(time))
     for part in _parts(len(at), width):
         found[:, part] = _fitted(time, values, at[part], width)[0]
-    return found[0], found[1]
+    return found
 
 
 def choose(
     time: np.ndarray, values: np.ndarray, episode: np.ndarray, step: float, *, order: int
 ) -> Choice:
-    """The width for the value (`order` 0) or the slope (1) of a column.
+    """The width for the value (`order` 0), the slope (1) or the second derivative (2) of a column.
 
     Arguments:
         time, values: (N,) of all episodes, one after another.
@@ -133,7 +144,9 @@ def _sample(
 def _fitted(
     time: np.ndarray, values: np.ndarray, at: np.ndarray, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Value and slope (2, G), and their variances (G, 2), of the `width` rows around `at`."""
+    """Value, slope and second derivative (3, G), and their variances (G, 3), of the `width` rows
+    around `at`.
+    """
     near = np.searchsorted(time, at)
     near -= (near > 0) & (at - time[near - 1] < time[np.minimum(near, len(time) - 1)] - at)
     first = np.clip(near - width // 2, 0, len(time) - width)
@@ -142,22 +155,25 @@ def _fitted(
 
 
 def _solve(elapsed: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Value and slope at 0 (2, G), and their variances (G, 2) for readings of variance 1.
+    """Value, slope and second derivative at 0 (3, G), and their variances (G, 3) for readings of
+    variance 1; a derivative beyond the polynomial's degree is zero.
 
     Arguments:
         elapsed, values: (G, W).
     """
     degree = min(_DEGREE, elapsed.shape[1] - 1)
-    scale = np.abs(elapsed).max(axis=1, keepdims=True)
-    x = elapsed / np.where(scale > 0, scale, 1.0)
-    middle = values.mean(axis=1, keepdims=True)
-    moments, right = _moments(x, values - middle, degree)
+    scale = np.abs(elapsed).max(axis=1)
+    scale = np.where(scale > 0, scale, 1.0)
+    middle = values.mean(axis=1)
+    moments, right = _moments(elapsed / scale[:, None], values - middle[:, None], degree)
     normal = moments[:, np.add.outer(np.arange(degree + 1), np.arange(degree + 1))]
     inverse = np.linalg.pinv(normal, hermitian=True)
-    found = np.einsum("gij,gj->gi", inverse[:, :2], right)
-    powers = scale[:, 0]
-    result = np.stack([found[:, 0] + middle[:, 0], found[:, 1] / powers])
-    variance = np.stack([inverse[:, 0, 0], inverse[:, 1, 1] / powers**2], axis=1)
+    result, variance = np.zeros((3, len(values))), np.zeros((len(values), 3))
+    for order in range(min(2, degree) + 1):
+        factor = (1, 1, 2)[order] / scale**order
+        result[order] = factor * np.einsum("gj,gj->g", inverse[:, order], right)
+        variance[:, order] = factor**2 * inverse[:, order, order]
+    result[0] += middle
     return result, variance
 
 

@@ -63,7 +63,7 @@ _EACH = (
 )
 
 FORCES = ("held", "sampled")
-FRICTIONS = ("none", "viscous", "passive")
+FRICTIONS = ("none", "viscous", "coulomb", "passive")
 
 
 class Joint(NamedTuple):
@@ -159,7 +159,8 @@ class Machine:
             velocity, force: None for what is not recorded.
             actuated: names of the coordinates that have a motor; default those with a column of
                 forces.
-            friction: ``"passive"``, ``"viscous"`` or ``"none"``: what models of the machine learn.
+            friction: ``"passive"``, ``"coulomb"``, ``"viscous"`` or ``"none"``: what models of the
+                machine learn.
 
         Raises:
             ConfigurationError: a value that makes no sense; the message names the argument.

@@ -9,11 +9,12 @@ from typing import Any
 
 from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.errors import ConfigurationError, DataError
+from gym_lagrangian.learning.logs.accelerations import Accelerating, Instants, accelerating
 from gym_lagrangian.learning.logs.checks import of_recordings
 from gym_lagrangian.learning.logs.extremes import KINDS
 from gym_lagrangian.learning.logs.machine import Machine
 from gym_lagrangian.learning.logs.recording import Recording, recording
-from gym_lagrangian.learning.logs.resampling import Smoothing, resampled, smoothing
+from gym_lagrangian.learning.logs.resampling import Smoothing, instants, resampled, smoothing
 from gym_lagrangian.learning.logs.tables import tables
 from gym_lagrangian.learning.suspicions import Suspicion, one_machine, refuse
 from gym_lagrangian.learning.transitions import Transitions
@@ -77,6 +78,11 @@ class Logs:
         return tuple(smoothing(self.recordings, i) for i in range(len(self.machine.joints)))
 
     @cached_property
+    def faster(self) -> tuple[Accelerating, ...]:
+        """How the acceleration of each coordinate is estimated."""
+        return tuple(accelerating(self.recordings, i) for i in range(len(self.machine.joints)))
+
+    @cached_property
     def suspicions(self) -> tuple[Suspicion, ...]:
         """What looks wrong with them."""
         widths = [one.position.half_width for one in self.smoothing]
@@ -93,7 +99,12 @@ class Logs:
         return one_machine(list(parts.values()), list(parts))
 
     def transitions(
-        self, *, dt: float | None = None, keep: Sequence[str] = (), insist: bool = False
+        self,
+        *,
+        dt: float | None = None,
+        keep: Sequence[str] = (),
+        insist: bool = False,
+        accelerations: bool = False,
     ) -> Transitions:
         """Transitions of one dt, to fit a model to.
 
@@ -102,6 +113,7 @@ class Logs:
             keep: ``"saturation"`` to keep steps in which a motor was saturated, ``"stops"`` to keep
                 those at an end stop.
             insist: take them although they look wrong.
+            accelerations: estimate q̈ too, for a fit with the objective ``"force"``.
 
         Raises:
             DataError: they look wrong in a way that makes a fit meaningless, or give no step.
@@ -109,4 +121,18 @@ class Logs:
         dt = None if dt is None else positive_number("dt", dt, "seconds")
         keep = [one_of("keep", kind, KINDS) for kind in keep]
         refuse(self.suspicions, insist=insist)
-        return resampled(self.machine, self.recordings, dt=dt, keep=keep, how=self.smoothing)
+        faster = self.faster if accelerations else None
+        how = {"how": self.smoothing, "faster": faster}
+        return resampled(self.machine, self.recordings, dt=dt, keep=keep, **how)
+
+    def instants(self, like: Logs | None = None) -> Instants:
+        """Every row with its smoothed state, its estimated acceleration and its force.
+
+        Arguments:
+            like: logs whose windows are taken; default its own.
+
+        Raises:
+            DataError: no episode has five rows.
+        """
+        like = self if like is None else like
+        return instants(self.machine, self.recordings, like.smoothing, like.faster)

@@ -15,6 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.logs.accelerations import (
+    Accelerating,
+    Instants,
+    accelerations,
+    time_and_episode,
+)
 from gym_lagrangian.learning.logs.extremes import KINDS, at_extremes
 from gym_lagrangian.learning.logs.local import Choice, choose, estimate, resolution
 from gym_lagrangian.learning.logs.machine import Machine
@@ -58,7 +64,7 @@ class Smoothing(NamedTuple):
 
 def smoothing(recordings: Sequence[Recording], joint: int) -> Smoothing:
     """The windows of one coordinate, by all recordings."""
-    time, episode = _time_and_episode(recordings)
+    time, episode = time_and_episode(recordings)
     q = np.concatenate([r.q[:, joint] for r in recordings])
     qd = np.concatenate([r.qd[:, joint] for r in recordings])
     step = max(r.resolution[joint] for r in recordings)
@@ -103,6 +109,7 @@ def resampled(
     dt: float | None = None,
     keep: Sequence[str] = (),
     how: Sequence[Smoothing] | None = None,
+    faster: Sequence[Accelerating] | None = None,
 ) -> Transitions:
     """The transitions of all recordings.
 
@@ -110,6 +117,7 @@ def resampled(
         dt: seconds in one; default the machine's, otherwise `usual_dt`.
         keep: of ``"saturation"`` and ``"stops"``: steps there are left out otherwise.
         how: default `smoothing` of every coordinate.
+        faster: how accelerations are estimated; None for none.
 
     Raises:
         DataError: no episode is long enough for one step, or every step is left out.
@@ -123,7 +131,7 @@ def resampled(
         kept = [ends[kind][i].any(axis=1) for kind in KINDS if kind not in keep]
         out = np.any(kept, axis=0) if kept else np.zeros(len(one.time), bool)
         scale = typical / one.interval
-        parts += [_episode(machine, one, rows, out, how, dt, scale) for rows in _rows(one)]
+        parts += [_episode(machine, one, rows, out, how, faster, dt, scale) for rows in _rows(one)]
     return _joined(machine, [part for part in parts if part is not None], recordings, dt)
 
 
@@ -160,6 +168,7 @@ def _episode(
     rows: slice,
     out: np.ndarray,
     how: Sequence[Smoothing],
+    faster: Sequence[Accelerating] | None,
     dt: float,
     scale: float,
 ) -> dict[str, np.ndarray] | None:
@@ -177,8 +186,42 @@ def _episode(
     q = np.where(machine.coordinates.angular, wrapped(q), q)
     ok = ~_touches(time, out[rows], grid)
     tau = _mean_forces(time, np.nan_to_num(recorded.tau[rows]), grid, machine.forces == "held")
-    return {"q": q[:-1][ok], "qd": qd[:-1][ok], "tau": tau[ok],
-            "next_q": q[1:][ok], "next_qd": qd[1:][ok]}  # fmt: skip
+    found = {"q": q[:-1][ok], "qd": qd[:-1][ok], "tau": tau[ok],
+             "next_q": q[1:][ok], "next_qd": qd[1:][ok]}  # fmt: skip
+    if faster is not None:
+        middles = 0.5 * (grid[:-1] + grid[1:])[ok]
+        found["qdd"] = accelerations(recorded, rows, middles, faster, scale)
+    return found
+
+
+def instants(
+    machine: Machine,
+    recordings: Sequence[Recording],
+    how: Sequence[Smoothing],
+    faster: Sequence[Accelerating],
+) -> Instants:
+    """The rows of all recordings, those of episodes of fewer than five left out.
+
+    Arguments:
+        how, faster: as for `resampled`.
+    """
+    parts = []
+    for one in recordings:
+        long = [rows for rows in _rows(one) if rows.stop - rows.start >= _FEWEST]
+        parts += [_instants(one, rows, how, faster) for rows in long]
+    if not parts:
+        raise DataError(f"{machine.name}: no episode has {_FEWEST} rows; give longer logs")
+    return Instants(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _instants(
+    recorded: Recording, rows: slice, how: Sequence[Smoothing], faster: Sequence[Accelerating]
+) -> Instants:
+    at = recorded.time[rows]
+    states = [_states(recorded, rows, at, i, smooth, 1.0) for i, smooth in enumerate(how)]
+    q, qd = (np.stack(columns, axis=1) for columns in zip(*states, strict=True))
+    qdd = accelerations(recorded, rows, at, faster, 1.0)
+    return Instants(q, qd, qdd, np.nan_to_num(recorded.tau[rows]))
 
 
 def _grid(time: np.ndarray, dt: float, margin: float) -> np.ndarray:
@@ -221,13 +264,6 @@ def _touches(time: np.ndarray, flagged: np.ndarray, grid: np.ndarray) -> np.ndar
     first = np.maximum(np.searchsorted(time, grid[:-1], side="right") - 1, 0)
     last = np.searchsorted(time, grid[1:], side="left")
     return before[np.maximum(last, first)] > before[first]
-
-
-def _time_and_episode(recordings: Sequence[Recording]) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.cumsum([0, *(int(r.episode[-1]) + 1 for r in recordings)])
-    pairs = zip(recordings, counts[:-1], strict=True)
-    episode = np.concatenate([r.episode + first for r, first in pairs])
-    return np.concatenate([r.time for r in recordings]), episode
 
 
 def _apart(
