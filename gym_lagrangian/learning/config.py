@@ -10,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-import jax
-import optax
-
 from gym_lagrangian.checks import (
     finite_number,
     one_of,
@@ -21,12 +18,11 @@ from gym_lagrangian.checks import (
     whole_number,
 )
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.optimiser import OPTIMISERS, Optimiser, Schedule
 from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.registration import load_model, load_system
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.preset import Preset
-
-OPTIMISERS = ("muon", "adam")
 
 
 @dataclass(frozen=True)
@@ -72,25 +68,21 @@ class OptimiserConfig:
         """The weight decay; none unless a subclass has one."""
         return 0.0
 
-    def build(self) -> optax.GradientTransformation:
-        """The optimiser with its schedule."""
+    @property
+    def schedule(self) -> Schedule:
+        """The course of the learning rate."""
         warmup = min(self.warmup, self.steps // 10)
-        schedule = optax.warmup_cosine_decay_schedule(
-            init_value=0.0,
-            peak_value=self.learning_rate,
-            warmup_steps=warmup,
-            decay_steps=self.steps,
-            end_value=self.learning_rate * self.final_learning_rate,
+        return Schedule.of(
+            peak=self.learning_rate,
+            end=self.learning_rate * self.final_learning_rate,
+            warmup=warmup,
+            steps=self.steps,
         )
-        if self.optimiser == "muon":
-            update = optax.contrib.muon(schedule, weight_decay=self.decay)
-        elif self.decay:
-            update = optax.adamw(schedule, weight_decay=self.decay, mask=_matrices)
-        else:
-            update = optax.adam(schedule)
-        if self.clip is None:
-            return update
-        return optax.chain(optax.clip_by_global_norm(self.clip), update)
+
+    @property
+    def update(self) -> Optimiser:
+        """The rule by which weights change."""
+        return Optimiser(self.optimiser, self.clip, self.decay)
 
 
 @dataclass(frozen=True)
@@ -225,7 +217,3 @@ def usual_friction(model: str, coordinates: Coordinates) -> dict[str, Any]:
     """The setting of the friction that models of a machine learn where nobody says which."""
     knows = "friction" in load_model(model).settings()
     return {"friction": coordinates.learned_friction} if knows else {}
-
-
-def _matrices(params: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

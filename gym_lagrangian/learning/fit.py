@@ -27,7 +27,7 @@ from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
-from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
+from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
 from gym_lagrangian.learning.transitions import Transitions
@@ -131,7 +131,7 @@ def fit(
     if origin is not None:
         fresh, seen, came_from = initial(origin, model, data.coordinates, given)
         check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
-        judged["initial_error"] = float(eqx.filter_jit(judge.error)(fresh))
+        judged["initial_error"] = float(judge.error(fresh))
     else:
         fresh = build(key=key_model)
     judged["constant_velocity_error"] = float(judge.constant_velocity_error(fresh.embedding))
@@ -155,7 +155,7 @@ def fit(
     )
     found = learn(
         fresh,
-        source,
+        (Stage(config.steps, source),),
         card,
         config,
         key=key_batches,
@@ -178,13 +178,10 @@ def _best_start(
     build: Callable[..., Model], source: Windows, judge: Windows, config: FitConfig, key: jax.Array
 ) -> Model:
     """Of several models, each fitted briefly, the one of the least error on what was held out."""
-    brief, error = (
-        replace(config, steps=min(config.trial, config.steps)),
-        eqx.filter_jit(judge.error),
-    )
+    brief = replace(config, steps=min(config.trial, config.steps))
     keys = jax.random.split(key, config.starts)
     tried = [trial(build(key=key), source, brief, key) for key in keys]
-    errors = [float(error(model)) for model in tried]
+    errors = [float(judge.error(model)) for model in tried]
     return tried[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
 
