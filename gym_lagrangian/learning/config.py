@@ -18,6 +18,7 @@ from gym_lagrangian.checks import (
     whole_number,
 )
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.horizons import Horizons, horizons
 from gym_lagrangian.learning.optimiser import OPTIMISERS, Optimiser, Schedule
 from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.registration import load_model, load_system
@@ -120,9 +121,14 @@ class FitConfig(OptimiserConfig):
     """How to fit to recorded transitions; as `OptimiserConfig`, and
 
     Attributes:
-        horizon: transitions that are predicted in a row; None for 2 where the system has a recipe
-            for the model, otherwise for a third of the time scale of the data, at least 2 and at
-            most 4, or for as many as motion takes to exceed the noise, at most 8.
+        horizon: transitions that are predicted in a row, or a schedule of pairs (transitions, share
+            of the steps), the transitions growing, as ((8, 0.5), (40, 0.5)); what is held out is
+            judged by the longest throughout. None for what suits the data. Made of logs: a
+            schedule of a third of the time scale, then five thirds, each for half of the steps.
+            Where the system has a recipe for the model: 2. Otherwise a third of the time scale, at
+            least 2 and at most 4, or as many as motion takes to exceed the noise, at most 8.
+        robust: whether the error of one component counts for at most its typical magnitude; None
+            for the data that are made of logs.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases
@@ -140,7 +146,8 @@ class FitConfig(OptimiserConfig):
     batch: int = 64
     learning_rate: float = 2e-2
     chunk: int = 250
-    horizon: int | None = None
+    horizon: Horizons | None = None
+    robust: bool | None = None
     held_out: float = 0.1
     weight_decay: float = 0.0
     starts: int = 1
@@ -152,9 +159,12 @@ class FitConfig(OptimiserConfig):
         super().__post_init__()
         for name in ("starts", "trial"):
             whole_number(name, getattr(self, name))
-        for name in ("horizon", "substeps"):
-            if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name))
+        if self.horizon is not None:
+            object.__setattr__(self, "horizon", horizons(self.horizon))
+        if self.robust is not None and not isinstance(self.robust, bool):
+            raise ConfigurationError(f"robust = {self.robust!r}: expected True, False or None")
+        if self.substeps is not None:
+            whole_number("substeps", self.substeps)
         if positive_number("held_out", self.held_out) >= 1.0:
             raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
         if finite_number("weight_decay", self.weight_decay, "share") < 0:

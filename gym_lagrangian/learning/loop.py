@@ -4,7 +4,8 @@ The loss is the mean over a batch of w times the model's own loss, divided by th
 w. For most models that is Σ_i |q̈_i − q̈_i^true|, the paper's discrepancy between predicted and
 true ẋ, whose velocity half is exact; a model may learn from later states instead. A jitted
 loop runs a chunk of steps; between chunks progress is shown and state is saved. Learning rate,
-data, weights and the number of steps are arguments of the one compiled program. Every step's randomness is the seed folded with the step's number, so a run that was interrupted
+data, weights and the number of steps are arguments of the one compiled program. Every step's
+randomness is the seed folded with the step's number, so a run that was interrupted
 and resumed gives the same numbers as one that was not.
 """
 
@@ -139,6 +140,7 @@ def learn(
     on_progress: Callable[[Progress], None] | None,
     held_out: Callable[[Model], Array] | None = None,
     metrics: bool = True,
+    report: Callable[[Checkpoint], dict[str, Any]] | None = None,
     judged: dict[str, float] | None = None,
     trained: bool = False,
 ) -> Checkpoint:
@@ -152,6 +154,7 @@ def learn(
         held_out: a compiled error on what is not learned from. The weights of the chunk's end
             where it is least are kept, and its course is saved as ``held_out``, rows (step, error).
         metrics: whether to measure the model with `evaluation.measure` at the end.
+        report: further metrics of the model with its card, JSON-able.
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
         trained: whether `fresh` is a trained model, which is kept where nothing later is better.
 
@@ -164,6 +167,8 @@ def learn(
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
     error = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
     measured = measure(run.best, card) if metrics else {}
+    if report is not None:
+        measured |= report(Checkpoint(run.best, card, sha256="", extra={}))
     card = replace(card, metrics=measured | error | (judged or {}))
     checkpoints.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)
