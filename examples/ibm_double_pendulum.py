@@ -21,7 +21,7 @@ from gym_lagrangian import FitConfig, Machine, checkpoints, fit, read_logs
 
 LEARNED, JUDGED = range(13), range(13, 16)
 ARMS = ("arm1", "arm2")  # absolute angles, counted from hanging; 400 pictures a second
-MACHINE = Machine(ARMS, name="DoublePendulum", angular=True, interval=1 / 400, dt=0.01)
+MACHINE = Machine(ARMS, name="IBM", angular=True, interval=1 / 400, dt=0.01)
 
 
 def angles(path):
@@ -34,7 +34,7 @@ def angles(path):
 
 
 def learned(model, seed, data, out, steps):
-    """The path of a fitted model; one that is there already is kept."""
+    """The path of a fitted model, which is kept if it is there already."""
     path = out / f"{model}{seed}.safetensors"
     given = {} if steps is None else {"steps": steps}
     if not path.exists():
@@ -71,10 +71,8 @@ def main():
             start = time.monotonic()
             path = learned(model, seed, data, out, options.steps)
             minutes = (time.monotonic() - start) / 60
-            mean, median, rms = judged(path, score)
-            print(
-                f"{model:10}{seed:4}{mean:9.2f}{median:10.2f}{rms:8.1f}{minutes:9.1f}", flush=True
-            )
+            row = "{:9.2f}{:10.2f}{:8.1f}{:9.1f}".format(*judged(path, score), minutes)
+            print(f"{model:10}{seed:4}{row}", flush=True)
 
 
 if __name__ == "__main__":
