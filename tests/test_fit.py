@@ -136,7 +136,7 @@ def test_padding_changes_no_error(data):
 
 
 def test_a_robust_error_counts_a_component_for_one_magnitude_at_most(data):
-    """Rows that are off by a thousand radians a second do not rule it; small errors are as usual."""
+    """Rows that are off by a thousand radians a second do not rule it."""
     how = {"integrator": "rk4", "substeps": 1, "share": 0.2, "seed": 0}
     robust, usual = (windows(data, 2, robust=flag, **how)[0] for flag in (True, False))
     embedding = Embedding.of(data.coordinates)
