@@ -97,7 +97,7 @@ def protocol_samples(
 
 @eqx.filter_jit
 def _protocol_samples(
-    system: System, acting: Array, states: int, key: Array, ranges: Ranges
+    system: System, acting: Array | np.ndarray, states: int, key: Array, ranges: Ranges
 ) -> Sample:
     key_state, key_action = jax.random.split(key)
     draw = varied(distributions_of(system).states, system, ranges)

@@ -35,6 +35,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import REFERENCE_DT
 from gym_lagrangian.systems.sample import Ranges, Sample, varied
 
 ENERGY_TIMES = (10.0, 100.0)
@@ -203,9 +204,10 @@ def _followed(
 @eqx.filter_jit
 def _begun(env: FunctionalEnv, params: Params, x: Array, m: Array) -> tuple[State, Array]:
     """N states at the start, and their energy scales (N,)."""
+    system: Any = env.system  # which there is
     goal = jnp.asarray(params.goal_bounds)[0]
     state = jax.vmap(lambda x, m: env.start(x, m, goal, params)[0])(x, m)
-    return state, jax.vmap(partial(energy_scale, env.system))(m)
+    return state, jax.vmap(partial(energy_scale, system))(m)
 
 
 @eqx.filter_jit
@@ -259,11 +261,13 @@ def free_motions(
     """A model's free motion and the exact one, in float64, as `free_motion`; with the parameters
     in `ranges` drawn from there.
     """
+    longest = max(dt, REFERENCE_DT)  # shorter steps take as many substeps: one program for both
     with jax.enable_x64(True):
         options: dict[str, Any] = {**system.options, **(ranges or {})}
-        env, truth = make(type(system), dt=dt, dtype="float64", **options)
+        env, truth = make(type(system), dt=longest, dtype="float64", **options)
+        truth = dataclasses.replace(truth, dt=np.asarray(dt, np.float64))
         dynamics = dynamics_of(
-            model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
+            model, integrator="dop853", substeps=system.default_substeps(longest, learned=True)
         )
         params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
         how: Any = {"states": states, "seed": seed, "seconds": seconds, "together": together}

@@ -32,6 +32,7 @@ from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
 from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
+from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, growing_windows, held_out
@@ -178,7 +179,7 @@ def fit(
 
 
 def _best_start(
-    build: Callable[..., Model], source: Windows, judge: Windows, config: FitConfig, key: jax.Array
+    build: Callable[..., Model], source: Source, judge: Windows, config: FitConfig, key: jax.Array
 ) -> Model:
     """Of several models, each fitted briefly, the one of the least error on what was held out."""
     brief = replace(config, steps=min(config.trial, config.steps))

@@ -87,8 +87,8 @@ def _chunk(
     source: Source,
     run: tuple[Model, Any],
     key: Array,
-    first: Array,
-    end: Array,
+    first: Array | np.ndarray,
+    end: Array | np.ndarray,
 ) -> tuple[Model, Any, Array]:
     """Model and state of the optimiser after the steps from `first` to `end`, and their losses, of
     which there is room for `room`.

@@ -34,7 +34,7 @@ class Schedule(NamedTuple):
         """Numbers as arrays: a Python number would be compiled into the program."""
         return cls(*(np.asarray(value, np.float32) for value in (peak, end, warmup, steps)))
 
-    def __call__(self, count: Array) -> Array:
+    def __call__(self, count: Any) -> Array:
         """The learning rate of a step counted from 0; `optax.warmup_cosine_decay_schedule`."""
         rise = self.peak * count / jnp.maximum(self.warmup, 1.0)
         share = (count - self.warmup) / (self.steps - self.warmup)

@@ -198,8 +198,9 @@ def growing_windows(
     arrays = _rows(data) | {k: np.asarray(v, np.float32) for k, v in numbers.items()}
 
     def of(starts: np.ndarray, k: int) -> Windows:
-        count = np.asarray(len(starts), np.int32)
-        return Windows(starts=_padded(starts, 0), count=count, steps=k, **arrays, **how)
+        rows: dict[str, Any] = {"starts": _padded(starts, 0), "count": np.int32(len(starts))}
+        rows = {name: np.asarray(value, np.int32) for name, value in rows.items()}
+        return Windows(steps=k, **rows, **arrays, **how)
 
     learning = tuple(of(starts, k) for starts, k in zip(begins, steps, strict=True))
     return learning, of(judging, longest)
