@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gym_lagrangian  # noqa: F401
-from gym_lagrangian import LearnedDynamicsEnv, checkpoints
+from gym_lagrangian import FitConfig, LearnedDynamicsEnv, checkpoints, collect, fit
 from gym_lagrangian.envs.functional import dynamics_of
 from gym_lagrangian.planning import CEM, MPPI, Policy
 
@@ -114,4 +114,23 @@ def test_a_policy_of_other_weights_seed_or_masses_compiles_nothing(planner, make
     with compilations() as found:
         act(1, paths[1], 2 * m)
         act(2, paths[0], None)
+    assert not found
+
+
+def test_another_seed_more_steps_and_nearby_data_compile_no_fit_anew(tmp_path):
+    """The attempts of `starts` are made by the program of the fit itself."""
+    data = collect("DoublePendulum-v0", 400, seed=0, episode_steps=20)
+    small = {"model_config": {"width": 4, "depth": 1}, "metrics": False, "overwrite": True}
+    how = {"batch": 8, "chunk": 4, "starts": 2, "trial": 6}
+
+    def fitted(rows, **settings):
+        config = FitConfig(**how, **settings)
+        fit(data.first(rows), "Baseline", out=tmp_path / "m.safetensors", config=config, **small)
+
+    with compilations() as found:
+        fitted(400, steps=10)
+    assert sum("_chunk" in name for name in found) == 1
+    with compilations() as found:
+        fitted(400, steps=13, seed=1, learning_rate=1e-3, warmup=1)
+        fitted(390, steps=10)
     assert not found

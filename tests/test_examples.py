@@ -1,5 +1,6 @@
 """Every example runs, at a small size."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -23,9 +24,11 @@ ARGUMENTS = {
         "--fit-steps=9",
         "--steps=3",
     ],
+    "ibm_double_pendulum.py": ["--data=.", "--model=Baseline", "--steps=5"],
     "models_by_system.py": ["--systems=Kepler", "--models=Baseline", "--seeds=1", "--steps=20"],
     "plan_swing_up.py": ["--seeds", "2", "--steps", "3", "--samples", "64", "--horizon", "3"],
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
+    "small_arm.py": ["--data=.", "--model=Baseline", "--seeds=1", "--steps=5"],
     "step_and_plot.py": ["--seconds", "1"],
     "transfer.py": ["--seeds", "1", "--envs", "8", "--updates", "1"],
     "train_and_use.py": ["--steps", "20", "--width", "8"],
@@ -45,6 +48,60 @@ def write_arm(folder):
     np.savetxt(folder / "panda.csv.gz", table, delimiter=",", header=header, comments="")
 
 
+PIXELS = 1600  # pictures of a run, 4 s
+
+
+def pictures(folder):
+    """Sixteen runs of two pendulums that swing apart, hanging along the first coordinate, and a
+    score.
+    """
+    (folder / "ibm").mkdir()
+    time = np.arange(PIXELS) / 400
+    for run in range(16):
+        q = [0.8 * np.sin((5 + arm) * time + run) for arm in range(2)]
+        arms = [
+            size * np.stack([np.cos(x), np.sin(x)], 1)
+            for size, x in zip((300, 200), q, strict=True)
+        ]
+        ends = np.cumsum([np.full((PIXELS, 2), 500.0), *arms], axis=0)
+        with gzip.open(folder / "ibm" / f"{run}.csv.gz", "wt") as file:
+            np.savetxt(file, np.round(np.hstack(ends)), fmt="%d", delimiter=",")
+    (folder / "score_ibm.py").write_text(SCORE)
+
+
+SCORE = """
+import numpy as np
+def cases(runs):
+    return np.zeros((len(runs), 4)), np.zeros((len(runs), 200, 4))
+def score(predicted, true):
+    assert predicted.shape == true.shape
+    return np.full(len(true), 0.5), np.abs(predicted - true).mean(axis=(1, 2))
+"""
+
+ARM = """
+import sys
+sys.path.insert(0, {tests!r})
+import arm_logs
+def raw(folder):
+    for seed in range(3):
+        given = arm_logs.columns(arm_logs.motion(seed, 500), dropped=0.005, seed=seed)
+        arm_logs.write(folder / f"log{{seed}}.csv", given)
+"""
+
+
+def small_arm(folder):
+    """A simulation that writes logs."""
+    (folder / "small_arm.py").write_text(ARM.format(tests=str(Path(__file__).parent)))
+
+
+# What an example that needs data is given.
+DATA = {
+    "ibm_double_pendulum.py": pictures,
+    "small_arm.py": small_arm,
+    "arm_inverse_dynamics.py": write_arm,
+}
+
+
 def test_every_example_is_listed():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
@@ -53,8 +110,7 @@ def test_every_example_is_listed():
 def test_example_is_short_and_runs(name, tmp_path):
     path = EXAMPLES / name
     assert len(path.read_text().splitlines()) < (120 if name.startswith(("ppo", "arm")) else 80)
-    if name.startswith("arm"):
-        write_arm(tmp_path)
+    DATA.get(name, lambda folder: None)(tmp_path)
     command = [sys.executable, str(path), *ARGUMENTS[name]]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from gym_lagrangian import FitConfig, checkpoints, collect, fit
 from gym_lagrangian.envs.functional import make
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.learning.loop import resume_path
-from gym_lagrangian.learning.windows import windows
+from gym_lagrangian.learning.windows import growing_windows, held_out, windows
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import NETWORKS
 
@@ -110,6 +110,43 @@ def test_a_wrapped_angle_is_the_same_angle(data):
     assert mean_error(turned, model) == pytest.approx(mean_error(part, model), rel=1e-4)
 
 
+def test_growing_windows_are_judged_by_the_longest_and_share_nothing(data):
+    how = {"integrator": "rk4", "substeps": 1, "share": 0.2, "seed": 0, "time": 1.0}
+    learning, judging = growing_windows(data, (2, 5), robust=False, **how)
+    assert [part.steps for part in (*learning, judging)] == [2, 5, 5]
+    held = held_out(data, 5, 0.2, 0)
+    for part, usable in zip((*learning, judging), (~held, ~held, held), strict=True):
+        rows = np.asarray(part.starts)[:, None] + np.arange(part.steps)
+        assert usable[rows].all()
+        assert np.all(data.episode[rows] == data.episode[rows[:, :1]])
+
+
+def test_padding_changes_no_error(data):
+    """The mean over windows is that over the windows alone, however many copies fill the array."""
+    part, _ = cut(data, 2)
+    more = eqx.tree_at(lambda w: w.starts, part, jnp.concatenate([part.starts, part.starts]))
+    model = checkpoints.fresh_model(
+        "Baseline", data.system, (), key=jax.random.key(0), **SMALL_MODEL
+    )
+    count = int(part.count)
+    samples, targets = part._windows(part.starts[:count])
+    each = jax.vmap(lambda s, t: part.discrepancy(model, s, t))(samples, targets)
+    assert mean_error(part, model) == pytest.approx(float(each.mean()), rel=1e-5)
+    assert mean_error(more, model) == pytest.approx(float(each.mean()), rel=1e-5)
+
+
+def test_a_robust_error_counts_a_component_for_one_magnitude_at_most(data):
+    """Rows that are off by a thousand radians a second do not rule it."""
+    how = {"integrator": "rk4", "substeps": 1, "share": 0.2, "seed": 0}
+    robust, usual = (windows(data, 2, robust=flag, **how)[0] for flag in (True, False))
+    embedding = Embedding.of(data.coordinates)
+    assert float(robust.constant_velocity_error(embedding)) <= float(
+        usual.constant_velocity_error(embedding)
+    )
+    bad = eqx.tree_at(lambda w: w.after, robust, robust.after + jnp.array([0.0, 0, 1e3, 1e3]))
+    assert 2 / 0.05 <= float(bad.constant_velocity_error(embedding)) <= 4 / 0.05
+
+
 # -- a fit ----------------------------------------------------------------------------------
 
 
@@ -177,6 +214,32 @@ def test_interrupted_and_resumed_equals_uninterrupted(finished, data, tmp_path):
         short(data.first(399), out=other / "run.safetensors", resume=True)
 
 
+GROWING = replace(SMALL, horizon=((1, 0.4), (3, 0.6)))
+
+
+@pytest.fixture(scope="module")
+def grown(data, tmp_path_factory):
+    return short(data, out=tmp_path_factory.mktemp("grown") / "run.safetensors", config=GROWING)
+
+
+def test_a_horizon_that_grows_is_judged_by_the_longest_throughout(grown, data):
+    """Chunks of 25 steps, and one that ends where the horizon changes."""
+    assert grown.card.training["horizon"] == [[1, 0.4], [3, 0.6]]
+    assert "windows of 1 × 0.05 s, then windows of 3 × 0.05 s" in grown.card.data
+    steps, errors = grown.extra["held_out"].T
+    assert steps.tolist() == [24, 49, 60]
+    _, judging = windows(data, 3, integrator="rk4", substeps=1, share=0.1, seed=3)
+    assert mean_error(judging, grown.model) == pytest.approx(min(errors), rel=1e-4)
+
+
+@pytest.mark.parametrize("stop", [24, 49])
+def test_resumed_in_either_horizon_equals_uninterrupted(stop, grown, data, tmp_path):
+    out = tmp_path / "run.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        short(data, out=out, config=GROWING, on_progress=stop_at(stop))
+    assert_same_run(short(data, out=out, config=GROWING, resume=True), grown)
+
+
 def test_parameters_of_the_data_are_those_of_the_model(tmp_path):
     """Constant ones are on the card; those that vary are inputs."""
     heavy = collect(vector(m1=2.5, g=(5.0, 12.0)), 80, options=WIDE, episode_steps=5, seed=0)
@@ -228,6 +291,11 @@ def test_bad_arguments(options, error, message, data, tmp_path, monkeypatch):
     "setting",
     [
         {"horizon": 0},
+        {"horizon": ()},
+        {"horizon": ((8, 0.5), (4, 0.5))},
+        {"horizon": ((8, 0.5), (40, 0.6))},
+        {"horizon": (8, 40)},
+        {"robust": "yes"},
         {"held_out": 0.0},
         {"held_out": 1.0},
         {"weight_decay": -0.1},

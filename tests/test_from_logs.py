@@ -1,6 +1,7 @@
 """From the raw logs of an arm to a plan in what was learned, and what a person is shown."""
 
 import json
+from argparse import ArgumentTypeError
 from unittest import mock
 
 import arm_logs
@@ -10,11 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gym_lagrangian import Coordinates, Machine, Transitions, checkpoint, read_logs
+from gym_lagrangian import Coordinates, FitConfig, Machine, Transitions, checkpoint, read_logs
 from gym_lagrangian.cli import main
+from gym_lagrangian.cli.arguments import horizon
 from gym_lagrangian.errors import ConfigurationError, DataError
+from gym_lagrangian.learning.fit import _settled
 from gym_lagrangian.learning.logs.inspection import inspection
-from gym_lagrangian.learning.prediction import predictions
+from gym_lagrangian.learning.prediction import predictions, table
+from gym_lagrangian.learning.scales import scales, seen_as
 from gym_lagrangian.planning import MPPI, Policy
 
 QUICK = ["--steps", "250", "--batch", "32", "--horizon", "2", "--model-option", "width=12"]
@@ -64,6 +68,37 @@ def test_the_checkpoint_knows_the_machine(fitted):
         "friction": "passive",
     }
     assert "transitions of 0.02 s, with forces" in card.data
+
+
+def test_a_fit_to_logs_ends_with_what_it_is_worth(fitted):
+    """Beside the error stand that of a perfect model, and predictions of held-out motion."""
+    metrics = checkpoint.load(fitted).card.metrics
+    assert 0 < metrics["noise_floor"] < metrics["held_out_error"]
+    found = metrics["prediction"]
+    assert list(found["predictions"]) == ["DeLaN", "constant velocity", "linear model"]
+    assert all(joint["mean_time"] > 0 for joint in found["predictions"]["DeLaN"].values())
+    (head, columns, *rows) = table(found)
+    assert "DeLaN of Arm" in head
+    assert "median s" in columns
+    assert len(rows) == 6
+
+
+def test_logs_ask_for_windows_that_grow_and_a_robust_loss(folder):
+    data = read_logs(Machine.load(folder / "arm.toml"), folder / "logs").transitions()
+    config = _settled(FitConfig(), data, scales(data, seen_as(data)))
+    (short, first), (long, second) = config.horizon
+    assert 2 <= short < long
+    assert first == second == 0.5
+    assert config.robust
+    told = _settled(FitConfig(horizon=3, robust=False), data, scales(data, seen_as(data)))
+    assert (told.horizon, told.robust) == (3, False)
+
+
+def test_a_schedule_on_the_command_line():
+    assert horizon("3") == 3
+    assert horizon("8:0.5,40:0.5") == ((8, 0.5), (40, 0.5))
+    with pytest.raises(ArgumentTypeError, match="expected N, or N:SHARE"):
+        horizon("8,40")
 
 
 def test_an_environment_of_it_has_the_machines_step_and_motors(fitted):

@@ -14,7 +14,7 @@ from stranger.systems import CartPole
 from gym_lagrangian import FitConfig, System, fit, train
 from gym_lagrangian.checkpoints import fresh_model
 from gym_lagrangian.learning.config import TrainingConfig
-from gym_lagrangian.learning.fit import _in_time
+from gym_lagrangian.learning.fit import _settled
 from gym_lagrangian.learning.scales import scales, scales_of, seen_as
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import windows
@@ -204,7 +204,7 @@ def test_magnitudes_change_as_their_units_do(unit, angular):
     np.testing.assert_allclose(other.energy, one.energy * mass * length**2 / time**2)
     np.testing.assert_allclose(other.time, one.time * time)
     configs = [
-        _in_time(FitConfig(), swinging(unit=u), found(swinging(unit=u))) for u in (unit, UNITS[0])
+        _settled(FitConfig(), swinging(unit=u), found(swinging(unit=u))) for u in (unit, UNITS[0])
     ]
     assert configs[0] == configs[1]
 

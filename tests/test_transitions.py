@@ -231,7 +231,7 @@ def with_nan(array):
     ("changes", "message"),
     [
         ({"next_q": None}, r"missing arrays \['next_q'\]"),
-        ({"qdd": np.zeros((10, 2))}, r"unknown arrays \['qdd'\]"),
+        ({"jerk": np.zeros((10, 2))}, r"unknown arrays \['jerk'\]"),
         ({"qd": with_nan(np.zeros((10, 2)))}, "array qd .*finite"),
         ({"tau": np.full((10, 2), np.inf)}, "array tau .*finite"),
         ({"next_qd": np.zeros((9, 2))}, r"array next_qd has shape \(9, 2\), expected \(10, 2\)"),

@@ -73,6 +73,19 @@ def numbers(text: str) -> tuple[float, ...]:
         raise argparse.ArgumentTypeError(f"{text!r}: expected numbers, X,Y,...") from None
 
 
+def horizon(text: str) -> int | tuple[tuple[int, float], ...]:
+    """N, or N:SHARE between commas."""
+    try:
+        if ":" not in text:
+            return int(text)
+        pairs = (part.split(":") for part in text.split(","))
+        return tuple((int(steps), float(share)) for steps, share in pairs)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected N, or N:SHARE,N:SHARE,... as 8:0.5,40:0.5"
+        ) from None
+
+
 def names(text: str) -> tuple[str, ...]:
     """Names between commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())

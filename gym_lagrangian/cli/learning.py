@@ -14,6 +14,7 @@ from gym_lagrangian.cli.arguments import (
     add_options,
     conditions,
     environment,
+    horizon,
     numbers,
 )
 from gym_lagrangian.cli.logs import add_logs, read
@@ -88,7 +89,19 @@ def _add_fit(commands: Any) -> None:
     fit.add_argument(
         "--system", help="of which the file is, if it does not say: a name, or module:Class"
     )
-    fit.add_argument("--horizon", type=int, help="transitions predicted in a row")
+    fit.add_argument(
+        "--horizon",
+        type=horizon,
+        metavar="N|N:SHARE,...",
+        help="transitions predicted in a row; or a schedule, as 8:0.5,40:0.5: of 8 for half of the "
+        "steps, then of 40; default: what suits the data",
+    )
+    fit.add_argument(
+        "--robust",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="count the error of a component for at most its typical magnitude; default: of logs",
+    )
     fit.add_argument(
         "--objective",
         choices=("motion", "force"),
@@ -156,9 +169,10 @@ def _fit(options: argparse.Namespace) -> None:
     from gym_lagrangian.learning.config import FitConfig
     from gym_lagrangian.learning.fit import fit
 
-    model, data = _to_fit(options)
+    model, data, floor = _to_fit(options)
     config = FitConfig.of(model, **_settings(options))
     given: dict[str, Any] = {"system": options.system, "insist": options.insist}
+    given["noise_floor"] = floor
     _learn(
         options.out,
         config,
@@ -174,25 +188,25 @@ def _conditions(options: argparse.Namespace) -> dict[str, Any] | None:
     return {name: stated for part in options.conditioned_on for name, stated in part.items()}
 
 
-def _to_fit(options: argparse.Namespace) -> tuple[str, Any]:
-    """The model, and the file of transitions or what reads the logs.
+def _to_fit(options: argparse.Namespace) -> tuple[str, Any, float | None]:
+    """The model, the file of transitions or the transitions in logs, and their noise floor.
 
     Raises:
         ConfigurationError: arguments of the one way with the other.
     """
     if options.file.suffix == ".toml":
-        return options.model or "LNN", _logs_to_fit(options)
+        return options.model or "LNN", *_logs_to_fit(options)
     if options.logs or (options.what is None) == (options.model is None):
         raise ConfigurationError(
             f"fit {options.file}: expected FILE.npz and one MODEL, or MACHINE.toml and logs"
         )
     if options.dt is not None or options.keep:
         raise ConfigurationError("--dt and --keep: only with logs, transitions have a dt already")
-    return options.what or options.model, options.file
+    return options.what or options.model, options.file, None
 
 
-def _logs_to_fit(options: argparse.Namespace) -> Any:
-    """The transitions in the logs of a machine.
+def _logs_to_fit(options: argparse.Namespace) -> tuple[Any, float | None]:
+    """The transitions in the logs of a machine, and their noise floor in 1/s where it is known.
 
     Raises:
         ConfigurationError: no logs, or a system.
@@ -211,10 +225,10 @@ def _logs_to_fit(options: argparse.Namespace) -> Any:
     found = logs.transitions(**how, accelerations=by_force)
     print(found.description(), file=sys.stderr)
     if by_force:
-        return found
+        return found, None
     floor = noise_floor(found, logs.smoothing)
     print(f"a perfect model has a held-out error of about {floor:.2g}/s", file=sys.stderr)
-    return found
+    return found, floor
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
@@ -255,7 +269,19 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
             bar.write(f"saved {resume_path(out)}; go on with --resume", file=sys.stderr)
             raise
     print(f"written: {out} (SHA-256 {result.sha256[:16]})")
-    print(json.dumps(result.card.metrics, indent=2))
+    _report(result.card.metrics)
+
+
+def _report(metrics: dict[str, Any]) -> None:
+    """What a training ends with: a table of the predictions of a fit to logs, and JSON."""
+    from gym_lagrangian.learning.prediction import table
+
+    if "prediction" in metrics:
+        floor = f", noise floor {metrics['noise_floor']:.3g}/s" if "noise_floor" in metrics else ""
+        print(f"held-out error {metrics['held_out_error']:.3g}/s{floor}")
+        for line in table(metrics["prediction"]):
+            print(line)
+    print(json.dumps(metrics, indent=2))
 
 
 def _collect(options: argparse.Namespace) -> None:

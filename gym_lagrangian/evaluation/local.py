@@ -11,6 +11,7 @@ from __future__ import annotations
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from gym_lagrangian.physics.dynamics import AccelerationField, ContinuousDynamics, Dynamics
@@ -75,7 +76,7 @@ def one_step_error(
 def _one_step_error(dynamics: Dynamics, system: System, samples: Sample, dt: float) -> Array:
     x = jnp.concatenate([samples.q, samples.qd], axis=1)
     substeps = system.default_substeps(dt, learned=False)
-    exact = ContinuousDynamics(system, "dop853", substeps)
+    exact = ContinuousDynamics(system, "dop853", substeps, roll=True)
     predicted, true = (
         jax.vmap(lambda x, tau, m, d=d: d.step(x, tau, m, dt))(x, samples.tau, samples.m)
         for d in (dynamics, exact)
@@ -90,23 +91,22 @@ def protocol_samples(
     system: System, forced: bool, states: int, seed: int, ranges: Ranges | None = None
 ) -> Sample:
     """States on which models of a system are judged, under the forces of random actions or none."""
-    return _protocol_samples(system, forced, states, jax.random.key(seed), ranges or {})
+    acting = np.asarray(forced)  # an argument: one program serves both
+    return _protocol_samples(system, acting, states, jax.random.key(seed), ranges or {})
 
 
 @eqx.filter_jit
 def _protocol_samples(
-    system: System, forced: bool, states: int, key: Array, ranges: Ranges
+    system: System, acting: Array | np.ndarray, states: int, key: Array, ranges: Ranges
 ) -> Sample:
     key_state, key_action = jax.random.split(key)
     draw = varied(distributions_of(system).states, system, ranges)
     samples = jax.vmap(draw)(jax.random.split(key_state, states))
-    if forced:
-        task = system.task(coordinates=system)
-        shape = (states, task.action_size)
-        actions = jax.random.uniform(key_action, shape, minval=-1.0, maxval=1.0)
-        forces = jax.vmap(task.generalized_force)(samples.q, samples.qd, actions)
-        samples = samples._replace(tau=forces)
-    return samples
+    task = system.task(coordinates=system)
+    shape = (states, task.action_size)
+    actions = jax.random.uniform(key_action, shape, minval=-1.0, maxval=1.0)
+    forces = jax.vmap(task.generalized_force)(samples.q, samples.qd, actions)
+    return samples._replace(tau=jnp.where(acting, forces, samples.tau))
 
 
 def _weighted_mean(values: Array, weight: Array) -> Array:

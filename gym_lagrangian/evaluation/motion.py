@@ -25,6 +25,7 @@ from jax import Array
 from gym_lagrangian.envs.functional import (
     FunctionalEnv,
     Params,
+    State,
     cast,
     dynamics_of,
     energy_scale,
@@ -34,9 +35,14 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import distributions_of
 from gym_lagrangian.systems.base import System
+from gym_lagrangian.systems.coordinates import REFERENCE_DT
 from gym_lagrangian.systems.sample import Ranges, Sample, varied
 
 ENERGY_TIMES = (10.0, 100.0)
+
+# Steps in one call of a compiled program, and starts in it where there are few steps: the same
+# program then serves motions of any length, and the velocity error beside the energy's.
+_BLOCK, _TOGETHER = 50, 40
 
 # How the velocity error is measured: over so many seconds, seen so often, from so many starts.
 VELOCITY_SECONDS, VELOCITY_POINTS, VELOCITY_STATES = 1.0, 50, 200
@@ -104,7 +110,13 @@ class FreeMotion(NamedTuple):
 
 
 def free_motion(
-    env: FunctionalEnv, params: Params, *, states: int, seed: int, seconds: float
+    env: FunctionalEnv,
+    params: Params,
+    *,
+    states: int,
+    seed: int,
+    seconds: float,
+    together: int | None = None,
 ) -> FreeMotion:
     """Free motion (zero action) from the evaluation states drawn with `seed`.
 
@@ -113,6 +125,7 @@ def free_motion(
     Arguments:
         env, params: the environment; `params` must hold arrays of the precision wanted
             (float64 inside `jax.enable_x64`).
+        together: states that are followed together; default all of them.
 
     Raises:
         ConfigurationError: nobody knows the true equations.
@@ -124,10 +137,14 @@ def free_motion(
         )
     samples = evaluation_states(env.system, states, seed, told(env.system, params.m_bounds))
     x, m = starts(samples, params)
-    dt = float(params.dt)
-    parts = _run(env, params, x, m, round(seconds / dt))
-    visited, energy, drift, diverged = (np.asarray(part) for part in parts)
-    scale = np.asarray(jax.vmap(partial(energy_scale, env.system))(m))
+    dt, many = float(params.dt), together or states
+    params = dataclasses.replace(params, dynamics=params.dynamics.rolled())
+    groups = [slice(first, first + many) for first in range(0, states, many)]
+    found = [_followed(env, params, x[rows], m[rows], round(seconds / dt)) for rows in groups]
+    visited, energy, drift, diverged = (
+        np.concatenate(parts, axis=1) for parts in zip(*(parts for parts, _ in found), strict=True)
+    )
+    scale = np.concatenate([scale for _, scale in found])
     time = dt * np.arange(1, len(energy) + 1)
     return FreeMotion(time, visited, energy, drift, np.cumsum(diverged, axis=0) > 0, scale)
 
@@ -140,8 +157,13 @@ def evaluation_states(
     Arguments:
         ranges: of the parameters that are drawn anew for every state.
     """
-    keys = jax.random.split(jax.random.key(seed), states)
-    return jax.vmap(varied(distributions_of(system).starts, system, ranges or {}))(keys)
+    return _drawn(system, states, jax.random.key(seed), ranges or {})
+
+
+@eqx.filter_jit
+def _drawn(system: System, states: int, key: Array, ranges: Ranges) -> Sample:
+    draw = varied(distributions_of(system).starts, system, ranges)
+    return jax.vmap(draw)(jax.random.split(key, states))
 
 
 def told(system: System, m_bounds: Any) -> dict[str, tuple[float, float]]:
@@ -164,23 +186,41 @@ def starts(samples: Sample, params: Params) -> tuple[Array, Array]:
     return x, jnp.where(low == high, low, samples.m.astype(dtype))
 
 
-@eqx.filter_jit
-def _run(
+def _followed(
     env: FunctionalEnv, params: Params, x: Array, m: Array, steps: int
-) -> tuple[Array | None, ...]:
-    """States, energies, drifts and divergence flags (steps, N, …) of steps with zero action."""
-    action = jnp.zeros(env.task.action_size, x.dtype)
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """States, energies, drifts and divergence flags (steps, N, …) with zero action, and the energy
+    scales (N,).
+    """
+    state, scale = _begun(env, params, x, m)
+    blocks = []
+    for _ in range(0, steps, _BLOCK):
+        state, block = _run(env, params, state)
+        blocks.append(jax.tree.map(np.asarray, block))
+    parts = [np.concatenate(part)[:steps] for part in zip(*blocks, strict=True)]
+    return parts, np.asarray(scale)
+
+
+@eqx.filter_jit
+def _begun(env: FunctionalEnv, params: Params, x: Array, m: Array) -> tuple[State, Array]:
+    """N states at the start, and their energy scales (N,)."""
+    system: Any = env.system  # which there is
     goal = jnp.asarray(params.goal_bounds)[0]
+    state = jax.vmap(lambda x, m: env.start(x, m, goal, params)[0])(x, m)
+    return state, jax.vmap(partial(energy_scale, system))(m)
 
-    def one(x, m):
-        def step(state, _):
-            state, timestep = env.step(None, state, action, params)
-            info = timestep.info
-            return state, (state.x, info.energy, info.energy_drift, info.diverged)
 
-        return jax.lax.scan(step, env.start(x, m, goal, params)[0], None, length=steps)[1]
+@eqx.filter_jit
+def _run(env: FunctionalEnv, params: Params, state: State) -> tuple[State, tuple]:
+    """N states after a block of steps, and what was met on the way (steps, N, …)."""
+    action = jnp.zeros(env.task.action_size, state.x.dtype)
 
-    return jax.vmap(one, out_axes=1)(x, m)
+    def one(state):
+        state, timestep = env.step(None, state, action, params)
+        info = timestep.info
+        return state, (state.x, info.energy, info.energy_drift, info.diverged)
+
+    return jax.lax.scan(lambda state, _: jax.vmap(one)(state), state, length=_BLOCK)
 
 
 def energy_discrepancy(
@@ -216,18 +256,21 @@ def free_motions(
     seconds: float,
     seed: int = 0,
     ranges: Ranges | None = None,
+    together: int | None = None,
 ) -> tuple[FreeMotion, FreeMotion]:
     """A model's free motion and the exact one, in float64, as `free_motion`; with the parameters
     in `ranges` drawn from there.
     """
+    longest = max(dt, REFERENCE_DT)  # shorter steps take as many substeps: one program for both
     with jax.enable_x64(True):
         options: dict[str, Any] = {**system.options, **(ranges or {})}
-        env, truth = make(type(system), dt=dt, dtype="float64", **options)
+        env, truth = make(type(system), dt=longest, dtype="float64", **options)
+        truth = dataclasses.replace(truth, dt=np.asarray(dt, np.float64))
         dynamics = dynamics_of(
-            model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
+            model, integrator="dop853", substeps=system.default_substeps(longest, learned=True)
         )
         params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
-        how: Any = {"states": states, "seed": seed, "seconds": seconds}
+        how: Any = {"states": states, "seed": seed, "seconds": seconds, "together": together}
         return free_motion(env, params, **how), free_motion(env, truth, **how)
 
 
@@ -244,7 +287,7 @@ def velocity_error(
     """
     dt = step_of(model, VELOCITY_SECONDS / VELOCITY_POINTS)
     how: Any = {"states": states, "seed": seed, "seconds": VELOCITY_SECONDS, "ranges": ranges}
-    motion, truth = free_motions(model, system, dt=dt, **how)
+    motion, truth = free_motions(model, system, dt=dt, together=_TOGETHER, **how)
     error = motion.velocity_error(truth)
     return {
         "median": float(np.median(error)),

@@ -10,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-import jax
-import optax
-
 from gym_lagrangian.checks import (
     finite_number,
     one_of,
@@ -21,12 +18,12 @@ from gym_lagrangian.checks import (
     whole_number,
 )
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.horizons import Horizons, horizons
+from gym_lagrangian.learning.optimiser import OPTIMISERS, Optimiser, Schedule
 from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.registration import load_model, load_system
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.preset import Preset
-
-OPTIMISERS = ("muon", "adam")
 
 OBJECTIVES = ("motion", "force")
 
@@ -74,25 +71,21 @@ class OptimiserConfig:
         """The weight decay; none unless a subclass has one."""
         return 0.0
 
-    def build(self) -> optax.GradientTransformation:
-        """The optimiser with its schedule."""
+    @property
+    def schedule(self) -> Schedule:
+        """The course of the learning rate."""
         warmup = min(self.warmup, self.steps // 10)
-        schedule = optax.warmup_cosine_decay_schedule(
-            init_value=0.0,
-            peak_value=self.learning_rate,
-            warmup_steps=warmup,
-            decay_steps=self.steps,
-            end_value=self.learning_rate * self.final_learning_rate,
+        return Schedule.of(
+            peak=self.learning_rate,
+            end=self.learning_rate * self.final_learning_rate,
+            warmup=warmup,
+            steps=self.steps,
         )
-        if self.optimiser == "muon":
-            update = optax.contrib.muon(schedule, weight_decay=self.decay)
-        elif self.decay:
-            update = optax.adamw(schedule, weight_decay=self.decay, mask=_matrices)
-        else:
-            update = optax.adam(schedule)
-        if self.clip is None:
-            return update
-        return optax.chain(optax.clip_by_global_norm(self.clip), update)
+
+    @property
+    def update(self) -> Optimiser:
+        """The rule by which weights change."""
+        return Optimiser(self.optimiser, self.clip, self.decay)
 
 
 @dataclass(frozen=True)
@@ -130,9 +123,14 @@ class FitConfig(OptimiserConfig):
     """How to fit to recorded transitions; as `OptimiserConfig`, and
 
     Attributes:
-        horizon: transitions that are predicted in a row; None for 2 where the system has a recipe
-            for the model, otherwise for a third of the time scale of the data, at least 2 and at
-            most 4, or for as many as motion takes to exceed the noise, at most 8.
+        horizon: transitions that are predicted in a row, or a schedule of pairs (transitions, share
+            of the steps), the transitions growing, as ((8, 0.5), (40, 0.5)); what is held out is
+            judged by the longest throughout. None for what suits the data. Made of logs: a
+            schedule of a third of the time scale, then five thirds, each for half of the steps.
+            Where the system has a recipe for the model: 2. Otherwise a third of the time scale, at
+            least 2 and at most 4, or as many as motion takes to exceed the noise, at most 8.
+        robust: whether the error of one component counts for at most its typical magnitude; None
+            for the data that are made of logs.
         held_out: share of the transitions that are not learned from, to judge by.
         weight_decay: how fast the matrices of the networks shrink, as a share of the learning
             rate: a little data fits many networks, and the smoothest is the best guess. Biases
@@ -153,7 +151,8 @@ class FitConfig(OptimiserConfig):
     batch: int = 64
     learning_rate: float = 2e-2
     chunk: int = 250
-    horizon: int | None = None
+    horizon: Horizons | None = None
+    robust: bool | None = None
     held_out: float = 0.1
     weight_decay: float = 0.0
     starts: int = 1
@@ -167,9 +166,12 @@ class FitConfig(OptimiserConfig):
         one_of("objective", self.objective, OBJECTIVES)
         for name in ("starts", "trial"):
             whole_number(name, getattr(self, name))
-        for name in ("horizon", "substeps"):
-            if getattr(self, name) is not None:
-                whole_number(name, getattr(self, name))
+        if self.horizon is not None:
+            object.__setattr__(self, "horizon", horizons(self.horizon))
+        if self.robust is not None and not isinstance(self.robust, bool):
+            raise ConfigurationError(f"robust = {self.robust!r}: expected True, False or None")
+        if self.substeps is not None:
+            whole_number("substeps", self.substeps)
         if positive_number("held_out", self.held_out) >= 1.0:
             raise ConfigurationError(f"held_out = {self.held_out}: expected a share below 1")
         if finite_number("weight_decay", self.weight_decay, "share") < 0:
@@ -232,7 +234,3 @@ def usual_friction(model: str, coordinates: Coordinates) -> dict[str, Any]:
     """The setting of the friction that models of a machine learn where nobody says which."""
     knows = "friction" in load_model(model).settings()
     return {"friction": coordinates.learned_friction} if knows else {}
-
-
-def _matrices(params: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf.ndim > 1, params)

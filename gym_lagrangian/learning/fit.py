@@ -8,6 +8,7 @@ was held out.
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from collections.abc import Callable, Mapping
@@ -26,13 +27,16 @@ from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
+from gym_lagrangian.learning.horizons import Horizons, ends, lengths
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
-from gym_lagrangian.learning.loop import Progress, learn, refuse_existing, trial
+from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
+from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
+from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
 from gym_lagrangian.learning.torques import Torques, refuse_without_inverse_dynamics, torques
 from gym_lagrangian.learning.transitions import Transitions
-from gym_lagrangian.learning.windows import Windows, windows
+from gym_lagrangian.learning.windows import Windows, growing_windows, held_out
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import build_system, load_model, model_reference
@@ -44,6 +48,10 @@ _WINDOW, _SUBSTEP = 1 / 3, 1 / 4
 
 # The most transitions in a window, and in one that has to be longer for motion to exceed noise.
 _USUAL_WINDOW, _LONGEST_WINDOW = 4, 8
+
+# Of data made of logs: the long window as a share of the time scale, the most transitions in it,
+# and the least number of such windows into which all transitions can be cut.
+_LONG, _MOST, _PARTS = 5 / 3, 64, 40
 
 # The loss of energy in one time scale that is worth a warning, in standard deviations.
 _NOTABLE_LOSS = 0.005
@@ -67,6 +75,7 @@ def fit(
     save_every: float = 30.0,
     metrics: bool = True,
     insist: bool = False,
+    noise_floor: float | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """Fit a registered model to recorded transitions and write its checkpoint to `out`.
@@ -90,8 +99,11 @@ def fit(
             predicts better what was held out, and `config.starts` has no use.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
-            system's own; the error on what was held out is on the card in any case.
+            system's own; the error on what was held out is on the card in any case. A fit to
+            logs ends with predictions of the motion that was held out, see `learning.prediction`.
         insist: fit although the data look wrong, see `learning.suspicions`.
+        noise_floor: about the held-out error of a perfect model, where it is known; it stands
+            beside the error on the card.
 
     The other arguments are those of `training.train`, as are interruption and resumption.
 
@@ -120,35 +132,22 @@ def fit(
     seen, typical = seen_as(data), None
     if not _has_recipe(model, data, conditions):
         typical, seen = scales(data, seen), scaled_to(seen, conditions.ranges)
-    horizon, substeps = _in_time(config, data, typical)
-    config = replace(config, horizon=horizon, substeps=substeps)
-    split = {"share": config.held_out, "seed": config.seed}
-    source, judge = (
-        torques(data, **split)
-        if by_force
-        else windows(
-            data,
-            horizon,
-            integrator=config.integrator,
-            substeps=substeps,
-            time=1.0 if typical is None else typical.time,
-            **split,
-        )
-    )
+    config = _settled(config, data, typical)
+    stages, judge = _stages(config, data, 1.0 if typical is None else typical.time)
     refuse(of_transitions(data), insist=insist)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
-    came_from, judged = None, {}
+    came_from, judged = None, {} if noise_floor is None else {"noise_floor": noise_floor}
     build = partial(_fresh, model, given, data, seen, typical, conditions.names)
     if origin is not None:
         fresh, seen, came_from = initial(origin, model, data.coordinates, given)
         check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
-        judged["initial_error"] = float(eqx.filter_jit(judge.error)(fresh))
+        judged["initial_error"] = float(judge.error(fresh))
     else:
         fresh = build(key=key_model)
     judged |= _of_guess(judge, fresh)
     if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
-        fresh = _best_start(build, source, judge, config, key_model)
+        fresh = _best_start(build, stages[0].source, judge, config, key_model)
     card = Card.of(
         data.coordinates,
         seen=seen,
@@ -157,16 +156,17 @@ def fit(
         ranges=conditions.ranges,
         model=model,
         model_config=fresh.config,
-        training=asdict(config),
-        data=f"{data.description()}, {source.description()}",
+        training=json.loads(json.dumps(asdict(config))),  # as it will be read
+        data=f"{data.description()}, {_described(stages)}",
         forced=data.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
         init=came_from,
     )
+    predicts = metrics and _logged(data) and not by_force
     found = learn(
         fresh,
-        source,
+        stages,
         card,
         config,
         key=key_batches,
@@ -177,6 +177,7 @@ def fit(
         on_progress=on_progress,
         held_out=judge.error,
         metrics=metrics and data.system is not None and _usual(data, conditions),
+        report=partial(_predicted, data, config) if predicts else None,
         judged=judged,
         trained=origin is not None,
     )
@@ -187,19 +188,16 @@ def fit(
 
 def _best_start(
     build: Callable[..., Model],
-    source: Windows | Torques,
+    source: Source,
     judge: Windows | Torques,
     config: FitConfig,
     key: jax.Array,
 ) -> Model:
     """Of several models, each fitted briefly, the one of the least error on what was held out."""
-    brief, error = (
-        replace(config, steps=min(config.trial, config.steps)),
-        eqx.filter_jit(judge.error),
-    )
+    brief = replace(config, steps=min(config.trial, config.steps))
     keys = jax.random.split(key, config.starts)
     tried = [trial(build(key=key), source, brief, key) for key in keys]
-    errors = [float(error(model)) for model in tried]
+    errors = [float(judge.error(model)) for model in tried]
     return tried[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
 
 
@@ -226,14 +224,82 @@ def _transitions(
     return data
 
 
-def _in_time(config: FitConfig, data: Transitions, typical: Scales | None) -> tuple[int, int]:
-    """The horizon and the substeps that are stated, or that the time scale of the data asks for."""
+def _settled(config: FitConfig, data: Transitions, typical: Scales | None) -> FitConfig:
+    """The configuration with everything that it leaves to the data."""
+    logged = _logged(data)
     if typical is None:
-        return config.horizon or 2, config.substeps or _steps(data.dt, REFERENCE_DT)
+        horizon, substeps = 2, _steps(data.dt, REFERENCE_DT)
+    else:
+        horizon = _grown(data, typical) if logged else _usual_horizon(data, typical)
+        substeps = _steps(data.dt, _SUBSTEP * typical.time)
+    return replace(
+        config,
+        horizon=config.horizon or horizon,
+        substeps=config.substeps or substeps,
+        robust=logged if config.robust is None else config.robust,
+    )
+
+
+def _logged(data: Transitions) -> bool:
+    """Whether they are made of the logs of a machine: noisy, with velocities that were estimated or
+    measured by a sensor.
+    """
+    return data.coordinates.usage.logs is not None
+
+
+def _usual_horizon(data: Transitions, typical: Scales) -> int:
+    """A third of the time scale, or what exceeds the noise."""
     usual = min(_steps(_WINDOW * typical.time, data.dt), _USUAL_WINDOW)
     above_noise = min(_steps(typical.exceeds_noise, data.dt), _LONGEST_WINDOW)
-    horizon, substeps = max(2, usual, above_noise), _steps(data.dt, _SUBSTEP * typical.time)
-    return config.horizon or horizon, config.substeps or substeps
+    return max(2, usual, above_noise)
+
+
+def _grown(data: Transitions, typical: Scales) -> Horizons:
+    """A third of the time scale, then five thirds, as far as episodes go; one horizon where they
+    are short.
+    """
+    room = min(_typical_length(data.episode) // 4, len(data) // _PARTS, _MOST)
+    short, long = (
+        max(2, min(_steps(share * typical.time, data.dt), room)) for share in (_WINDOW, _LONG)
+    )
+    return ((short, 0.5), (long, 0.5)) if short < long else long
+
+
+def _typical_length(episode: np.ndarray) -> int:
+    """The transitions of the episode in which the median transition lies."""
+    return int(np.median(np.bincount(episode)[episode]))
+
+
+def _stages(
+    config: FitConfig, data: Transitions, time: float
+) -> tuple[tuple[Stage, ...], Windows | Torques]:
+    """What is learned from, horizon after horizon, and what is judged by."""
+    if config.objective == "force":
+        source, judge = torques(data, share=config.held_out, seed=config.seed)
+        return (Stage(config.steps, source),), judge
+    given: Any = config.horizon
+    learning, judge = growing_windows(
+        data,
+        lengths(given),
+        integrator=config.integrator,
+        substeps=config.substeps,
+        share=config.held_out,
+        seed=config.seed,
+        time=time,
+        robust=bool(config.robust),
+    )
+    return tuple(map(Stage, ends(given, config.steps), learning)), judge
+
+
+def _predicted(data: Transitions, config: FitConfig, found: Checkpoint) -> dict[str, Any]:
+    """How well the model predicts the motion that was held out."""
+    given: Any = config.horizon
+    rows = held_out(data, max(lengths(given)), config.held_out, config.seed)
+    return {"prediction": predictions(found, data.where(rows)).document()}
+
+
+def _described(stages: tuple[Stage, ...]) -> str:
+    return ", then ".join(stage.source.description() for stage in stages)
 
 
 def _steps(time: float, step: float) -> int:

@@ -3,15 +3,16 @@ r"""Training: states → true motion → loss → gradient → optimiser, many s
 The loss is the mean over a batch of w times the model's own loss, divided by the mean weight
 w. For most models that is Σ_i |q̈_i − q̈_i^true|, the paper's discrepancy between predicted and
 true ẋ, whose velocity half is exact; a model may learn from later states instead. A jitted
-`lax.scan` runs a chunk of steps; between chunks progress is shown and state is saved. Every
-step's randomness is the seed folded with the step's number, so a run that was interrupted
+loop runs a chunk of steps; between chunks progress is shown and state is saved. Learning rate,
+data, weights and the number of steps are arguments of the one compiled program. Every step's
+randomness is the seed folded with the step's number, so a run that was interrupted
 and resumed gives the same numbers as one that was not.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.errors import CheckpointError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.learning.config import OptimiserConfig
+from gym_lagrangian.learning.optimiser import Optimiser, Schedule
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.models.base import Model
 
@@ -64,30 +66,69 @@ def loss(model: Model, source: Source, key: Array, size: int) -> Array:
     return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
 
 
+class Stage(NamedTuple):
+    """What is learned from up to a step.
+
+    Attributes:
+        until: the step.
+        source: where batches come from.
+    """
+
+    until: int
+    source: Source
+
+
 @eqx.filter_jit
 def _chunk(
-    config: OptimiserConfig, source: Source, model: Model, state: Any, key: Array, first: Array
-) -> tuple[Any, Any, Array]:
-    update = config.build().update
+    optimiser: Optimiser,
+    batch: int,
+    room: int,
+    schedule: Schedule,
+    source: Source,
+    run: tuple[Model, Any],
+    key: Array,
+    first: Array | np.ndarray,
+    end: Array | np.ndarray,
+) -> tuple[Model, Any, Array]:
+    """Model and state of the optimiser after the steps from `first` to `end`, and their losses, of
+    which there is room for `room`.
+    """
+    update = optimiser.build(schedule).update
+    model, begin = run
     params, static = eqx.partition(model, eqx.is_inexact_array)
 
-    def step(carry, number):
-        params, state = carry
+    def step(number, carry):
+        params, state, losses = carry
         batch_key = jax.random.fold_in(key, number)
         value, gradient = jax.value_and_grad(
-            lambda p: loss(eqx.combine(p, static), source, batch_key, config.batch)
+            lambda p: loss(eqx.combine(p, static), source, batch_key, batch)
         )(params)
         updates, state = update(gradient, state, params)
-        return (optax.apply_updates(params, updates), state), value
+        return optax.apply_updates(params, updates), state, losses.at[number - first].set(value)
 
-    numbers = first + jnp.arange(config.chunk)
-    (params, state), losses = jax.lax.scan(step, (params, state), numbers)
+    carry = params, begin, jnp.zeros(room)
+    params, state, losses = jax.lax.fori_loop(first, end, step, carry)
     return eqx.combine(params, static), state, losses
+
+
+def _advance(
+    config: OptimiserConfig,
+    source: Source,
+    run: tuple[Model, Any],
+    key: Array,
+    first: int,
+    end: int,
+) -> tuple[Model, Any, np.ndarray]:
+    """As `_chunk`, under a configuration, with the losses of the steps that were made."""
+    numbers = (np.asarray(number, np.int32) for number in (first, end))
+    how = config.update, config.batch, config.chunk, config.schedule
+    model, state, losses = _chunk(*how, source, run, key, *numbers)
+    return model, state, np.asarray(losses)[: end - first]
 
 
 def learn(
     fresh: Model,
-    source: Source,
+    stages: Sequence[Stage],
     card: Card,
     config: OptimiserConfig,
     *,
@@ -99,6 +140,7 @@ def learn(
     on_progress: Callable[[Progress], None] | None,
     held_out: Callable[[Model], Array] | None = None,
     metrics: bool = True,
+    report: Callable[[Checkpoint], dict[str, Any]] | None = None,
     judged: dict[str, float] | None = None,
     trained: bool = False,
 ) -> Checkpoint:
@@ -106,25 +148,27 @@ def learn(
 
     Arguments:
         fresh: the model to begin with.
-        source: what to learn from.
+        stages: what to learn from, one after another; the last until `config.steps`.
         card: what the checkpoint will say, but for the metrics.
         key: of the batches.
-        held_out: an error on what is not learned from. The weights of the chunk's end where it is
-            least are kept, and its course is saved as ``held_out``, rows (step, error).
+        held_out: a compiled error on what is not learned from. The weights of the chunk's end
+            where it is least are kept, and its course is saved as ``held_out``, rows (step, error).
         metrics: whether to measure the model with `evaluation.measure` at the end.
+        report: further metrics of the model with its card, JSON-able.
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
         trained: whether `fresh` is a trained model, which is kept where nothing later is better.
 
     The other arguments, and what is raised, are those of `train`.
     """
-    check = None if held_out is None else eqx.filter_jit(held_out)
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
-    if trained and check is not None and not resume:
-        run = run._replace(held_out=[(0, float(check(fresh)))])
-    run = _optimise(run, source, card, config, key, out, save_every, on_progress, check)
+    if trained and held_out is not None and not resume:
+        run = run._replace(held_out=[(0, float(held_out(fresh)))])
+    run = _optimise(run, stages, card, config, key, out, save_every, on_progress, held_out)
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
     error = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
     measured = measure(run.best, card) if metrics else {}
+    if report is not None:
+        measured |= report(Checkpoint(run.best, card, sha256="", extra={}))
     card = replace(card, metrics=measured | error | (judged or {}))
     checkpoints.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)
@@ -133,9 +177,11 @@ def learn(
 
 def trial(model: Model, source: Source, config: OptimiserConfig, key: Array) -> Model:
     """The model after a short training, of which nothing is saved or shown."""
-    whole = replace(config, chunk=config.steps, seed=0)
     state = _initial_optimiser_state(model, config)
-    return _chunk(whole, source, model, state, key, jnp.asarray(0))[0]
+    for first in range(0, config.steps, config.chunk):
+        end = min(first + config.chunk, config.steps)
+        model, state, _ = _advance(config, source, (model, state), key, first, end)
+    return model
 
 
 def resume_path(out: str | Path) -> Path:
@@ -160,7 +206,7 @@ def refuse_existing(out: Path, *, overwrite: bool) -> None:
 
 def _optimise(
     run: _Run,
-    source: Source,
+    stages: Sequence[Stage],
     card: Card,
     config: OptimiserConfig,
     key: Array,
@@ -175,12 +221,10 @@ def _optimise(
     try:
         while run.step < config.steps:
             start = time.monotonic()
-            # The seed is in the key already; left in here, every seed would compile anew.
-            chunk = replace(config, chunk=min(config.chunk, config.steps - run.step), seed=0)
-            model, state, losses = _chunk(
-                chunk, source, run.model, run.optimiser, key, jnp.asarray(run.step)
-            )
-            losses = np.asarray(losses)
+            stage = next(stage for stage in stages if run.step < stage.until)
+            step = min(run.step + config.chunk, stage.until)
+            here = run.model, run.optimiser
+            model, state, losses = _advance(config, stage.source, here, key, run.step, step)
             if not np.all(np.isfinite(losses)):
                 bad = run.step + int(np.argmin(np.isfinite(losses)))
                 good = run if np.isfinite(losses[0]) else proven
@@ -190,7 +234,6 @@ def _optimise(
                     f"is saved in {str(resume_path(out))!r}. Try a lower learning rate, a longer "
                     "warm-up, another seed, or a larger quadratic_start"
                 )
-            step = run.step + len(losses)
             proven = run
             history = [*run.history, (step, float(losses.mean()))]
             best, errors = _judge(run, model, step, check)
@@ -219,7 +262,12 @@ def _judge(
 
 
 def _initial_optimiser_state(model: Model, config: OptimiserConfig) -> Any:
-    return config.build().init(eqx.filter(model, eqx.is_inexact_array))
+    return _began(config.update, config.schedule, model)
+
+
+@eqx.filter_jit
+def _began(optimiser: Optimiser, schedule: Schedule, model: Model) -> Any:
+    return optimiser.build(schedule).init(eqx.filter(model, eqx.is_inexact_array))
 
 
 def _save_run(out: Path, card: Card, run: _Run) -> None:

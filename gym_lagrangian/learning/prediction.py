@@ -73,22 +73,7 @@ class Predictions(NamedTuple):
 
     def lines(self) -> Iterator[str]:
         """The same as a table."""
-        yield (
-            f"{self.model} of {self.machine}: {self.starts} predictions over {self.time[-1]:g} s, "
-            "median errors, and seconds until they exceed an amount"
-        )
-        at = self._at()
-        shown = "".join(f"{self.time[k]:>9.3g} s" for k in at)
-        yield f"{'coordinate':14} {'prediction':18}{shown}   amount  mean s  median s"
-        for i, name in enumerate(self.coordinates):
-            for who in self.errors:
-                median = np.median(self.errors[who][:, at, i], axis=0)
-                numbers = "".join(f"{value:11.3g}" for value in median)
-                time = self.times(who)[:, i]
-                yield (
-                    f"{name:14} {who:18}{numbers} {self.amount[i]:8.3g} {time.mean():7.3g} "
-                    f"{np.median(time):9.3g}"
-                )
+        return table(self.document())
 
     def _at(self) -> list[int]:
         return [max(0, round(share * len(self.time)) - 1) for share in _SHARES]
@@ -105,6 +90,26 @@ class Predictions(NamedTuple):
             }
             for i, name in enumerate(self.coordinates)
         }
+
+
+def table(document: dict[str, Any]) -> Iterator[str]:
+    """A `Predictions.document` as lines of text."""
+    found, amount = document["predictions"], document["amount"]
+    yield (
+        f"{next(iter(found))} of {document['machine']}: {document['starts']} predictions over "
+        f"{document['horizon']:g} s, median errors, and seconds until they exceed an amount"
+    )
+    times = next(iter(next(iter(found.values())).values()))["median_error"]
+    shown = "".join(f"{float(time):>9.3g} s" for time in times)
+    yield f"{'coordinate':14} {'prediction':18}{shown}   amount  mean s  median s"
+    for name in amount:
+        for who, joints in found.items():
+            yield f"{name:14} {who:18}{_numbers(joints[name], amount[name])}"
+
+
+def _numbers(joint: dict[str, Any], amount: float) -> str:
+    errors = "".join(f"{value:11.3g}" for value in joint["median_error"].values())
+    return f"{errors} {amount:8.3g} {joint['mean_time']:7.3g} {joint['median_time']:9.3g}"
 
 
 def predictions(

@@ -31,7 +31,7 @@ from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.scales import seen_as
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.transitions import Transitions, wrapped
-from gym_lagrangian.learning.windows import _held_out
+from gym_lagrangian.learning.windows import held_out
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import load_model
@@ -68,6 +68,7 @@ class Torques(Source):
         tau = model.inverse_dynamics(sample.q, sample.qd, target, sample.m)
         return jnp.mean(((tau - sample.tau) / self.spread) ** 2)
 
+    @eqx.filter_jit
     def error(self, model: Model) -> Array:
         """The root of the loss's mean over all rows: a share of the spread of the forces."""
         losses = jax.vmap(lambda s, qdd: self.loss(model, s, qdd))(*self._chosen(self.rows))
@@ -102,7 +103,7 @@ def torques(data: Transitions, *, share: float, seed: int) -> tuple[Torques, Tor
             too long to tell any.
     """
     _refuse(data)
-    held = _held_out(data.episode, _STRETCH, share, seed)
+    held = held_out(data, _STRETCH, share, seed)
     if held.all() or not held.any():
         raise DataError(
             f"{len(data)} transitions are too few to hold {share:g} of them out: record more"

@@ -22,7 +22,7 @@ from gym_lagrangian.learning.conditions import (
 )
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
-from gym_lagrangian.learning.loop import Progress, learn
+from gym_lagrangian.learning.loop import Progress, Stage, learn
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
     FreshStates,
@@ -146,7 +146,7 @@ def train(
     )
     return learn(
         fresh,
-        source,
+        (Stage(config.steps, source),),
         card,
         config,
         key=key_batches,

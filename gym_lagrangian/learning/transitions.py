@@ -202,6 +202,10 @@ class Transitions:
         arrays = {name: array[:count] for name, array in self.arrays.items()}
         return self._with(arrays, self.noise, columns)
 
+    def where(self, kept: np.ndarray) -> Transitions:
+        """Those of them that a mask (N,) keeps."""
+        return self._with({name: array[kept] for name, array in self.arrays.items()}, self.noise)
+
     def noisy(self, noise: float, seed: int) -> Transitions:
         """As a sensor would have recorded them: Gaussian noise of the standard deviation
         `noise` typical magnitudes on q and q̇, one draw an instant.

@@ -9,10 +9,18 @@ forces, and the gradient passes through every step of the way:
 with s the system's typical magnitudes of q and q̇, so that both count, and the difference of an
 angle taken on the circle. One step already fixes the acceleration, averaged over dt. More steps
 average the noise of a recording out: what is wrong with an acceleration adds up along a window,
-what is wrong with a sensor does not. The absolute value forgives outliers.
+what is wrong with a sensor does not. The absolute value forgives outliers. A robust loss forgives
+more: no |…| / s_i counts for more than 1, so that a window along which chaos or a bad row leads
+the prediction astray says nothing, rather than most.
+
+A compiled program serves data of any values and of nearby sizes: rows and starts are padded to the
+next size of a coarse grid, and how many there are is an argument.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -30,6 +38,12 @@ from gym_lagrangian.systems.sample import Sample
 # Stretches of consecutive rows that are held out together, at most as a share of all that is.
 _STRETCHES = 5
 
+# The windows that are judged by begin apart by a share 1 / _USUAL of their length.
+_USUAL = 8
+
+# The least size of the grid of padded arrays.
+_SMALLEST = 64
+
 # Radians up to which float32 is exact enough.
 _WOUND_UP = 8 * np.pi
 
@@ -38,29 +52,34 @@ class Windows(Source):
     """Windows of k transitions, drawn with replacement.
 
     Attributes:
-        samples: the recorded rows, one a transition.
-        after: the states (N, 2n) that the transitions led to.
-        starts: the rows at which windows begin.
-        steps: k.
+        samples: the recorded rows, one a transition, padded by copies of the last.
+        after: the states (rows, 2n) that the transitions led to.
+        starts: the rows at which windows begin, padded by copies of the first.
+        count: how many of `starts` there are.
         dt: seconds in a transition.
-        integrator, substeps: how a model's dynamics follow it.
         time: a typical time of the motion in seconds. Training minimises the loss times it, a
             number without a unit, so that a largest norm of the gradient means the same for slow
             and for fast motion.
+        cutoff: the largest error of one component that counts, in typical magnitudes; infinite for
+            any.
+        steps: k.
+        integrator, substeps: how a model's dynamics follow it.
     """
 
     samples: Sample
     after: Array
     starts: Array
+    count: Array
+    dt: Array
+    time: Array
+    cutoff: Array
     steps: int = eqx.field(static=True)
-    dt: float = eqx.field(static=True)
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
-    time: float = eqx.field(static=True, default=1.0)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         """As of every source; the samples' forces are (size, k, n)."""
-        chosen = jax.random.randint(key, (size,), 0, self.starts.shape[0])
+        chosen = jax.random.randint(key, (size,), 0, self.count)
         return self._windows(self.starts[chosen])
 
     def loss(self, model: Model, sample: Sample, target: Array) -> Array:
@@ -84,13 +103,15 @@ class Windows(Source):
         angular = np.array([*embedding.angular, *[False] * embedding.n])
         error = jnp.where(angular, jnp.arctan2(jnp.sin(error), jnp.cos(error)), error)
         scale = jnp.array([*embedding.q_scale, *embedding.qd_scale])
-        return jnp.mean(jnp.sum(jnp.abs(error) / scale, axis=1)) / self.dt
+        counted = jnp.minimum(jnp.abs(error) / scale, self.cutoff)
+        return jnp.mean(jnp.sum(counted, axis=1)) / self.dt
 
+    @eqx.filter_jit
     def error(self, model: Model) -> Array:
         """The mean discrepancy over all windows, in 1/s."""
-        samples, targets = self._windows(self.starts)
-        return jnp.mean(jax.vmap(lambda s, t: self.discrepancy(model, s, t))(samples, targets))
+        return self._mean(lambda sample, target: self.discrepancy(model, sample, target))
 
+    @eqx.filter_jit
     def constant_velocity_error(self, embedding: Embedding) -> Array:
         """The error of the guess that every velocity stays as it is: what a model has to beat."""
         elapsed = self.dt * jnp.arange(1, self.steps + 1)[:, None]
@@ -100,14 +121,20 @@ class Windows(Source):
             states = jnp.hstack([sample.q + elapsed * sample.qd, velocity])
             return self._missed(embedding, states, target)
 
-        return jnp.mean(jax.vmap(missed)(*self._windows(self.starts)))
+        return self._mean(missed)
 
     def description(self) -> str:
-        return f"windows of {self.steps} × {self.dt:g} s"
+        return f"windows of {self.steps} × {float(self.dt):g} s"
 
     @property
     def forced(self) -> bool:
-        return bool(jnp.any(self.samples.tau != 0.0))
+        return bool(np.any(np.asarray(self.samples.tau) != 0.0))
+
+    def _mean(self, one: Callable[[Sample, Array], Array]) -> Array:
+        """The mean over all windows."""
+        found = jax.vmap(one)(*self._windows(self.starts))
+        real = jnp.arange(len(found)) < self.count
+        return jnp.sum(jnp.where(real, found, 0.0)) / self.count
 
     def _windows(self, starts: Array) -> tuple[Sample, Array]:
         rows = starts[:, None] + jnp.arange(self.steps)
@@ -124,6 +151,7 @@ def windows(
     share: float,
     seed: int,
     time: float = 1.0,
+    robust: bool = False,
 ) -> tuple[Windows, Windows]:
     """Windows to learn from and windows to judge by, which share no transition.
 
@@ -132,33 +160,77 @@ def windows(
         share: of the transitions to hold out, in whole episodes or stretches of long ones.
         seed: of which.
         time: see `Windows`.
+        robust: whether no component's error counts for more than its typical magnitude.
 
     Raises:
         DataError: the episodes are too short, or too few, for one window of each kind.
     """
-    held = _held_out(data.episode, steps, share, seed)
-    learning, judging = (_starts(data.episode, held == kind, steps) for kind in (False, True))
-    if not len(learning) or not len(judging):
-        longest = int(np.bincount(data.episode).max())
-        raise DataError(
-            f"{len(data)} transitions, {longest} in the longest episode, give {len(learning)} "
-            f"windows of {steps} steps to learn from and {len(judging)} to judge by: record more, "
-            "in longer episodes, or fit with a shorter horizon"
-        )
-    here, there = (_near_zero(data, a) for a in (data.q, data.next_q))
-    q, qd, tau, m = (jnp.asarray(a, jnp.float32) for a in (here, data.qd, data.tau, data.m))
-    after = jnp.asarray(np.hstack([there, data.next_qd]), jnp.float32)
-    every = Windows(
-        samples=Sample(q, qd, tau, m, jnp.ones(len(data))),
-        after=after,
-        starts=jnp.asarray(learning),
-        steps=steps,
-        dt=data.dt,
+    (learning,), judging = growing_windows(
+        data,
+        (steps,),
         integrator=integrator,
         substeps=substeps,
+        share=share,
+        seed=seed,
         time=time,
+        robust=robust,
     )
-    return every, eqx.tree_at(lambda w: w.starts, every, jnp.asarray(judging))
+    return learning, judging
+
+
+def growing_windows(
+    data: Transitions,
+    steps: tuple[int, ...],
+    *,
+    share: float,
+    seed: int,
+    time: float,
+    robust: bool,
+    **how: Any,
+) -> tuple[tuple[Windows, ...], Windows]:
+    """As `windows`, of several lengths to learn from, and of the longest to judge by."""
+    longest = max(steps)
+    held = held_out(data, longest, share, seed)
+    begins = [_starts(data.episode, ~held, k) for k in steps]
+    judging = _starts(data.episode, held, longest)[:: max(1, longest // _USUAL)]
+    _refuse_few(data, longest, min(map(len, begins)), len(judging))
+    numbers = {"dt": data.dt, "time": time, "cutoff": 1.0 if robust else np.inf}
+    arrays = _rows(data) | {k: np.asarray(v, np.float32) for k, v in numbers.items()}
+
+    def of(starts: np.ndarray, k: int) -> Windows:
+        rows: dict[str, Any] = {"starts": _padded(starts, 0), "count": np.int32(len(starts))}
+        rows = {name: np.asarray(value, np.int32) for name, value in rows.items()}
+        return Windows(steps=k, **rows, **arrays, **how)
+
+    learning = tuple(of(starts, k) for starts, k in zip(begins, steps, strict=True))
+    return learning, of(judging, longest)
+
+
+def _refuse_few(data: Transitions, steps: int, learning: int, judging: int) -> None:
+    if not learning or not judging:
+        longest = int(np.bincount(data.episode).max())
+        raise DataError(
+            f"{len(data)} transitions, {longest} in the longest episode, give {learning} "
+            f"windows of {steps} steps to learn from and {judging} to judge by: record more, "
+            "in longer episodes, or fit with a shorter horizon"
+        )
+
+
+def _rows(data: Transitions) -> dict[str, Any]:
+    """The recorded rows, padded, in float32."""
+    here, there = (_near_zero(data, a) for a in (data.q, data.next_q))
+    after = np.hstack([there, data.next_qd])
+    arrays = (here, data.qd, data.tau, data.m, np.ones(len(data)), after)
+    *sample, after = (jnp.asarray(_padded(a, -1), jnp.float32) for a in arrays)
+    return {"samples": Sample(*sample), "after": after}
+
+
+def _padded(array: np.ndarray, copied: int) -> np.ndarray:
+    """The array with copies of one of its rows up to the next size of a grid, four an octave."""
+    rows = len(array)
+    size = max(_SMALLEST, int(np.ceil(2.0 ** (np.ceil(4.0 * np.log2(rows)) / 4.0))))
+    copies = np.repeat(array[copied][None], size - rows, axis=0)
+    return np.concatenate([array, copies])
 
 
 def _near_zero(data: Transitions, q: np.ndarray) -> np.ndarray:
@@ -177,10 +249,15 @@ def _starts(episode: np.ndarray, usable: np.ndarray, steps: int) -> np.ndarray:
     return whole[complete & (episode[whole] == episode[whole + steps - 1])]
 
 
-def _held_out(episode: np.ndarray, steps: int, share: float, seed: int) -> np.ndarray:
+def held_out(data: Transitions, steps: int, share: float, seed: int) -> np.ndarray:
     """Which rows (N,) are held out: randomly chosen stretches, short against the whole, long
     against a window.
+
+    Arguments:
+        steps: of the longest window.
+        share, seed: as for `windows`.
     """
+    episode = data.episode
     count = share * len(episode)
     length = max(2 * steps, int(np.ceil(count / _STRETCHES)))
     begins = np.flatnonzero(np.diff(episode, prepend=-1))

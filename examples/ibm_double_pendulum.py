@@ -1,0 +1,79 @@
+"""Models of a real double pendulum, from pixels of a video to a table of how long they predict.
+
+    python examples/ibm_double_pendulum.py --data DIR --model LNN DeLaN --seeds 3
+
+DIR holds recordings of a chaotic double pendulum in free motion, ibm/0.csv.gz … 15.csv.gz (IBM
+Research, "Learning the chaotic double pendulum"; positions alone, 400 Hz), and score_ibm.py. Runs
+0–12 are learned from, 13–15 judge: seconds until the tip of a prediction errs by a tenth of the
+reach, and its RMS error over the first half second.
+"""
+
+import argparse
+import gzip
+import importlib.util
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gym_lagrangian import FitConfig, Machine, checkpoints, fit, read_logs
+
+LEARNED, JUDGED = range(13), range(13, 16)
+ARMS = ("arm1", "arm2")  # absolute angles, counted from hanging; 400 pictures a second
+MACHINE = Machine(ARMS, name="IBM", angular=True, interval=1 / 400, dt=0.01)
+
+
+def angles(path):
+    """The angles (T,) of both arms, of pixels (T, 6): pivot, end of arm 1, end of arm 2."""
+    with gzip.open(path, "rt") as file:
+        pivot, first, second = np.split(np.loadtxt(file, delimiter=","), 3, axis=1)
+    q = [np.arctan2(*arm.T[::-1]) for arm in (first - pivot, second - first)]
+    hangs = np.cos(q[0][-4000:]).mean() > 0  # it comes to rest in the end
+    return dict(zip(ARMS, q if hangs else [one + np.pi for one in q], strict=True))
+
+
+def learned(model, seed, data, out, steps):
+    """The path of a fitted model, which is kept if it is there already."""
+    path = out / f"{model}{seed}.safetensors"
+    given = {} if steps is None else {"steps": steps}
+    if not path.exists():
+        fit(data, model, out=path, config=FitConfig.of(model, seed=seed, **given), overwrite=True)
+    return path
+
+
+def judged(path, score):
+    """Mean and median seconds to a tenth of the reach, and the median RMS error in mm."""
+    found, (start, true) = checkpoints.load(path), score.cases(JUDGED)
+    forces, substeps = np.zeros((*true.shape[:2], 2)), found.card.training["substeps"]
+    predicted = found.model.predict(start, forces, dt=0.01, substeps=substeps)
+    seconds, rms = score.score(np.asarray(predicted, np.float64), true)
+    return seconds.mean(), np.median(seconds), np.median(rms)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--model", nargs="+", default=["LNN", "DeLaN", "Baseline", "MLP"])
+    parser.add_argument("--seeds", type=int, default=1, help="how many; default: 1")
+    parser.add_argument("--steps", type=int, help="of the optimiser; default: those of fit")
+    parser.add_argument("--out", type=Path, help="for the checkpoints; default: a new folder")
+    options = parser.parse_args()
+    out = options.out or Path(tempfile.mkdtemp())
+    spec = importlib.util.spec_from_file_location("score", options.data / "score_ibm.py")
+    score = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(score)
+    runs = [angles(options.data / "ibm" / f"{run}.csv.gz") for run in LEARNED]
+    data = read_logs(MACHINE, runs).transitions()
+    print("model     seed   mean s  median s  RMS mm  minutes", flush=True)
+    for model in options.model:
+        for seed in range(options.seeds):
+            start = time.monotonic()
+            path = learned(model, seed, data, out, options.steps)
+            minutes = (time.monotonic() - start) / 60
+            row = "{:9.2f}{:10.2f}{:8.1f}{:9.1f}".format(*judged(path, score), minutes)
+            print(f"{model:10}{seed:4}{row}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
