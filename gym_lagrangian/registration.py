@@ -94,9 +94,11 @@ MODELS: dict[str, str] = {
     "DeLaN": "gym_lagrangian.models.delan:DeLaN",
     "NODE": "gym_lagrangian.models.node:NODE",
     "MLP": "gym_lagrangian.models.mlp:MLP",
+    "Calibrated": "gym_lagrangian.models.calibrated:Calibrated",
 }
 
-ALL_MODELS = tuple(MODELS)
+# Those that networks alone are, which know nothing of a system's equations.
+NETWORKS = ("LNN", "Baseline", "HNN", "NoncanonicalHNN", "DeLaN", "NODE", "MLP")
 
 _MACHINES = "gym_lagrangian.systems.machines"
 
@@ -104,13 +106,13 @@ SYSTEMS: dict[str, SystemRow] = {
     "DoublePendulum": SystemRow(
         "gym_lagrangian.systems.double_pendulum:DoublePendulum",
         "two point masses on massless rods, the paper's",
-        ALL_MODELS,
+        NETWORKS,
         distributions="gym_lagrangian.reproduce.distributions:double_pendulum",
     ),
     "RelativisticParticle": SystemRow(
         "gym_lagrangian.systems.relativistic_particle:RelativisticParticle",
         "a particle near the speed of light, the paper's",
-        ALL_MODELS,
+        NETWORKS,
         distributions="gym_lagrangian.reproduce.distributions:relativistic_particle",
     ),
     "Chain": SystemRow(

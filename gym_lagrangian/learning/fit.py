@@ -18,12 +18,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
@@ -74,7 +76,8 @@ def fit(
         model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass; default that
             of `init`, or an LNN.
         system, system_options: of which machine they are, where the data does not say; see
-            `Transitions`.
+            `Transitions`. Of a machine that is known by its coordinates alone, a system whose
+            coordinates are as many and of the same kinds: the checkpoint is one of that system.
         model_config: arguments of the model's constructor. What is left out is as the model's
             `fitting` has it, then its preset ``"package"`` for that system, and the step of a
             model that has one is the data's. Its magnitudes are the data's too, see
@@ -168,6 +171,7 @@ def fit(
         metrics=metrics and data.system is not None and _usual(data, conditions),
         judged=judged,
         trained=origin is not None,
+        findings=partial(findings, source=source),
     )
     _warn_if_useless(found.card)
     _warn_of_losses(found.model, data)
@@ -200,6 +204,8 @@ def _transitions(
             f"data is a {type(data).__name__}: expected Transitions, the path of an npz file, or "
             "arrays by name"
         )
+    if system is not None and data.system is None:
+        return data.of_system(system, system_options)
     if system is not None and not data.coordinates.agrees_with(
         build_system(system, system_options or {})
     ):
@@ -243,7 +249,7 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
     The balance of a transition is E⁺ − E − τᵀΔq. Without friction its mean is zero up to errors of
     the model, which have either sign.
     """
-    if not model.has_energy or getattr(model, "resistance", None) is not None:
+    if not model.has_energy or _has_friction(model, data):
         return
     balance, spread = _energy_balance(model, data)
     blocks = np.array([part.mean() for part in np.array_split(balance, min(20, len(balance)))])
@@ -256,6 +262,11 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
             'done on it. The model has no friction: fit one with friction="viscous" or "passive"',
             stacklevel=3,
         )
+
+
+def _has_friction(model: Model, data: Transitions) -> bool:
+    first = (jnp.asarray(rows[0], jnp.float32) for rows in (data.q, data.qd, data.m))
+    return model.friction(*first) is not None
 
 
 def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:

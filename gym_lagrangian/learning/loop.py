@@ -101,6 +101,7 @@ def learn(
     metrics: bool = True,
     judged: dict[str, float] | None = None,
     trained: bool = False,
+    findings: Callable[[Model], dict[str, Any]] | None = None,
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
 
@@ -114,6 +115,7 @@ def learn(
         metrics: whether to measure the model with `evaluation.measure` at the end.
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
         trained: whether `fresh` is a trained model, which is kept where nothing later is better.
+        findings: what else the card's metrics are to say of the model at the end.
 
     The other arguments, and what is raised, are those of `train`.
     """
@@ -125,6 +127,7 @@ def learn(
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
     error = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
     measured = measure(run.best, card) if metrics else {}
+    measured |= findings(run.best) if findings is not None else {}
     card = replace(card, metrics=measured | error | (judged or {}))
     checkpoints.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)

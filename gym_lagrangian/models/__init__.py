@@ -6,6 +6,7 @@ from gym_lagrangian.registration import MODELS, load_model
 
 if TYPE_CHECKING:
     from gym_lagrangian.models.baseline import Baseline
+    from gym_lagrangian.models.calibrated import Calibrated
     from gym_lagrangian.models.delan import DeLaN
     from gym_lagrangian.models.hnn import HNN
     from gym_lagrangian.models.lnn import LNN
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from gym_lagrangian.models.node import NODE
     from gym_lagrangian.models.noncanonical_hnn import NoncanonicalHNN
 
-__all__ = ["HNN", "LNN", "MLP", "NODE", "Baseline", "DeLaN", "NoncanonicalHNN"]
+__all__ = ["HNN", "LNN", "MLP", "NODE", "Baseline", "Calibrated", "DeLaN", "NoncanonicalHNN"]
 
 
 def __getattr__(name: str) -> Any:

@@ -60,6 +60,7 @@ class Embedding(eqx.Module):
     speed_limit: tuple[tuple[int, str] | None, ...] = eqx.field(static=True)
     m_index: tuple[int, ...] = eqx.field(static=True)
     m_scale: tuple[float, ...] = eqx.field(static=True)
+    m_names: tuple[str, ...] = eqx.field(static=True, default=())
 
     @classmethod
     def of(cls, coordinates: Coordinates, conditioned_on: tuple[str, ...] = ()) -> Embedding:
@@ -89,6 +90,7 @@ class Embedding(eqx.Module):
             ),
             m_index=index,
             m_scale=tuple(coordinates.parameters[names[i]].scale for i in index),
+            m_names=tuple(names[i] for i in index),
         )
 
     @property
