@@ -21,7 +21,7 @@ from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.learning.loop import resume_path
 from gym_lagrangian.learning.windows import windows
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.registration import MODELS
+from gym_lagrangian.registration import NETWORKS
 
 SMALL = FitConfig(steps=60, batch=16, chunk=25, learning_rate=3e-2, horizon=2, warmup=5, seed=3)
 
@@ -113,7 +113,7 @@ def test_a_wrapped_angle_is_the_same_angle(data):
 # -- a fit ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_model_learns_from_transitions(name, data, tmp_path):
     config = replace(SMALL, steps=250, chunk=50, batch=32, horizon=1)
     found = short(data, name, out=tmp_path / "m.safetensors", config=config)

@@ -22,7 +22,7 @@ from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, Sh
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.physics.linear import DAMPING
 from gym_lagrangian.physics.mechanics import euler_lagrange
-from gym_lagrangian.registration import MODELS, load_model
+from gym_lagrangian.registration import MODELS, NETWORKS, load_model
 from gym_lagrangian.systems import DoublePendulum, RelativisticParticle
 from gym_lagrangian.systems.sample import Sample
 
@@ -387,7 +387,7 @@ def test_bad_configuration_is_refused(model_class, config, message):
         model_class.build(PENDULUM_SEES, key=KEY, **config)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_model_names_what_it_can_be_given(name):
     model_class = load_model(name)
     names = ", ".join(model_class.settings())
@@ -402,7 +402,7 @@ def test_a_model_names_what_it_can_be_given(name):
     assert model.learned
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_settings_are_checked_and_take_their_own_type(name):
     model_class = load_model(name)
     own = model_class.settings()[4:]

@@ -20,7 +20,7 @@ from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import windows
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.physics.linear import solve
-from gym_lagrangian.registration import MODELS, load_model
+from gym_lagrangian.registration import NETWORKS, load_model
 from gym_lagrangian.systems import DoublePendulum
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Drive
@@ -258,7 +258,7 @@ def test_the_damped_solve_is_relative_to_typical_masses():
     np.testing.assert_array_equal(solve(matrix, force, method="damped", masses=None), one)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_model_takes_its_magnitudes(name):
     """One number and equal numbers a coordinate are the same model."""
     system = DoublePendulum()
