@@ -36,6 +36,7 @@ from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, windows
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.residual import places_among
 from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, Coordinates
 from gym_lagrangian.version import __version__
@@ -313,8 +314,10 @@ def _fresh(
     usual = recipe(model, data.coordinates).but(model_class.fitting).config
     usual = usual_friction(model, data.coordinates) | usual
     magnitudes = {} if typical is None else typical.settings(known)
-    config = {**usual, **own_step, **magnitudes, **config}
     embedding, system = Embedding.of(seen, conditions), data.system
+    if "places" in known:
+        magnitudes |= {"places": places_among(embedding, data.q, data.qd, data.m)}
+    config = {**usual, **own_step, **magnitudes, **config}
     fresh = model_class.build(embedding, key=key, legendre=system, **config)
     check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
     return fresh

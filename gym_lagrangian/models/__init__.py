@@ -13,8 +13,19 @@ if TYPE_CHECKING:
     from gym_lagrangian.models.mlp import MLP
     from gym_lagrangian.models.node import NODE
     from gym_lagrangian.models.noncanonical_hnn import NoncanonicalHNN
+    from gym_lagrangian.models.residual import Residual
 
-__all__ = ["HNN", "LNN", "MLP", "NODE", "Baseline", "Calibrated", "DeLaN", "NoncanonicalHNN"]
+__all__ = [
+    "HNN",
+    "LNN",
+    "MLP",
+    "NODE",
+    "Baseline",
+    "Calibrated",
+    "DeLaN",
+    "NoncanonicalHNN",
+    "Residual",
+]
 
 
 def __getattr__(name: str) -> Any:
