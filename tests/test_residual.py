@@ -78,10 +78,14 @@ def test_near_its_data_it_adds_and_far_from_them_it_is_its_physics():
 def test_without_data_it_is_calibrated_physics():
     with jax.enable_x64(True):
         model = build(places=())
-        for q, qd, tau in zip(*states(3), strict=True):
-            q, qd, tau = map(jnp.asarray, (q, qd, tau))
-            expected = model.physics.acceleration(q, qd, tau, M)
-            np.testing.assert_allclose(model.acceleration(q, qd, tau, M), expected, rtol=1e-9)
+        q, qd, tau = states()
+        found, expected = (
+            jax.jit(jax.vmap(lambda q, qd, tau, one=one: one.acceleration(q, qd, tau, M)))(
+                q, qd, tau
+            )
+            for one in (model, model.physics)
+        )
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
 def test_it_learns_what_its_physics_lack(tmp_path):

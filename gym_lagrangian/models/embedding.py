@@ -48,7 +48,8 @@ class Embedding(eqx.Module):
             (the entry of an angular coordinate in `q_scale` is not used).
         speed_limit: for each velocity, which entry of m is its limit c and the name of its map,
             or None.
-        m_index: which entries of m the network is conditioned on, ascending.
+        m_index, m_names: which entries of m the network is conditioned on, ascending, and their
+            names.
         m_scale: typical magnitudes of those entries.
     """
 
