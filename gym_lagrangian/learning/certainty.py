@@ -134,7 +134,7 @@ def _slopes(model: Any, source: Windows, starts: Array) -> tuple[Array, Array]:
     """∂r/∂z (W, steps · 2n, p) and r (W, steps · 2n)."""
     rows = starts[:, None] + jnp.arange(source.steps)
 
-    def missed(z: Array, start: Array, tau: Array, target: Array, m: Array) -> Array:
+    def missed(z: Array, start: Array, tau: Array, target: Array, m: Array) -> tuple[Array, Array]:
         moved = eqx.tree_at(lambda one: one.quantities.z, model, z)
         dynamics = moved.dynamics(integrator=source.integrator, substeps=source.substeps)
 
@@ -142,13 +142,13 @@ def _slopes(model: Any, source: Windows, starts: Array) -> tuple[Array, Array]:
             x = dynamics.step(x, force, m, source.dt)
             return x, x
 
-        return _error(model.embedding, jax.lax.scan(step, start, tau)[1], target)
+        error = _error(model.embedding, jax.lax.scan(step, start, tau)[1], target)
+        return error, error
 
     seen = source.samples
     x = jnp.concatenate([seen.q, seen.qd], axis=1)[starts]
     arguments = (model.quantities.z, x, seen.tau[rows], source.after[rows], seen.m[starts])
-    over = (None, 0, 0, 0, 0)
-    return jax.vmap(jax.jacfwd(missed), over)(*arguments), jax.vmap(missed, over)(*arguments)
+    return jax.vmap(jax.jacfwd(missed, has_aux=True), (None, 0, 0, 0, 0))(*arguments)
 
 
 def _error(embedding: Any, states: Array, target: Array) -> Array:
