@@ -41,10 +41,12 @@ from gym_lagrangian.models.quantities import Quantities, Quantity
 from gym_lagrangian.physics.mechanics import Lagrangian, Terms
 from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
 from gym_lagrangian.registration import build_system, system_reference
-from gym_lagrangian.systems.base import System
-from gym_lagrangian.systems.coordinates import Parameter
+from gym_lagrangian.systems.coordinates import Coordinates, Parameter
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
+
+# A `System`: `Coordinates` with a `Lagrangian`, which models know by what these two state.
+System = Any
 
 SETTINGS = ("system", "options", "start", "learned", "friction")
 
@@ -179,16 +181,15 @@ def physics_of(
         ConfigurationError: none is named and the data have none, or it has other coordinates.
     """
     named, options = config.get("system"), dict(config.get("options") or {})
-    if named is None and not isinstance(legendre, System):
+    frozen = {name: _frozen(value) for name, value in options.items()}
+    source = legendre if named is None else build_system(named, frozen)
+    system = source.physics if isinstance(source, Coordinates) else None
+    if system is None:
         raise ConfigurationError(
-            f"{model} needs equations, and nobody knows those of {embedding.system}: name a system "
-            'of as many coordinates, as in model_config={"system": "Chain", "options": '
+            f"{model} needs equations, and nobody knows those of {named or embedding.system}: name "
+            'a system of as many coordinates, as in model_config={"system": "Chain", "options": '
             '{"links": 2}}, or fit with system="Chain"'
         )
-    frozen = {name: _frozen(value) for name, value in options.items()}
-    system = legendre if named is None else build_system(named, frozen)
-    if not isinstance(system, System):
-        raise ConfigurationError(f"{model}: system = {named!r} has coordinates and no equations")
     _refuse_other_kinds(model, system, embedding)
     known_names(
         f"{model} conditioned on parameters of {system.name}", system.parameters, embedding.m_names

@@ -19,8 +19,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gym_lagrangian.systems.base import System
-
 # States at which effects are compared.
 _STATES = 128
 
@@ -28,12 +26,12 @@ _STATES = 128
 _OWN, _LEAST = 1e-3, 1e-7
 
 
-def distinct(model: Any, system: System) -> tuple[str, ...]:
+def distinct(model: Any, system: Any) -> tuple[str, ...]:
     """Names of the learned quantities of a model that motion tells apart.
 
     Arguments:
         model: with `quantities` and an acceleration, at its start.
-        system: whose typical states are visited.
+        system: the `System` whose typical states are visited.
     """
     effects = _effects(model, system)
     sizes = np.linalg.norm(effects, axis=0)
@@ -48,7 +46,7 @@ def distinct(model: Any, system: System) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _effects(model: Any, system: System) -> np.ndarray:
+def _effects(model: Any, system: Any) -> np.ndarray:
     """∂q̈/∂z (states · n, p), q̈ in units of its spread."""
     q, qd, tau = _states(system)
     given = _conditions(model, system)
@@ -65,7 +63,7 @@ def _effects(model: Any, system: System) -> np.ndarray:
     return (found / np.where(size > 0, size, 1.0)).reshape(-1, found.shape[2])
 
 
-def _conditions(model: Any, system: System) -> np.ndarray:
+def _conditions(model: Any, system: Any) -> np.ndarray:
     """The m of which the model takes the entries that it is conditioned on, at their middle."""
     middle = dict(zip(system.parameters, system.parameter_bounds().mean(axis=0), strict=True))
     found = np.zeros(1 + max(model.embedding.m_index, default=-1))
@@ -74,7 +72,7 @@ def _conditions(model: Any, system: System) -> np.ndarray:
     return found
 
 
-def _states(system: System) -> list[Any]:
+def _states(system: Any) -> list[Any]:
     """q, q̇ and τ (states, n) all over what is typical."""
     rng, typical = np.random.default_rng(0), system.magnitudes
     reach = np.where(system.angular, np.pi, typical.q)
