@@ -103,9 +103,8 @@ class Residual(Lagrangian, IntegratedModel):
         known_names(cls.__name__, cls.settings(), config)
         given = {name: config.pop(name) for name in SETTINGS if name in config}
         physics = Calibrated.build(embedding, key=key, legendre=legendre, **given)
-        shape = Shape(
-            **{"width": 32, "depth": 2} | {k: config.pop(k) for k in SHAPE if k in config}
-        )
+        sizes: dict[str, Any] = {k: config.pop(k) for k in SHAPE if k in config}
+        shape = Shape(**{"width": 32, "depth": 2} | sizes)
         config["places"] = _checked(embedding, config.get("places", ()))
         n, power = embedding.n, config.get("friction_scale")
         power = (
