@@ -38,7 +38,13 @@ def test_every_example_is_listed():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+SLOW = ("dfki_double_pendulum.py",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in ARGUMENTS],
+)
 def test_example_is_short_and_runs(name, tmp_path):
     path = EXAMPLES / name
     assert len(path.read_text().splitlines()) < (120 if name.startswith("ppo") else 80)

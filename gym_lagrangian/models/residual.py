@@ -103,8 +103,9 @@ class Residual(Lagrangian, IntegratedModel):
         known_names(cls.__name__, cls.settings(), config)
         given = {name: config.pop(name) for name in SETTINGS if name in config}
         physics = Calibrated.build(embedding, key=key, legendre=legendre, **given)
-        sizes: dict[str, Any] = {k: config.pop(k) for k in SHAPE if k in config}
-        shape = Shape(**{"width": 32, "depth": 2} | sizes)
+        sizes: dict[str, Any] = {"width": 32, "depth": 2}
+        sizes |= {name: config.pop(name) for name in SHAPE if name in config}
+        shape = Shape(**sizes)
         config["places"] = _checked(embedding, config.get("places", ()))
         n, power = embedding.n, config.get("friction_scale")
         power = (
