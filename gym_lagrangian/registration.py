@@ -95,6 +95,8 @@ MODELS: dict[str, str] = {
     "SpatialChain": "gym_lagrangian.models.spatial_chain:SpatialChain",
     "NODE": "gym_lagrangian.models.node:NODE",
     "MLP": "gym_lagrangian.models.mlp:MLP",
+    "Calibrated": "gym_lagrangian.models.calibrated:Calibrated",
+    "Residual": "gym_lagrangian.models.residual:Residual",
 }
 
 # Those that networks alone are, which know nothing of a system's equations.

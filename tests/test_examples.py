@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rig_stand_in
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ARGUMENTS = {
@@ -16,6 +17,14 @@ ARGUMENTS = {
         "--models=SpatialChain",
         "--rivals",
         "--steps=20",
+    ],
+    "dfki_double_pendulum.py": [
+        "--data=.",
+        "--protocols=b",
+        "--models",
+        "lab",
+        "Calibrated",
+        "--share=0.01",
     ],
     "from_data_alone.py": [
         "--models=MLP",
@@ -99,6 +108,7 @@ DATA = {
     "ibm_double_pendulum.py": pictures,
     "small_arm.py": small_arm,
     "arm_inverse_dynamics.py": write_arm,
+    "dfki_double_pendulum.py": rig_stand_in.write,
 }
 
 
@@ -106,7 +116,13 @@ def test_every_example_is_listed():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize("name", ARGUMENTS)
+SLOW = ("dfki_double_pendulum.py",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in ARGUMENTS],
+)
 def test_example_is_short_and_runs(name, tmp_path):
     path = EXAMPLES / name
     assert len(path.read_text().splitlines()) < (120 if name.startswith(("ppo", "arm")) else 80)

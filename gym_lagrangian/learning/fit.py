@@ -19,12 +19,14 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.horizons import Horizons, ends, lengths
@@ -39,6 +41,7 @@ from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, growing_windows, held_out
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.residual import places_among
 from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, Coordinates
 from gym_lagrangian.version import __version__
@@ -85,7 +88,8 @@ def fit(
         model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass; default that
             of `init`, or an LNN.
         system, system_options: of which machine they are, where the data does not say; see
-            `Transitions`.
+            `Transitions`. Of a machine that is known by its coordinates alone, a system whose
+            coordinates are as many and of the same kinds: the checkpoint is one of that system.
         model_config: arguments of the model's constructor. What is left out is as the model's
             `fitting` has it, then its preset ``"package"`` for that system, and the step of a
             model that has one is the data's. Its magnitudes are the data's too, see
@@ -180,6 +184,7 @@ def fit(
         report=partial(_predicted, data, config) if predicts else None,
         judged=judged,
         trained=origin is not None,
+        findings=partial(findings, source=stages[-1].source),
     )
     _warn_if_useless(found.card)
     _warn_of_losses(found.model, data)
@@ -213,6 +218,8 @@ def _transitions(
             f"data is a {type(data).__name__}: expected Transitions, the path of an npz file, or "
             "arrays by name"
         )
+    if system is not None and data.system is None:
+        return data.of_system(system, system_options)
     if system is not None and not data.coordinates.agrees_with(
         build_system(system, system_options or {})
     ):
@@ -333,7 +340,7 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
     The balance of a transition is E⁺ − E − τᵀΔq. Without friction its mean is zero up to errors of
     the model, which have either sign.
     """
-    if not model.has_energy or getattr(model, "resistance", None) is not None:
+    if not model.has_energy or _has_friction(model, data):
         return
     balance, spread = _energy_balance(model, data)
     blocks = np.array([part.mean() for part in np.array_split(balance, min(20, len(balance)))])
@@ -346,6 +353,11 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
             'done on it. The model has no friction: fit one with friction="viscous" or "passive"',
             stacklevel=3,
         )
+
+
+def _has_friction(model: Model, data: Transitions) -> bool:
+    first = (jnp.asarray(rows[0], jnp.float32) for rows in (data.q, data.qd, data.m))
+    return model.friction(*first) is not None
 
 
 def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:
@@ -392,8 +404,10 @@ def _fresh(
     usual = recipe(model, data.coordinates).but(model_class.fitting).config
     usual = usual_friction(model, data.coordinates) | usual
     magnitudes = {} if typical is None else typical.settings(known)
-    config = {**usual, **own_step, **magnitudes, **config}
     embedding, system = Embedding.of(seen, conditions), data.system
+    if "places" in known:
+        magnitudes |= {"places": places_among(embedding, data.q, data.qd, data.m)}
+    config = {**usual, **own_step, **magnitudes, **config}
     fresh = model_class.build(embedding, key=key, legendre=system, **config)
     check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
     return fresh

@@ -143,6 +143,7 @@ def learn(
     report: Callable[[Checkpoint], dict[str, Any]] | None = None,
     judged: dict[str, float] | None = None,
     trained: bool = False,
+    findings: Callable[[Model], dict[str, Any]] | None = None,
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
 
@@ -157,6 +158,7 @@ def learn(
         report: further metrics of the model with its card, JSON-able.
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
         trained: whether `fresh` is a trained model, which is kept where nothing later is better.
+        findings: what else the card's metrics are to say of the model at the end.
 
     The other arguments, and what is raised, are those of `train`.
     """
@@ -169,6 +171,7 @@ def learn(
     measured = measure(run.best, card) if metrics else {}
     if report is not None:
         measured |= report(Checkpoint(run.best, card, sha256="", extra={}))
+    measured |= findings(run.best) if findings is not None else {}
     card = replace(card, metrics=measured | error | (judged or {}))
     checkpoints.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)

@@ -204,7 +204,31 @@ class Transitions:
 
     def where(self, kept: np.ndarray) -> Transitions:
         """Those of them that a mask (N,) keeps."""
-        return self._with({name: array[kept] for name, array in self.arrays.items()}, self.noise)
+        columns = {name: column[kept] for name, column in self.columns.items()}
+        arrays = {name: array[kept] for name, array in self.arrays.items()}
+        return self._with(arrays, self.noise, columns)
+
+    def of_system(self, system: Any, system_options: dict[str, Any] | None = None) -> Transitions:
+        """The same motion as that of a system, so that a model of it moves its environments.
+
+        Coordinates are taken in their order, whatever their names. The parameters are the system's
+        defaults.
+
+        Raises:
+            DataError: the system has another number of coordinates, or other kinds.
+            ConfigurationError: no such system or option.
+        """
+        built = build_system(system, system_options or {})
+        if built.angular != self.coordinates.angular:
+            found = dict(zip(self.coordinates.coordinates, self.coordinates.units, strict=True))
+            asked = dict(zip(built.coordinates, built.units, strict=True))
+            raise DataError(
+                f"these are transitions of {self.coordinates.name} with the coordinates {found}, "
+                f"not of {built.name} with {asked}: expected as many, of the same kinds and in the "
+                "same order"
+            )
+        kept: dict[str, Any] = {"dt": self.dt, "noise": self.noise, **self.arrays}
+        return Transitions(built, columns=self.columns, **kept | {"m": None})
 
     def noisy(self, noise: float, seed: int) -> Transitions:
         """As a sensor would have recorded them: Gaussian noise of the standard deviation

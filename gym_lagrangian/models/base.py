@@ -26,6 +26,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.friction import FRICTIONS, Friction, typical_power
 from gym_lagrangian.models.network import Network, Shape
+from gym_lagrangian.models.quantities import Quantities
 from gym_lagrangian.models.settings import as_given
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics
 from gym_lagrangian.physics.mechanics import Lagrangian
@@ -150,6 +151,11 @@ class Model(eqx.Module):
     @property
     def horizon(self) -> Horizon | None:
         """The motion that `loss` learns from; None if it learns from accelerations."""
+        return None
+
+    @property
+    def quantities(self) -> Quantities | None:
+        """The physical numbers that it learns; None, the usual answer, for none."""
         return None
 
     @abstractmethod

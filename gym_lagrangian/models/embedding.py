@@ -48,7 +48,8 @@ class Embedding(eqx.Module):
             (the entry of an angular coordinate in `q_scale` is not used).
         speed_limit: for each velocity, which entry of m is its limit c and the name of its map,
             or None.
-        m_index: which entries of m the network is conditioned on, ascending.
+        m_index, m_names: which entries of m the network is conditioned on, ascending, and their
+            names.
         m_scale: typical magnitudes of those entries.
     """
 
@@ -60,6 +61,7 @@ class Embedding(eqx.Module):
     speed_limit: tuple[tuple[int, str] | None, ...] = eqx.field(static=True)
     m_index: tuple[int, ...] = eqx.field(static=True)
     m_scale: tuple[float, ...] = eqx.field(static=True)
+    m_names: tuple[str, ...] = eqx.field(static=True, default=())
 
     @classmethod
     def of(cls, coordinates: Coordinates, conditioned_on: tuple[str, ...] = ()) -> Embedding:
@@ -89,6 +91,7 @@ class Embedding(eqx.Module):
             ),
             m_index=index,
             m_scale=tuple(coordinates.parameters[names[i]].scale for i in index),
+            m_names=tuple(names[i] for i in index),
         )
 
     @property

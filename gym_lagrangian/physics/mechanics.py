@@ -211,6 +211,13 @@ class Lagrangian(ABC):
         """
         return None
 
+    @property
+    def force_gains(self) -> Vector | None:
+        """γ (n,), where a force τ that is measured or commanded acts as γ τ; None, the usual
+        answer, where it acts as it is.
+        """
+        return None
+
     def solved(self, mass_matrix: Matrix | Rows, force: Vector | Entries) -> Vector:
         """x (n,) with M x = `force`, by `mass_matrix_solver`."""
         method = self.mass_matrix_solver
@@ -222,16 +229,18 @@ class Lagrangian(ABC):
         return as_matrix(mass_matrix), as_vector(force)
 
     def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
-        """q̈ = M⁻¹ (τ + f + F), shape (n,); in scalars to the end where M and f are scalars."""
+        """q̈ = M⁻¹ (γ τ + f + F), shape (n,); in scalars to the end where M and f are scalars."""
         mass_matrix, force = self.terms_of_motion(q, qd, m)
-        friction = self.friction(q, qd, m)
+        friction, gains = self.friction(q, qd, m), self.force_gains
+        tau = tau if gains is None else gains * tau
         tau = tau if friction is None else tau + friction
         return self.solved(mass_matrix, _sum(tau, force))
 
     def inverse_dynamics(self, q: Vector, qd: Vector, qdd: Vector, m: Parameters) -> Vector:
-        """The generalized force τ = M q̈ − f − F that causes q̈, shape (n,)."""
+        """The generalized force τ = (M q̈ − f − F) / γ that causes q̈, shape (n,)."""
         tau, friction = self.force_of_motion(q, qd, qdd, m), self.friction(q, qd, m)
-        return tau if friction is None else tau - friction
+        tau = tau if friction is None else tau - friction
+        return tau if self.force_gains is None else tau / self.force_gains
 
     def mass_matrix(self, q: Vector, qd: Vector, m: Parameters) -> Matrix:
         """M = ∂²L/∂q̇∂q̇ᵀ, shape (n, n), symmetric."""
