@@ -227,8 +227,8 @@ class Transitions:
                 f"not of {built.name} with {asked}: expected as many, of the same kinds and in the "
                 "same order"
             )
-        kept: dict[str, Any] = {"dt": self.dt, "noise": self.noise, **self.arrays}
-        return Transitions(built, columns=self.columns, **kept | {"m": None})
+        kept: dict[str, Any] = {**self.arrays, "m": None, "dt": self.dt, "noise": self.noise}
+        return Transitions(built, **kept, columns=self.columns)
 
     def noisy(self, noise: float, seed: int) -> Transitions:
         """As a sensor would have recorded them: Gaussian noise of the standard deviation
