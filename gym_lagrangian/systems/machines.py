@@ -360,8 +360,8 @@ class TriplePendulum(PlanarChain):
     )
     task = _ThreeMotors
     fastest_drawn = 4.0
-    # Six coordinates of motion are slow to learn: a wider network, and no more steps than fit into a
-    # quarter of an hour of one core. At the usual rate of 1e-2 the LNN diverges.
+    # Three links are slow to learn: a wider network, and as many steps as fit into a quarter of an
+    # hour of one core. At the usual rate of 1e-2 the LNN diverges.
     recipes: ClassVar[dict[str, Preset]] = {
         "LNN": Preset(
             {"width": 64}, {"steps": 350_000, "learning_rate": 5e-3}, own_magnitudes=False
