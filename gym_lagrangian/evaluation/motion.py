@@ -247,8 +247,8 @@ def _at_times(
     ]
 
 
-def free_motions(
-    model: Model,
+def free_motion_of(
+    model: Model | None,
     system: System,
     *,
     dt: float,
@@ -257,21 +257,26 @@ def free_motions(
     seed: int = 0,
     ranges: Ranges | None = None,
     together: int | None = None,
-) -> tuple[FreeMotion, FreeMotion]:
-    """A model's free motion and the exact one, in float64, as `free_motion`; with the parameters
-    in `ranges` drawn from there.
+) -> FreeMotion:
+    """The free motion that a model, or None for the exact equations, makes of a system's starts, in
+    float64, as `free_motion`; with the parameters in `ranges` drawn from there.
     """
     longest = max(dt, REFERENCE_DT)  # shorter steps take as many substeps: one program for both
     with jax.enable_x64(True):
         options: dict[str, Any] = {**system.options, **(ranges or {})}
-        env, truth = make(type(system), dt=longest, dtype="float64", **options)
-        truth = dataclasses.replace(truth, dt=np.asarray(dt, np.float64))
-        dynamics = dynamics_of(
-            model, integrator="dop853", substeps=system.default_substeps(longest, learned=True)
-        )
-        params = dataclasses.replace(truth, dynamics=cast(dynamics, "float64"))
+        env, params = make(type(system), dt=longest, dtype="float64", **options)
+        params = dataclasses.replace(params, dt=np.asarray(dt, np.float64))
+        if model is not None:
+            substeps = system.default_substeps(longest, learned=True)
+            dynamics = dynamics_of(model, integrator="dop853", substeps=substeps)
+            params = dataclasses.replace(params, dynamics=cast(dynamics, "float64"))
         how: Any = {"states": states, "seed": seed, "seconds": seconds, "together": together}
-        return free_motion(env, params, **how), free_motion(env, truth, **how)
+        return free_motion(env, params, **how)
+
+
+def free_motions(model: Model, system: System, **how: Any) -> tuple[FreeMotion, FreeMotion]:
+    """`free_motion_of` a model, and of the exact equations."""
+    return free_motion_of(model, system, **how), free_motion_of(None, system, **how)
 
 
 def velocity_error(

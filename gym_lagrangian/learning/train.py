@@ -58,6 +58,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
+    metrics: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Checkpoint:
     """Train a registered model on a registered system and write its checkpoint to `out`.
@@ -85,6 +86,8 @@ def train(
         init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
             model, settings and coordinates. What `conditioned_on` leaves out is as it was.
         overwrite: allow replacing an existing `out` and dropping an unfinished run.
+        metrics: whether to end with the measurements that the checkpoint carries, which take about
+            a minute.
         on_progress: called after every chunk.
 
     Raises:
@@ -154,6 +157,7 @@ def train(
         resume=resume,
         overwrite=overwrite,
         save_every=save_every,
+        metrics=metrics,
         on_progress=on_progress,
     )
 
