@@ -187,7 +187,7 @@ def usual_settings(
     found = usual_friction(model, system) | recipe(model, system, preset).config
     if preset != "package" or system.tried(model):
         return found
-    return found | scales_of(system, ranges or {}).settings(load_model(model).settings())
+    return scales_of(system, ranges or {}).settings(load_model(model).settings()) | found
 
 
 def _known(coordinates: Coordinates) -> System:

@@ -8,7 +8,7 @@ in several incompatible versions: the names say whose.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 
@@ -198,6 +198,19 @@ class _RigSwingUp(SwingUp):
     force_max = 5.0
 
 
+def _fast_links(
+    power: float, steps: int, settings: Mapping[str, dict[str, Any]] | None = None
+) -> dict[str, Preset]:
+    """Recipes of chains whose links whip. The accelerations of their fastest states are no measure
+    of friction: its scale is the power in watts of a typical torque at a typical speed.
+    """
+    own = {name: {"friction_scale": power} for name in ("LNN", "DeLaN")} | {"Baseline": {}}
+    return {
+        name: Preset(config | (settings or {}).get(name, {}), {"steps": steps}, False)
+        for name, config in own.items()
+    }
+
+
 class DfkiC1(PlanarChain):
     """The double pendulum of DFKI's underactuated lab, design C.1 with its identified model_1.0:
     links, rotors with gears of 6, and friction b q̇ + c arctan(100 q̇) in the joints. `coulomb1` and
@@ -215,10 +228,8 @@ class DfkiC1(PlanarChain):
     learned_friction = "passive"
     published: ClassVar[Mapping[str, float]] = _design_c1()
     task = _RigSwingUp
-    # Its dry friction takes 114 substeps of .05 s, so that measuring a model takes ten minutes.
-    recipes: ClassVar[dict[str, Preset]] = dict.fromkeys(
-        ("DeLaN", "Baseline"), Preset({}, {"steps": 200_000}, own_magnitudes=False)
-    )
+    # Measuring a model takes as long as these steps: dry friction needs 114 substeps of .05 s.
+    recipes: ClassVar[dict[str, Preset]] = _fast_links(68.0, 300_000)
 
     def dry_friction(self, speeds: Vector, coefficients: Vector) -> Vector:
         """−c arctan(100 q̇), as identified."""
@@ -360,13 +371,4 @@ class TriplePendulum(PlanarChain):
     )
     task = _ThreeMotors
     fastest_drawn = 4.0
-    # Three links are slow to learn: a wider network, and as many steps as fit into a quarter of an
-    # hour of one core. At the usual rate of 1e-2 the LNN diverges.
-    recipes: ClassVar[dict[str, Preset]] = {
-        "LNN": Preset(
-            {"width": 64}, {"steps": 350_000, "learning_rate": 5e-3}, own_magnitudes=False
-        ),
-        **dict.fromkeys(
-            ("DeLaN", "Baseline"), Preset({}, {"steps": 300_000}, own_magnitudes=False)
-        ),
-    }
+    recipes: ClassVar[dict[str, Preset]] = _fast_links(73.0, 300_000, {"LNN": {"width": 64}})
