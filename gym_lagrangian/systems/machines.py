@@ -198,16 +198,18 @@ class _RigSwingUp(SwingUp):
     force_max = 5.0
 
 
-def _fast_links(
-    power: float, steps: int, settings: Mapping[str, dict[str, Any]] | None = None
-) -> dict[str, Preset]:
-    """Recipes of chains whose links whip. The accelerations of their fastest states are no measure
-    of friction: its scale is the power in watts of a typical torque at a typical speed.
+def _whipping(power: float, **steps: int) -> dict[str, Preset]:
+    """Recipes, model → steps, of chains whose links whip. The accelerations of their fastest states
+    are no measure of friction: its scale is the power in watts of a typical torque at a typical
+    speed.
     """
-    own = {name: {"friction_scale": power} for name in ("LNN", "DeLaN")} | {"Baseline": {}}
     return {
-        name: Preset(config | (settings or {}).get(name, {}), {"steps": steps}, False)
-        for name, config in own.items()
+        name: Preset(
+            {} if name == "Baseline" else {"friction_scale": power},
+            {"steps": count},
+            own_magnitudes=False,
+        )
+        for name, count in steps.items()
     }
 
 
@@ -229,7 +231,9 @@ class DfkiC1(PlanarChain):
     published: ClassVar[Mapping[str, float]] = _design_c1()
     task = _RigSwingUp
     # Measuring a model takes as long as these steps: dry friction needs 114 substeps of .05 s.
-    recipes: ClassVar[dict[str, Preset]] = _fast_links(68.0, 300_000)
+    recipes: ClassVar[dict[str, Preset]] = _whipping(
+        68.0, LNN=300_000, DeLaN=300_000, Baseline=300_000
+    )
 
     def dry_friction(self, speeds: Vector, coefficients: Vector) -> Vector:
         """−c arctan(100 q̇), as identified."""
@@ -371,4 +375,6 @@ class TriplePendulum(PlanarChain):
     )
     task = _ThreeMotors
     fastest_drawn = 4.0
-    recipes: ClassVar[dict[str, Preset]] = _fast_links(73.0, 300_000, {"LNN": {"width": 64}})
+    recipes: ClassVar[dict[str, Preset]] = _whipping(
+        73.0, LNN=600_000, DeLaN=300_000, Baseline=300_000
+    )
