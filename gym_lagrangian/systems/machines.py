@@ -8,7 +8,7 @@ in several incompatible versions: the names say whose.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 
