@@ -365,7 +365,8 @@ class TestCollectAndFit:
         refused([*collect, "0", *out], "transitions = 0")
         refused([*collect, "5", *out, "--noise=-1"], "noise")
         refused([*collect, "5", "--out", "data.csv"], "data.csv", ".npz")
-        refused(["collect", "Acrobot-v1", "--transitions", "5", *out], "Acrobot-v1", IDS[0])
+        refused(["collect", "Nowhere-v1", "--transitions", "5", *out], "Nowhere-v1", IDS[0])
+        refused(["collect", "Blackjack-v1", "--transitions", "5", *out], "Blackjack", "MyAdapter")
         refused(["fit", "none.npz", "LNN", "--out", "m.safetensors"], "none.npz")
         refused(["fit", "none.npz", "GPT", "--out", "m.safetensors"], "GPT", "LNN")
         assert list(tmp_path.iterdir()) == []
