@@ -366,7 +366,7 @@ class TestCollectAndFit:
         refused([*collect, "5", *out, "--noise=-1"], "noise")
         refused([*collect, "5", "--out", "data.csv"], "data.csv", ".npz")
         refused(["collect", "Nowhere-v1", "--transitions", "5", *out], "Nowhere-v1", IDS[0])
-        refused(["collect", "Blackjack-v1", "--transitions", "5", *out], "Blackjack", "MyAdapter")
+        refused(["collect", "Blackjack-v1", "--transitions", "5", *out], "Blackjack", "no adapter")
         refused(["fit", "none.npz", "LNN", "--out", "m.safetensors"], "none.npz")
         refused(["fit", "none.npz", "GPT", "--out", "m.safetensors"], "GPT", "LNN")
         assert list(tmp_path.iterdir()) == []
