@@ -41,8 +41,7 @@ def by_model(name, learned, judged, steps, seed):
     data, batch = learned.transitions(accelerations=True), {"batch": 128, "trial": -(-steps // 4)}
     config = FitConfig.of(name, steps=steps, seed=seed, objective="force", **batch)
     how = {"model_config": MODELS[name], "config": config, "overwrite": True}
-    # In an arm with much friction, forces can look as if they acted the other way: insist.
-    found = fit(data, name, out="arm.safetensors", insist=True, **how)
+    found = fit(data, name, out="arm.safetensors", **how)
     return found.mechanics.inverse_dynamics(*(np.float32(x) for x in judged[:3]))
 
 

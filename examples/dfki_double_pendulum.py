@@ -41,7 +41,7 @@ def learned(name, data, out, share):
     for horizon, steps, rate in STAGES.get(name, USUAL):
         asked = {"horizon": horizon, "steps": int(share * steps), "learning_rate": rate}
         config = FitConfig.of(name, **asked, substeps=1, starts=1, chunk=100)
-        found = fit(data, name, out=out, config=config, insist=True, overwrite=True, **how)
+        found = fit(data, name, out=out, config=config, overwrite=True, **how)
         how = {"init": found}
     return found
 
@@ -65,7 +65,7 @@ def main():
         row, predict, begun = {"protocol": key, "model": name}, score.lab, time.time()
         start, torques, true, _ = score.cases(parts[key][1])
         if name != "lab":
-            data = read_logs(RIG, parts[key][0]).transitions(keep=("saturation",), insist=True)
+            data = read_logs(RIG, parts[key][0]).transitions(keep=("saturation",))
             found = learned(name, data, f"{options.out}-{key}-{name}.safetensors", options.share)
             predict, row["metrics"] = partial(found.model.predict, dt=RIG.dt), found.card.metrics
         seconds, error = score.score(np.asarray(predict(start, torques)), true)

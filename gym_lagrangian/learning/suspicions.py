@@ -50,6 +50,13 @@ _EXPLAINED = 0.05
 # How many times as much the same force must accelerate a machine to be another one.
 _ORDER = 6.0
 
+# The share of the usual spread of a force from which on a log tells of its effect: a smaller one is
+# what friction and the controller make of the motion.
+_EXCITED = 0.2
+
+# The most coordinates whose forces are held against all the functions of the state that matter.
+_FEW = 3
+
 # How much more of it degrees must explain than radians.
 _BETTER = 0.2
 
@@ -272,7 +279,10 @@ def torques(
     tau: np.ndarray,
     angular: np.ndarray,
 ) -> list[Suspicion]:
-    """Forces of the wrong sign, or of the other coordinate."""
+    """Forces of the wrong sign, or of the other coordinate. Of a machine of many coordinates this
+    is a hint: there are more functions of its state than forces are held against here.
+    """
+    few = len(names) <= _FEW
     driven = np.flatnonzero(tau.std(axis=0) > 0)
     if not len(driven) or len(q) < _FEWEST:
         return []
@@ -288,6 +298,7 @@ def torques(
                 "torque of the other joint",
                 f"the forces on {pair} look exchanged: each accelerates the other one; are their "
                 "columns in the order of the coordinates?",
+                fatal=few,
             )
         ]
     return [
@@ -295,6 +306,7 @@ def torques(
             "sign of a torque",
             f"the force on {names[driven[a]]} accelerates it the other way: its sign is wrong, "
             "or the coordinate's",
+            fatal=few,
         )
         for a in wrong
     ]
@@ -304,18 +316,23 @@ def one_machine(data: Sequence[Transitions], labels: Sequence[str]) -> list[Susp
     """Logs of which one is of another machine: the same force accelerates it the other way, or by
     another order of magnitude.
     """
-    found = [_own_effect(one) for one in data]
-    known = [pair for pair in zip(found, labels, strict=True) if pair[0] is not None]
+    known = [
+        (one, effect, label)
+        for one, label in zip(data, labels, strict=True)
+        if (effect := _own_effect(one)) is not None
+    ]
     if len(known) < 2:
         return []
-    sizes = np.array([effect for effect, _ in known])
+    sizes = np.array([effect for _, effect, _ in known])
+    spreads = np.array([one.tau.std(axis=0) for one, _, _ in known])
+    sizes[spreads < _EXCITED * np.median(spreads, axis=0)] = np.nan
     sizes = sizes[:, np.sum(~np.isnan(sizes), axis=0) > 1]
     if not sizes.size:
         return []
     usual = np.nanmedian(sizes, axis=0)
     apart = np.abs(np.log(np.maximum(sizes / usual, 1e-9)))
     far = np.nanmax(np.where(np.isnan(apart), 0.0, apart), axis=1) > np.log(_ORDER)
-    named = ", ".join(label for strange, (_, label) in zip(far, known, strict=True) if strange)
+    named = ", ".join(label for strange, (*_, label) in zip(far, known, strict=True) if strange)
     if not named:
         return []
     return [
