@@ -241,7 +241,7 @@ class TestFit:
         LearnedDynamicsEnv(gymnasium.make("Pendulum-v1"), out)
         with pytest.raises(CheckpointError, match="model of Pendulum-v1, this is CartPole-v1"):
             LearnedDynamicsEnv(gymnasium.make("CartPole-v1"), out)
-        with pytest.raises(DataError, match="transitions of Pendulum-v1, not of"):
+        with pytest.raises(DataError, match=r"of Pendulum-v1 with .* not of GymnasiumAcrobot"):
             fit(pendulum, "LNN", system=GymnasiumAcrobot, out=out)
 
     @pytest.mark.filterwarnings("ignore::UserWarning")
