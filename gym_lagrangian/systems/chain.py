@@ -47,7 +47,7 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.chain_kinematics import ANGLES, RELATIVE, Kind, absolute_angles, places
 from gym_lagrangian.systems.chain_tasks import SwingUp
 from gym_lagrangian.systems.coordinates import Magnitudes, Parameter
-from gym_lagrangian.systems.sample import Sample, default_sample
+from gym_lagrangian.systems.sample import Distributions, Sample, default_sample, drawn_at
 from gym_lagrangian.systems.scene import Bob, Box, Force, Point, Rod, Scene, Torque
 
 MOST_LINKS = 7
@@ -158,6 +158,20 @@ class PlanarChain(System):
             fastest = np.multiply(self.fastest_drawn, self.magnitudes.qd)
             limits = limits._replace(qd=tuple(fastest.tolist()))
         return default_sample(self, limits, key, m)
+
+    def distributions(self) -> Distributions:
+        """As of every system; where `fastest_drawn` is stated, at half the speed: a link that whips
+        would leave what its model was shown within one step.
+        """
+        own = super().distributions()
+        if self.fastest_drawn is None:
+            return own
+
+        def slower(key: Array, m: Array | None = None) -> Sample:
+            sample = drawn_at(own.states, key, m)
+            return sample._replace(qd=0.5 * sample.qd)
+
+        return own._replace(states=slower, label="its own states at half the speed")
 
     # -- physics ----------------------------------------------------------------------------
 

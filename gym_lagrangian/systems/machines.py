@@ -375,6 +375,11 @@ class TriplePendulum(PlanarChain):
     )
     task = _ThreeMotors
     fastest_drawn = 4.0
-    recipes: ClassVar[dict[str, Preset]] = _whipping(
-        73.0, LNN=600_000, DeLaN=300_000, Baseline=300_000
-    )
+    # Muon, at any learning rate tried, ends a third as accurate as Adam does with the LNN here.
+    recipes: ClassVar[dict[str, Preset]] = _whipping(73.0, DeLaN=300_000, Baseline=300_000) | {
+        "LNN": Preset(
+            {"friction_scale": 73.0, "width": 64},
+            {"steps": 300_000, "optimiser": "adam", "learning_rate": 3e-3},
+            own_magnitudes=False,
+        )
+    }
