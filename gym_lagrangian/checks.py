@@ -8,6 +8,8 @@ import numbers
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from gym_lagrangian.errors import ConfigurationError
 
 
@@ -110,3 +112,21 @@ def known_names(
             f"{what} takes no argument {', '.join(map(repr, unknown))}; it takes "
             f"{', '.join([*also, *known]) or 'none'}"
         )
+
+
+def vector(what: str, value: Any, size: int, advice: str) -> np.ndarray:
+    """`value` as a float64 array (size,) of its own.
+
+    Arguments:
+        advice: what the numbers are, or how to state them; ends the message.
+
+    Raises:
+        ConfigurationError: another shape, or not numbers.
+    """
+    try:
+        found = np.array(value, np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{what} is {value!r}: not numbers; {advice}") from error
+    if found.shape != (size,):
+        raise ConfigurationError(f"{what} has shape {found.shape}, expected ({size},): {advice}")
+    return found

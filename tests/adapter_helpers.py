@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any, ClassVar
 
 import gymnasium
@@ -11,6 +12,9 @@ import numpy as np
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.physics.dynamics import Driven, Dynamics
+
+# Whether there is what Gymnasium's MuJoCo environments import.
+HAS_MUJOCO = all(importlib.util.find_spec(name) for name in ("mujoco", "imageio"))
 
 
 class Motion(Dynamics):

@@ -1,11 +1,10 @@
 """Gymnasium's rewards, observations and ends as pure functions: equal to the originals."""
 
-import importlib.util
-
 import gymnasium
 import jax
 import numpy as np
 import pytest
+from adapter_helpers import HAS_MUJOCO
 from gymnasium.spaces import Discrete
 
 from gym_lagrangian import (
@@ -32,8 +31,7 @@ MUJOCO = {
 TASKS = CLASSIC | MUJOCO
 ARM = Coordinates(("joint0", "joint1"), angular=True)
 
-there = all(importlib.util.find_spec(name) for name in ("mujoco", "imageio"))
-needs_mujoco = pytest.mark.skipif(not there, reason="mujoco and imageio are not installed")
+needs_mujoco = pytest.mark.skipif(not HAS_MUJOCO, reason="mujoco and imageio are not installed")
 EVERY = [*CLASSIC, *(pytest.param(name, marks=needs_mujoco) for name in MUJOCO)]
 
 

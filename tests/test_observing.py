@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+from adapter_helpers import HAS_MUJOCO
 from stranger.hoist import Hoist
 
 from gym_lagrangian import Coordinates, LagrangianEnv, collect
@@ -35,25 +36,16 @@ def test_functions_say_what_it_means():
 
 def test_motors_take_the_components_of_an_action_in_their_order():
     pole = Coordinates(("x", "theta"), usage={"dt": 0.02, "actuated": ("x",)})
-    env = gymnasium.make("InvertedPendulum-v5") if _has_mujoco() else pytest.skip("no mujoco")
+    env = gymnasium.make("InvertedPendulum-v5") if HAS_MUJOCO else pytest.skip("no mujoco")
     data = collect(env, 10, coordinates=pole)
     np.testing.assert_array_equal(data.tau[:, 0], data.columns["action"][:, 0])
     assert not data.tau[:, 1].any()
 
 
-def _has_mujoco():
-    try:
-        import imageio  # noqa: F401
-        import mujoco  # noqa: F401
-    except ImportError:
-        return False
-    return True
-
-
 @pytest.mark.parametrize(
     "name",
     ["Pendulum-v1", "CartPole-v1", "Acrobot-v1", "MountainCarContinuous-v0"]
-    + ["InvertedPendulum-v5", "InvertedDoublePendulum-v4", "Reacher-v5"] * _has_mujoco(),
+    + ["InvertedPendulum-v5", "InvertedDoublePendulum-v4", "Reacher-v5"] * HAS_MUJOCO,
 )
 def test_adapters_know_the_state_that_an_observation_shows(name):
     env = gymnasium.make(name)

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gym_lagrangian.checks import vector
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.coordinates import Coordinates
 
@@ -123,16 +124,7 @@ def checked_vector(adapter: Adapter, what: str, value: Any, n: int) -> np.ndarra
     Raises:
         ConfigurationError: another shape, or not numbers.
     """
-    try:
-        found = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{_name(adapter)}.{what} is {value!r}: not numbers") from error
-    if found.shape != (n,):
-        raise ConfigurationError(
-            f"{_name(adapter)}.{what} has shape {found.shape}, expected ({n},): one number a "
-            "coordinate"
-        )
-    return found
+    return vector(f"{_name(adapter)}.{what}", value, n, "one number a coordinate")
 
 
 def checked_state(adapter: Adapter, env: Any, n: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import VectorEnv
 
+from gym_lagrangian.checks import vector
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.watcher import Row, transitions_of
@@ -78,35 +79,24 @@ class ObservingRecorder:
         n = self._coordinates.n
         if self._state is not None:
             q, qd = self._state(observation)
-            return _vector("state", np.concatenate([np.ravel(q), np.ravel(qd)]), 2 * n)
-        return _vector("the observation", observation, 2 * n)
+            return vector("state", np.concatenate([np.ravel(q), np.ravel(qd)]), 2 * n, _HOW)
+        return vector("the observation", observation, 2 * n, _HOW)
 
     def _exerted(self, action: Any) -> np.ndarray:
         """τ (n,) of an action, whose components are the motors' forces by default."""
         names, n = self._coordinates.coordinates, self._coordinates.n
         if self._force is not None:
-            return _vector("force", self._force(action), n)
+            return vector("force", self._force(action), n, _HOW)
         motors = self._coordinates.usage.actuated or names
         tau = np.zeros(n)
-        tau[[names.index(name) for name in motors]] = _vector("the action", action, len(motors))
+        driven = [names.index(name) for name in motors]
+        tau[driven] = vector("the action", action, len(motors), _HOW)
         return tau
 
 
-def _vector(what: str, value: Any, size: int) -> np.ndarray:
-    """A flat array of so many numbers."""
-    try:
-        found = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{what} is {value!r}: not numbers. {_HOW}") from error
-    if found.shape != (size,):
-        raise ConfigurationError(
-            f"{what} has shape {found.shape}, expected ({size},) numbers. {_HOW}"
-        )
-    return found
-
-
+# What to do about observations and actions that are not what they are taken for.
 _HOW = (
-    "Say what observations and actions mean by state=function(observation), which returns (q, q̇), "
+    "say what observations and actions mean by state=function(observation), which returns (q, q̇), "
     "and force=function(action), which returns τ, one number a coordinate each"
 )
 

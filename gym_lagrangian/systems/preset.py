@@ -21,4 +21,5 @@ class Preset(NamedTuple):
 
     def but(self, other: Preset) -> Preset:
         """This one, with what the other says in its place."""
-        return Preset(self.config | other.config, self.training | other.training)
+        config, training = self.config | other.config, self.training | other.training
+        return Preset(config, training, other.own_magnitudes)
