@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import asdict, replace
+from functools import partial
 from unittest import mock
 
 import equinox as eqx
@@ -23,6 +24,7 @@ from gym_lagrangian.errors import (
 from gym_lagrangian.learning import loop as training
 from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.learning.loop import resume_path
+from gym_lagrangian.learning.relative import Relative
 from gym_lagrangian.learning.sources import FreshStates, from_arrays, from_npz
 from gym_lagrangian.learning.train import train
 from gym_lagrangian.models import Baseline
@@ -342,6 +344,32 @@ def test_loss_is_the_weighted_mean_of_absolute_errors(good_data):
     assert float(loss_on(model, source, key, 32)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_relative_loss_counts_small_errors_as_they_are_and_large_ones_by_their_logarithm(
+    good_data,
+):
+    """s log(1 + e / (s + a)) with a = Σ_i |q̈_i|; s is the 5th percentile of a."""
+    states = from_arrays(good_data, DoublePendulum())
+    model = Baseline.build(Embedding.of(DoublePendulum()), key=jax.random.key(0), **SMALL_MODEL)
+    source = Relative.of(states, model, jax.random.key(1))
+    samples, qdd = states.batch(jax.random.key(5), 32)
+    sizes = np.abs(np.asarray(states.targets)).sum(1)
+    assert float(source.small) == pytest.approx(np.percentile(sizes, 5), rel=0.2)
+    error = np.asarray(jax.vmap(model.loss)(samples, qdd))
+    found = np.asarray(jax.vmap(partial(source.loss, model))(samples, qdd))
+    s, a = float(source.small), np.abs(np.asarray(qdd)).sum(1)
+    assert found == pytest.approx(s * np.log(1 + error / (s + a)), rel=1e-5)
+
+
+def test_training_by_the_relative_loss(tmp_path, good_data):
+    """It learns, the card says so, and a model of later states is refused."""
+    config = replace(SMALL, error="relative", steps=400)
+    trained = short(tmp_path / "relative.safetensors", config=config)
+    assert trained.card.training["error"] == "relative"
+    assert trained.extra["history"][-1, 1] < 0.95 * trained.extra["history"][0, 1]
+    with pytest.raises(ConfigurationError, match="relative.*MLP"):
+        short(tmp_path / "mlp.safetensors", model="MLP", config=replace(config, steps=4))
+
+
 def test_batches_are_rows_of_the_data(good_data):
     source = from_arrays(good_data, DoublePendulum())
     samples, qdd = source.batch(jax.random.key(0), 200)
@@ -495,6 +523,7 @@ def test_files_that_are_no_data_set(kind, good_data, tmp_path):
         {"warmup": -1},
         {"clip": 0.0},
         {"optimiser": "sgd"},
+        {"error": "squared"},
     ],
     ids=str,
 )

@@ -47,6 +47,11 @@ def _add_train(commands: Any) -> None:
         help="package (default), or paper: the paper's own network, data and optimiser",
     )
     train.add_argument("--fixed-states", type=int)
+    train.add_argument(
+        "--error",
+        choices=("absolute", "relative"),
+        help="how an error of accelerations counts; relative where links whip",
+    )
     _add_training(train)
     add_options(train, "system", "an argument of the system's constructor")
     train.set_defaults(run=_train)

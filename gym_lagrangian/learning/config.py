@@ -26,6 +26,7 @@ from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.preset import Preset
 
 OBJECTIVES = ("motion", "force")
+ERRORS = ("absolute", "relative")
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,19 @@ class TrainingConfig(OptimiserConfig):
     Attributes:
         fixed_states: draw so many unforced states once, and learn from those alone, as the paper
             does; None for fresh states at every step.
+        error: how an error of accelerations counts: ``"absolute"``, the paper's; or
+            ``"relative"``, against the acceleration itself, for machines whose accelerations range
+            over decades, see `learning.relative`.
     """
 
     steps: int = 600_000
     batch: int = 128
     fixed_states: int | None = None
+    error: str = "absolute"
 
     def __post_init__(self):
         super().__post_init__()
+        one_of("error", self.error, ERRORS)
         if self.fixed_states is not None:
             whole_number("fixed_states", self.fixed_states)
 

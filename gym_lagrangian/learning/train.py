@@ -23,6 +23,7 @@ from gym_lagrangian.learning.conditions import (
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn
+from gym_lagrangian.learning.relative import Relative
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
     FreshStates,
@@ -132,6 +133,8 @@ def train(
             f"{model} as configured learns from forces, and none act in this data: give states "
             'under forces (an array tau), or the model option gradient="exact"'
         )
+    if config.error == "relative":
+        source = Relative.of(source, fresh, key_states)
     card = Card.of(
         built_system,
         seen=seen,
