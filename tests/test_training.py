@@ -366,7 +366,7 @@ def test_training_by_the_relative_loss(tmp_path, good_data):
     trained = short(tmp_path / "relative.safetensors", config=config)
     assert trained.card.training["error"] == "relative"
     assert trained.extra["history"][-1, 1] < 0.95 * trained.extra["history"][0, 1]
-    with pytest.raises(ConfigurationError, match="relative.*MLP"):
+    with pytest.raises(ConfigurationError, match=r"relative.*MLP"):
         short(tmp_path / "mlp.safetensors", model="MLP", config=replace(config, steps=4))
 
 
