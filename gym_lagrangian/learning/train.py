@@ -81,7 +81,9 @@ def train(
         conditioned_on: the parameters that the model takes as inputs, name → (low, high) between
             which they are drawn, uniformly. None in place of a range, or names alone, stand for
             the system's own range, see `System.varies`. Default: those that the system draws at
-            reset. The checkpoint records the ranges, and is refused outside them.
+            reset. The checkpoint records the ranges, and is refused outside them. Where others
+            are asked for than the system draws, they enter the network as factors
+            (``conditioning="product"``), unless `model_config` says otherwise.
         data: an npz file of fixed states (see `data.from_npz`), whose parameters have the ranges
             that are in it; default fresh states.
         init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
@@ -117,6 +119,8 @@ def train(
         usual = usual_settings(
             model, built_system, preset=preset, ranges=drawn if arrays is None else {}
         )
+        if set(conditions.names) - set(built_system.varying):
+            usual = _as_factors(model) | usual
         embedding, how = Embedding.of(seen, conditions.names), usual | given
         fresh = load_model(model).build(embedding, key=key_model, legendre=built_system, **how)
     source: Source
@@ -175,6 +179,11 @@ def _conditions(
 
 def _rows(ranges: Ranges) -> tuple[tuple[str, float, float], ...]:
     return tuple((name, low, high) for name, (low, high) in ranges.items())
+
+
+def _as_factors(model: str) -> dict[str, Any]:
+    known = "conditioning" in load_model(model).settings()
+    return {"conditioning": "product"} if known else {}
 
 
 def usual_settings(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -26,6 +26,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.friction import FRICTIONS, Friction, typical_power
 from gym_lagrangian.models.network import Network, Shape
+from gym_lagrangian.models.product import ProductNetwork
 from gym_lagrangian.models.quantities import Quantities
 from gym_lagrangian.models.settings import as_given
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics
@@ -222,6 +223,27 @@ def _predicted(dynamics: Dynamics, start: Array, tau: Array, m: Array, dt: float
     return (follow if start.ndim == 1 else jax.vmap(follow))(start, tau)
 
 
+class Sizes(NamedTuple):
+    """The inputs and outputs of a model's network.
+
+    Attributes:
+        inputs, outputs: how many there are.
+        after: how many of the inputs follow the parameters that the model is conditioned on.
+    """
+
+    inputs: int
+    outputs: int
+    after: int = 0
+
+    def network(self, shape: Shape, parameters: int, key: Array) -> Network | ProductNetwork:
+        """A network with random weights; so many of its inputs are parameters."""
+        if shape.conditioning == "input" or not parameters:
+            return Network(self.inputs, self.outputs, shape, key=key)
+        end = self.inputs - self.after
+        where = (end - parameters, end)
+        return ProductNetwork(self.inputs, self.outputs, shape, parameters=where, key=key)
+
+
 class NetworkModel(Model):
     """A model made of one network and of settings.
 
@@ -241,7 +263,7 @@ class NetworkModel(Model):
     damped: ClassVar[bool] = False
 
     embedding: Embedding
-    network: Network
+    network: Network | ProductNetwork
     resistance: Friction | None = eqx.field(default=None, kw_only=True)
 
     def __check_init__(self):
@@ -255,7 +277,7 @@ class NetworkModel(Model):
 
     @classmethod
     @abstractmethod
-    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
+    def sizes(cls, embedding: Embedding) -> Sizes:
         """How many numbers go into the network, and how many come out."""
 
     @classmethod
@@ -278,7 +300,7 @@ class NetworkModel(Model):
     ) -> NetworkT:
         known_names(cls.__name__, cls.settings(), config)
         shape = replace(cls.usual, **{name: config.pop(name) for name in SHAPE if name in config})
-        network = Network(*cls.sizes(embedding), shape, key=key)
+        network = cls.sizes(embedding).network(shape, len(embedding.m_index), key)
         friction = {name: config.pop(name) for name in FRICTION if name in config}
         resistance = learned_friction(embedding, shape, key, **friction)
         momenta = cls._momenta(embedding, legendre)

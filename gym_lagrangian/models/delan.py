@@ -26,7 +26,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.models.base import IntegratedModel, NetworkModel, Target, acceleration_error
+from gym_lagrangian.models.base import (
+    IntegratedModel,
+    NetworkModel,
+    Sizes,
+    Target,
+    acceleration_error,
+)
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Shape
 from gym_lagrangian.models.settings import magnitude, per_coordinate, setting
@@ -55,9 +61,9 @@ class DeLaN(NetworkModel, Lagrangian, IntegratedModel):
     mass_scale: float | tuple[float, ...] = magnitude("mass_scale", 1.0, positive_number, "kg")
 
     @classmethod
-    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
+    def sizes(cls, embedding: Embedding) -> Sizes:
         n = embedding.n
-        return embedding.size - n, n * (n + 1) // 2 + 1
+        return Sizes(embedding.size - n, n * (n + 1) // 2 + 1)
 
     def inertia_and_potential(self, q: Vector, m: Parameters) -> tuple[Matrix, Scalar]:
         """M(q, m) of shape (n, n) and V(q, m), a scalar."""

@@ -13,7 +13,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.models.base import IntegratedModel, NetworkModel
+from gym_lagrangian.models.base import IntegratedModel, NetworkModel, Sizes
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Inputs, Shape
 from gym_lagrangian.models.settings import as_factor, magnitude
@@ -36,8 +36,8 @@ class NetworkField(NetworkModel, IntegratedModel):
     )
 
     @classmethod
-    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
-        return embedding.size + embedding.n, embedding.n
+    def sizes(cls, embedding: Embedding) -> Sizes:
+        return Sizes(embedding.size + embedding.n, embedding.n, after=embedding.n)
 
     def acceleration(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Vector:
         x = state_and_forces(self.embedding, q, qd, tau, m)

@@ -27,7 +27,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from gym_lagrangian.models.base import AccelerationModel, NetworkModel
+from gym_lagrangian.models.base import AccelerationModel, NetworkModel, Sizes
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Shape
 from gym_lagrangian.physics.dynamics import Dynamics, PhaseSpaceDynamics
@@ -54,8 +54,8 @@ class HamiltonianModel(NetworkModel, AccelerationModel):
     quadratic_start: eqx.AbstractVar[float]
 
     @classmethod
-    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
-        return embedding.size, 1
+    def sizes(cls, embedding: Embedding) -> Sizes:
+        return Sizes(embedding.size, 1)
 
     @abstractmethod
     def momentum(self, q: Vector, qd: Vector, m: Parameters) -> Vector:

@@ -37,6 +37,7 @@ from gym_lagrangian.models.base import (
     PAPER_TRAINING,
     IntegratedModel,
     NetworkModel,
+    Sizes,
     Target,
     acceleration_error,
 )
@@ -91,8 +92,8 @@ class LNN(NetworkModel, Lagrangian, IntegratedModel):
     gradient: str = setting("gradient", "exact", one_of, GRADIENTS)
 
     @classmethod
-    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
-        return embedding.size, 1
+    def sizes(cls, embedding: Embedding) -> Sizes:
+        return Sizes(embedding.size, 1)
 
     @property
     def typical_masses(self) -> tuple[float, ...] | None:

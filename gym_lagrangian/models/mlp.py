@@ -17,7 +17,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.models.base import Horizon, NetworkModel, Target
+from gym_lagrangian.models.base import Horizon, NetworkModel, Sizes, Target
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.field import state_and_forces
 from gym_lagrangian.models.network import Shape
@@ -49,8 +49,8 @@ class MLP(NetworkModel):
     dt: float = setting("dt", 0.05, positive_number, "s")
 
     @classmethod
-    def sizes(cls, embedding: Embedding) -> tuple[int, int]:
-        return embedding.size + embedding.n, 2 * embedding.n
+    def sizes(cls, embedding: Embedding) -> Sizes:
+        return Sizes(embedding.size + embedding.n, 2 * embedding.n, after=embedding.n)
 
     @property
     def horizon(self) -> Horizon:

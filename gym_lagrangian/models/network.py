@@ -33,6 +33,7 @@ Directions = Float[AnyArray, "directions inputs"]
 Curvature = Float[AnyArray, "directions directions"]
 Weights = Float[AnyArray, "_ _"]
 Units = Float[AnyArray, " units"]
+Layer = tuple[Weights, Units]
 Elements = Float[AnyArray, "..."]
 
 
@@ -104,6 +105,8 @@ INITIALISERS: dict[str, Callable[[Array, tuple[int, ...]], tuple[Weights, ...]]]
     "paper": paper,
 }
 
+CONDITIONINGS = ("input", "product")
+
 
 @no_type_check  # of a wrong type it speaks itself
 @dataclass(frozen=True)
@@ -115,21 +118,25 @@ class Shape:
         activation: a name in `ACTIVATIONS`; smooth, since q̈ may be made of second derivatives.
         initialiser: the name in `INITIALISERS` of what draws the first weights: ``"fan_in"``, or
             ``"paper"`` for Appendix B.
+        conditioning: how the parameters enter that a model is conditioned on: ``"input"``, beside
+            the state; or ``"product"``, as factors, see `gym_lagrangian.models.product`.
 
     Raises:
-        ConfigurationError: an unknown activation or initialiser, or a size below 1.
+        ConfigurationError: an unknown activation, initialiser or conditioning, or a size below 1.
     """
 
     width: int
     depth: int = 3
     activation: str = "softplus"
     initialiser: str = "fan_in"
+    conditioning: str = "input"
 
     def __post_init__(self):
         object.__setattr__(self, "width", whole_number("width", self.width))
         object.__setattr__(self, "depth", whole_number("depth", self.depth))
         one_of("activation", self.activation, ACTIVATIONS)
         one_of("initialiser", self.initialiser, INITIALISERS)
+        one_of("conditioning", self.conditioning, CONDITIONINGS)
 
 
 class Network(eqx.Module):
@@ -152,13 +159,20 @@ class Network(eqx.Module):
         self.biases = tuple(jnp.zeros(size) for size in sizes[1:])
         self.shape = shape
 
-    def __call__(self, x: Inputs) -> Outputs:
-        """The outputs for one input: (inputs,) → (outputs,)."""
+    def __call__(self, x: Inputs, last: Layer | None = None) -> Outputs:
+        """The outputs for one input: (inputs,) → (outputs,).
+
+        Arguments:
+            last: another last layer in place of its own.
+        """
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             x = activate(self.shape.activation, 0, weight @ x + bias)
-        return self.weights[-1] @ x + self.biases[-1]
+        weight, bias = last or (self.weights[-1], self.biases[-1])
+        return weight @ x + bias
 
-    def second_order(self, x: Inputs, directions: Directions) -> tuple[Inputs, Curvature]:
+    def second_order(
+        self, x: Inputs, directions: Directions, last: Layer | None = None
+    ) -> tuple[Inputs, Curvature]:
         """Gradient (inputs,) and curvature (k, k) along `directions` (k, inputs) at `x`.
 
         For a network with one output; equal to `jax.grad` and `jax.hessian` of it.
@@ -173,7 +187,7 @@ class Network(eqx.Module):
             bends.append(bend)
             bent.append(tangents)
             tangents = [slope * tangent for tangent in tangents]
-        adjoint = self.weights[-1][0]
+        adjoint = (last[0] if last else self.weights[-1])[0]
         births = []
         for weight, slope, bend in zip(
             reversed(self.weights[:-1]), reversed(slopes), reversed(bends), strict=True
