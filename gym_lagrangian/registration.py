@@ -209,7 +209,9 @@ SYSTEMS: dict[str, SystemRow] = {
         "gym_lagrangian.systems.kepler:Kepler", "a body about a fixed centre of attraction"
     ),
     "TriplePendulum": SystemRow(
-        f"{_MACHINES}:TriplePendulum", "three equal links with damped joints and three motors"
+        f"{_MACHINES}:TriplePendulum",
+        "three equal links with damped joints and three motors",
+        ("LNN", "DeLaN", "Baseline"),
     ),
 }
 

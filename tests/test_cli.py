@@ -299,6 +299,14 @@ class TestTrain:
         usage_error([*TINY, "--model-option", "width"], "'width': expected NAME=VALUE")
         usage_error([*TINY, "--conditioned-on", "m1=heavy"], "'m1=heavy': expected NAME, or NAME=")
 
+    def test_what_is_learned_from_and_how_errors_count(self, tmp_path):
+        out = tmp_path / "tiny.safetensors"
+        given = ["--fixed-states", "20", "--error", "relative", "--out", str(out)]
+        assert main([*TINY, *given]) == 0
+        card = checkpoints.load(out).card
+        assert (card.training["fixed_states"], card.training["error"]) == (20, "relative")
+        assert "20 fixed states" in card.data
+
     def test_ranges_of_parameters(self, tmp_path):
         out = tmp_path / "tiny.safetensors"
         ranges = ["--conditioned-on", "m1=0.8:1.2", "l1,g=2:12", "--out", str(out)]

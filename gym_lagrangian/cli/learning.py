@@ -238,9 +238,10 @@ def _logs_to_fit(options: argparse.Namespace) -> tuple[Any, float | None]:
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
     """What was given of the fields of a training's configuration."""
-    from gym_lagrangian.learning.fit import FitConfig
+    from gym_lagrangian.learning.config import FitConfig, TrainingConfig
 
-    given = {field.name: getattr(options, field.name, None) for field in fields(FitConfig)}
+    known = (*fields(TrainingConfig), *fields(FitConfig))
+    given = {field.name: getattr(options, field.name, None) for field in known}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -6,7 +6,7 @@ Lagrangian then learns masses so large that nothing moves. The relative loss is
 
     s log(1 + e / (s + a)),    a = Σ_i |q̈_i^true|,
 
-with s the 5th percentile of a over the training states. It counts e itself where a and e are small
+with s the lower quartile of a over the training states. It counts e itself where a and e are small
 beside s, and the order of magnitude of e / a where they are not.
 """
 
@@ -22,7 +22,7 @@ from gym_lagrangian.models.base import Model
 from gym_lagrangian.systems.sample import Sample
 
 # States by which s is told, and the share of them whose accelerations are smaller.
-_STATES, _SMALL = 1000, 5.0
+_STATES, _SMALL = 1000, 25.0
 
 
 class Relative(Source):

@@ -160,8 +160,8 @@ class PlanarChain(System):
         return default_sample(self, limits, key, m)
 
     def distributions(self) -> Distributions:
-        """As of every system; where `fastest_drawn` is stated, at half the speed: a link that whips
-        would leave what its model was shown within one step.
+        """As of every system; where `fastest_drawn` is stated, at a quarter of the speed, which is
+        that of its motion: a link that whips would leave what its model was shown within one step.
         """
         own = super().distributions()
         if self.fastest_drawn is None:
@@ -169,9 +169,9 @@ class PlanarChain(System):
 
         def slower(key: Array, m: Array | None = None) -> Sample:
             sample = drawn_at(own.states, key, m)
-            return sample._replace(qd=0.5 * sample.qd)
+            return sample._replace(qd=0.25 * sample.qd)
 
-        return own._replace(states=slower, label="its own states at half the speed")
+        return own._replace(states=slower, label="its own states at a quarter of the speed")
 
     # -- physics ----------------------------------------------------------------------------
 
