@@ -5,8 +5,13 @@ Masses and lengths enter a Lagrangian as factors of functions of the state: L(q,
 
     N(x, m) = W(m) a(x) + b(m),    W(m) = W_0 + Σ_k φ_k(m) W_k,    b(m) = b_0 + Σ_k φ_k(m) b_k,
 
-with a(x) the last hidden layer of a network that sees the state alone, and φ(m) a small network.
-A network that has m among its inputs has to learn the products.
+with a(x) the last hidden layer of a network that sees the state alone. Masses enter linearly and
+lengths quadratically, so the factors are products of polynomials of the single parameters,
+
+    φ_k(m) = Π_j (1 + a_kj y_j + b_kj y_j²),    y = m / scale − 1,
+
+with numbers a and b that are learned. A network that has m among its inputs has to find the
+products itself.
 """
 
 from __future__ import annotations
@@ -25,15 +30,36 @@ from gym_lagrangian.models.network import (
     Network,
     Outputs,
     Shape,
+    Units,
     Weights,
 )
 from gym_lagrangian.physics.shapes import AnyArray
 
 State = Float[AnyArray, " state"]
 
-# How many factors φ there are, and the network that they come from.
+# How many factors φ there are.
 FACTORS = 16
-_FACTORS = Shape(width=32, depth=2)
+
+
+class Polynomials(eqx.Module):
+    """φ as above.
+
+    Attributes:
+        slopes, bends: a and b (factors, k).
+    """
+
+    slopes: Weights
+    bends: Weights
+
+    def __init__(self, parameters: int, *, key: Array):
+        """Random slopes of order one; bends start at zero."""
+        self.slopes = jax.random.normal(key, (FACTORS, parameters))
+        self.bends = jnp.zeros((FACTORS, parameters))
+
+    def __call__(self, m: Inputs) -> Units:
+        """The factors (factors,) for scaled parameters m (k,)."""
+        y = m - 1.0
+        return jnp.prod(1.0 + self.slopes * y + self.bends * y**2, axis=1)
 
 
 class ProductNetwork(eqx.Module):
@@ -41,13 +67,13 @@ class ProductNetwork(eqx.Module):
 
     Attributes:
         trunk: what sees x; W_0 and b_0 are its last layer.
-        factors: φ, which sees m.
+        factors: φ.
         weights, biases: W_k, as one matrix (outputs · width, factors), and b_k (outputs, factors).
         start, end: which of the inputs are m.
     """
 
     trunk: Network
-    factors: Network
+    factors: Polynomials
     weights: Weights
     biases: Weights
     start: int = eqx.field(static=True)
@@ -61,7 +87,7 @@ class ProductNetwork(eqx.Module):
         count = self.end - self.start
         key_factors, key_weights = jax.random.split(jax.random.fold_in(key, 1))
         self.trunk = Network(inputs - count, outputs, shape, key=key)
-        self.factors = Network(count, FACTORS, _FACTORS, key=key_factors)
+        self.factors = Polynomials(count, key=key_factors)
         spread = jax.random.normal(key_weights, (outputs * shape.width, FACTORS))
         self.weights = spread / jnp.sqrt(FACTORS * shape.width)
         self.biases = jnp.zeros((outputs, FACTORS))

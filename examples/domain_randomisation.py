@@ -1,0 +1,63 @@
+"""Domain randomisation inside a learned model: PPO trained over many double pendulums, or at one.
+
+    python examples/domain_randomisation.py --seeds 3
+
+Both policies are trained in `DoublePendulumLNN-conditioned`, a network of masses and lengths as
+well: one at its default parameters, one with masses and lengths drawn anew for every episode. Both
+are judged in the exact simulation, each on the same pendulums that neither has seen.
+"""
+
+import argparse
+from functools import partial
+
+import jax
+import numpy as np
+from ppo_in_one_jit import forward, train
+
+from gym_lagrangian import functional
+
+RANGES = dict.fromkeys(("m1", "m2", "l1", "l2"), (0.5, 1.5))
+LEARNED = {"system": "DoublePendulum", "checkpoint": "DoublePendulumLNN-conditioned"}
+
+
+@partial(jax.jit, static_argnames=("env", "steps"))
+def returns(env, params, agent, scale, keys, steps):
+    """The return (N,) of a policy from N resets, each with parameters of its own."""
+    states, _ = jax.vmap(env.reset, in_axes=(0, None))(keys, params)
+    play = lambda observation: forward(agent[0], observation / scale)  # noqa: E731
+    return functional.simulate(env, params, states, play, steps=steps).rewards.sum(axis=1)
+
+
+def policy(seed, envs, updates, **parameters):
+    """An agent that was trained in the learned model, and the scale of its observations."""
+    env, params = functional.make(**LEARNED, **parameters)
+    wide = functional.make(**LEARNED, **RANGES)[1]
+    _, scale = env.task.observation_bounds(wide.m_bounds, wide.goal_bounds)
+    agent, _ = train(env, params, scale, jax.random.key(seed), envs, updates)
+    return agent, scale
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--envs", type=int, default=256)
+    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--pendulums", type=int, default=200)
+    given = parser.parse_args()
+    truth = functional.make("DoublePendulum", **RANGES)
+    keys = jax.random.split(jax.random.key(1_000), given.pendulums)
+    print("| trained at | return of 500 steps: mean over seeds | each seed | worst tenth |")
+    print("|---|---|---|---|")
+    for label, parameters in (("one pendulum", {}), ("many", RANGES)):
+        found = []
+        for seed in range(given.seeds):
+            agent, scale = policy(seed, given.envs, given.updates, **parameters)
+            found.append(np.asarray(returns(*truth, agent, scale, keys, 500)))
+        means = [one.mean() for one in found]
+        worst = np.mean([np.sort(one)[: max(1, given.pendulums // 10)].mean() for one in found])
+        each = ", ".join(f"{mean:.0f}" for mean in means)
+        print(f"| {label} | {np.mean(means):.0f} | {each} | {worst:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
