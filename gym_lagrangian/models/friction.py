@@ -31,14 +31,11 @@ from jax import Array
 
 from gym_lagrangian.models.embedding import Embedding, Features
 from gym_lagrangian.models.network import Network, Shape, Units, Weights
+from gym_lagrangian.physics.friction import NARROWEST
 from gym_lagrangian.physics.shapes import Matrix, Parameters, Vector
 
 # The share of a typical velocity within which Coulomb's force is shown to the network to change.
 _SLOW = 0.05
-
-# The least width w of the smooth step of Coulomb's force, as a share of a typical velocity: a
-# narrower one makes the motion stiff.
-_NARROWEST = 0.01
 
 # Where the positive numbers begin, before softplus: at .05, so that training starts close to no
 # friction and far enough from zero to learn.
@@ -109,7 +106,7 @@ class Coulomb(eqx.Module):
         force = jnp.array(self.embedding.tau_scale, qd.dtype)
         v = qd / jnp.array(self.embedding.qd_scale, qd.dtype)
         slope, step, width = map(jax.nn.softplus, (self.slope, self.step, self.width))
-        return -force * (slope * v + step * jnp.tanh(v / (_NARROWEST + width)))
+        return -force * (slope * v + step * jnp.tanh(v / (NARROWEST + width)))
 
 
 class Passive(eqx.Module):
@@ -157,7 +154,7 @@ class Passive(eqx.Module):
     def _resistance(self, y: Vector) -> Vector:
         """u(y) (n,)."""
         slope, step, width = map(jax.nn.softplus, (self.slope, self.step, self.width))
-        return slope * y + step * jnp.tanh(y / (_NARROWEST + width))
+        return slope * y + step * jnp.tanh(y / (NARROWEST + width))
 
 
 Friction = Viscous | Coulomb | Passive

@@ -17,6 +17,10 @@ from jax.typing import ArrayLike
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.physics.shapes import Vector
 
+# The least width w of Coulomb's force that models learn, as a share of a typical velocity: a
+# narrower one makes the motion stiff.
+NARROWEST = 0.01
+
 
 def viscous(qd: Vector, coefficients: ArrayLike) -> Vector:
     """−c q̇, shape (n,).

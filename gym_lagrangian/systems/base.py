@@ -38,6 +38,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.physics.friction import NARROWEST
 from gym_lagrangian.physics.mechanics import Lagrangian, motion_terms
 from gym_lagrangian.physics.shapes import Parameters, Vector
 from gym_lagrangian.systems.coordinates import (
@@ -218,7 +219,7 @@ class System(Static, Coordinates, Lagrangian):
         if stated is None:
             stated = super()._recommended_substeps(learned=learned, m_bounds=m_bounds)
         bounds = self.parameter_bounds() if m_bounds is None else m_bounds
-        rate = _friction_rate(self, tuple(bounds.max(axis=0).tolist()))
+        rate = _friction_rate(self, tuple(bounds.max(axis=0).tolist()), learned)
         return max(float(stated), REFERENCE_DT * rate / _RATE_A_SUBSTEP)
 
     def _lengths(self) -> tuple[np.ndarray, np.ndarray]:
@@ -260,22 +261,24 @@ def check_friction(system: System) -> None:
 
 
 @functools.lru_cache(maxsize=256)
-def _friction_rate(system: System, parameters: tuple[float, ...]) -> float:
+def _friction_rate(system: System, parameters: tuple[float, ...], learned: bool) -> float:
     """The fastest rate in 1/s at which friction alone stops a motion near rest: the largest
-    eigenvalue of M⁻¹ ∂F/∂q̇.
+    eigenvalue of M⁻¹ ∂F/∂q̇. Learned friction does not change within less than a hundredth of a
+    typical velocity, so ∂F/∂q̇ is then the difference over that.
     """
     m = np.array(parameters)
     rng = np.random.default_rng(0)
     reach = np.where(system.angular, np.pi, system.magnitudes.q)
     q = rng.uniform(-1.0, 1.0, (64, system.n)) * reach
-    qd = np.zeros_like(q)
+    qd, near = np.zeros_like(q), NARROWEST * np.array(system.magnitudes.qd)
     with jax.enable_x64(True), jax.ensure_compile_time_eval():
         shapes = (jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (q[0], qd[0], m))
         if jax.eval_shape(system.friction, *shapes) is None:
             return 0.0
 
         def one(q: Array, qd: Array) -> Array:
-            slope = jax.jacfwd(lambda v: system.friction(q, v, jnp.asarray(m)))(qd)
+            force = lambda v: system.friction(q, v, jnp.asarray(m))  # noqa: E731
+            slope = jax.vmap(force)(jnp.diag(near)).T / near if learned else jax.jacfwd(force)(qd)
             return jnp.linalg.solve(system.mass_matrix(q, qd, jnp.asarray(m)), slope)
 
         slopes = np.asarray(jax.jit(jax.vmap(one))(q, qd))

@@ -230,7 +230,6 @@ class DfkiC1(PlanarChain):
     learned_friction = "passive"
     published: ClassVar[Mapping[str, float]] = _design_c1()
     task = _RigSwingUp
-    # Measuring a model takes as long as these steps: dry friction needs 114 substeps of .05 s.
     fastest_drawn = 4.0
     recipes: ClassVar[dict[str, Preset]] = _whipping(
         68.0, "relative", LNN=300_000, DeLaN=300_000, Baseline=300_000
