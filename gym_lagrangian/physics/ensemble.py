@@ -27,7 +27,7 @@ from jax import Array
 from jaxtyping import Float
 
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.physics.dynamics import Driven, Dynamics, Force, Rates
+from gym_lagrangian.physics.dynamics import Driven, Dynamics, Force, Rates, UnforcedDynamics
 from gym_lagrangian.physics.shapes import AnyArray, Parameters, Scalar, State, Vector
 
 # The states to which k members go.
@@ -152,3 +152,10 @@ def members_of(dynamics: Dynamics) -> EnsembleDynamics:
             "or one model; fit an ensemble, as in fit(data, model, members=5)"
         )
     return dynamics
+
+
+def without_forces(dynamics: Dynamics) -> Dynamics:
+    """Dynamics learned from free motion alone; of an ensemble, every member's are."""
+    if not isinstance(dynamics, EnsembleDynamics):
+        return UnforcedDynamics(dynamics)
+    return dataclasses.replace(dynamics, each=UnforcedDynamics(dynamics.each))
