@@ -109,6 +109,9 @@ def _add_fit(commands: Any) -> None:
         "accelerations, for data whose accelerations are good",
     )
     fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
+    fit.add_argument(
+        "--members", type=int, metavar="K", help="fit an ensemble of K models; default: 1"
+    )
     add_logs(fit)
     _add_training(fit)
     fit.set_defaults(run=_fit)
@@ -172,7 +175,7 @@ def _fit(options: argparse.Namespace) -> None:
     model, data, floor = _to_fit(options)
     config = FitConfig.of(model, **_settings(options))
     given: dict[str, Any] = {"system": options.system, "insist": options.insist}
-    given["noise_floor"] = floor
+    given["noise_floor"], given["members"] = floor, options.members
     _learn(
         options.out,
         config,

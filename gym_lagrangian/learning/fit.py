@@ -32,6 +32,13 @@ from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_fr
 from gym_lagrangian.learning.horizons import Horizons, ends, lengths
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
+from gym_lagrangian.learning.members import (
+    better_of,
+    built,
+    checked_members,
+    errors,
+    stacked,
+)
 from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.sources import Source
@@ -73,6 +80,7 @@ def fit(
     objective: str | None = None,
     conditioned_on: ConditionedOn | None = None,
     init: Init | None = None,
+    members: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -101,6 +109,10 @@ def fit(
             that the system draws at reset or that vary in the data. Their ranges are the data's.
         init: as for `training.train`: a trained model to go on from. It is kept where nothing later
             predicts better what was held out, and `config.starts` has no use.
+        members: how many models to fit, in one program: with other first weights, each to a resample
+            of the windows (`learning.members`), judged by the same rows that are held out, each kept
+            where it is best. The checkpoint's model is then an `Ensemble`. Default that of `init`,
+            or 1, which is a model without any more ado.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case. A fit to
@@ -130,6 +142,7 @@ def fit(
     if by_force:
         refuse_without_inverse_dynamics(model)
     given = settings(model, model_config, friction)
+    count = checked_members(members, None if origin is None else origin.model)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=False)
     conditions = of_data(data.coordinates, data.m, conditioned_on)
@@ -145,13 +158,13 @@ def fit(
     if origin is not None:
         fresh, seen, came_from = initial(origin, model, data.coordinates, given)
         check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
-        judged["initial_error"] = float(judge.error(fresh))
+        judged["initial_error"] = float(errors(judge, fresh).mean())
     else:
-        fresh = build(key=key_model)
+        fresh = built(build, key_model, count)
     judged |= _of_guess(judge, fresh)
     if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
-        fresh = _best_start(build, stages[0].source, judge, config, key_model)
+        fresh = _best_start(build, stages[0].source, judge, config, key_model, count)
     card = Card.of(
         data.coordinates,
         seen=seen,
@@ -165,6 +178,7 @@ def fit(
         forced=data.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        members=count,
         init=came_from,
     )
     predicts = metrics and _logged(data) and not by_force
@@ -179,7 +193,7 @@ def fit(
         overwrite=overwrite,
         save_every=save_every,
         on_progress=on_progress,
-        held_out=judge.error,
+        judge=judge,
         metrics=metrics and data.system is not None and _usual(data, conditions),
         report=partial(_predicted, data, config) if predicts else None,
         judged=judged,
@@ -197,13 +211,20 @@ def _best_start(
     judge: Windows | Torques,
     config: FitConfig,
     key: jax.Array,
+    members: int,
 ) -> Model:
-    """Of several models, each fitted briefly, the one of the least error on what was held out."""
+    """Of several models, each fitted briefly, the one of the least error on what was held out; of
+    an ensemble, for each of its members.
+    """
     brief = replace(config, steps=min(config.trial, config.steps))
-    keys = jax.random.split(key, config.starts)
-    tried = [trial(build(key=key), source, brief, key) for key in keys]
-    errors = [float(judge.error(model)) for model in tried]
-    return tried[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
+    best, least = None, np.full(members, np.inf)
+    for one in jax.random.split(key, config.starts):
+        tried = trial(built(build, one, members), source, brief, one)
+        found = np.nan_to_num(errors(judge, tried), nan=np.inf)
+        best = tried if best is None else better_of(found < least, tried, best)
+        least = np.minimum(least, found)
+    assert best is not None  # there is at least one start
+    return best
 
 
 def _transitions(
@@ -348,7 +369,7 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
     lost = -float(balance.mean()) / data.dt / spread if spread > 0 else 0.0
     if certain and lost > _NOTABLE_LOSS / scales(data, seen_as(data)).time:
         warnings.warn(
-            f"by the energy of the fitted {type(model).__name__} the recorded motion loses "
+            f"by the energy of the fitted {type(stacked(model)).__name__} the recorded motion loses "
             f"{lost:.2g} of the energy's standard deviation a second, beyond the work that is "
             'done on it. The model has no friction: fit one with friction="viscous" or "passive"',
             stacklevel=3,

@@ -20,6 +20,7 @@ next size of a coarse grid, and how many there are is an argument.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -29,7 +30,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.errors import DataError
-from gym_lagrangian.learning.sources import Source
+from gym_lagrangian.learning.sources import Source, drawn
 from gym_lagrangian.learning.transitions import Transitions, wrapped
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
@@ -64,6 +65,7 @@ class Windows(Source):
             any.
         steps: k.
         integrator, substeps: how a model's dynamics follow it.
+        bootstrap: a jax key, of a member of an ensemble; see `sources.drawn`.
     """
 
     samples: Sample
@@ -76,10 +78,14 @@ class Windows(Source):
     steps: int = eqx.field(static=True)
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
+    bootstrap: Array | None = None
+
+    def resampled(self, bootstrap: Array) -> Windows:
+        return replace(self, bootstrap=bootstrap)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         """As of every source; the samples' forces are (size, k, n)."""
-        chosen = jax.random.randint(key, (size,), 0, self.count)
+        chosen = drawn(key, size, self.count, self.bootstrap)
         return self._windows(self.starts[chosen])
 
     def loss(self, model: Model, sample: Sample, target: Array) -> Array:
