@@ -109,9 +109,6 @@ def _add_fit(commands: Any) -> None:
         "accelerations, for data whose accelerations are good",
     )
     fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
-    fit.add_argument(
-        "--members", type=int, metavar="K", help="fit an ensemble of K models; default: 1"
-    )
     add_logs(fit)
     _add_training(fit)
     fit.set_defaults(run=_fit)
@@ -139,6 +136,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "--init",
         metavar="FILE",
         help="go on from a trained model: a checkpoint's file, or a shipped name",
+    )
+    command.add_argument(
+        "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"
     )
     command.add_argument(
         "--friction",
@@ -175,7 +175,7 @@ def _fit(options: argparse.Namespace) -> None:
     model, data, floor = _to_fit(options)
     config = FitConfig.of(model, **_settings(options))
     given: dict[str, Any] = {"system": options.system, "insist": options.insist}
-    given["noise_floor"], given["members"] = floor, options.members
+    given["noise_floor"] = floor
     _learn(
         options.out,
         config,
@@ -264,6 +264,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 friction=options.friction,
                 conditioned_on=_conditions(options),
                 init=options.init,
+                members=options.members,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,
@@ -284,7 +285,12 @@ def _report(metrics: dict[str, Any]) -> None:
         print(f"held-out error {metrics['held_out_error']:.3g}/s{floor}")
         for line in table(metrics["prediction"]):
             print(line)
-    print(json.dumps(metrics, indent=2))
+    shown = {name: value for name, value in metrics.items() if name != "bands"}
+    print(json.dumps(shown, indent=2))
+    if "bands" in metrics:
+        bands = metrics["bands"]
+        seconds = len(bands["factor"]) * bands["dt"]
+        print(f"{bands['level']:.0%} bands calibrated over {seconds:g} s")
 
 
 def _collect(options: argparse.Namespace) -> None:

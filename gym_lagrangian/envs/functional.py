@@ -112,7 +112,8 @@ class State(NamedTuple):
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
         uncertainty: the spread of the ensemble's last step; None where no ensemble moves it.
-        member: the member of the ensemble that this episode follows, −1 for the mean; None likewise.
+        member: the member of the ensemble that this episode follows, −1 for the mean; None
+            likewise.
     """
 
     x: Array

@@ -129,13 +129,19 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     | `dtype`       | `"float64"` | precision of the dynamics, `"float32"` or `"float64"`         |
     | `integrator`  | `"dop853"`  | `"rk4"`, `"dopri5"` or `"dop853"`                             |
     | `substeps`    | by system   | integrator steps in one `dt`                                  |
-    | `uncertainty_limit`   | None   | of an ensemble: the uncertainty above which an episode is truncated |
-    | `uncertainty_penalty` | None   | of an ensemble: what a unit of uncertainty costs in reward    |
-    | `member`      | `"mean"`    | of an ensemble: `"mean"`, `"draw"` (one an episode) or a number |
     | `render_mode` | None        | `"human"` or `"rgb_array"`                                    |
     | `render_size` | 500         | width and height of the picture in pixels                     |
     | `show_truth`  | False       | draw the exact twin, same state and actions, as a ghost       |
     | `device`      | `"cpu"`     | jax platform that runs it                                     |
+
+    of an ensemble
+
+    | Name                  | Default  | Meaning                                                  |
+    |-----------------------|----------|----------------------------------------------------------|
+    | `uncertainty_limit`   | None     | the uncertainty above which an episode is truncated      |
+    | `uncertainty_penalty` | None     | what a unit of uncertainty costs in reward               |
+    | `member`              | `"mean"` | what is followed: `"mean"`, a number, or `"draw"` for    |
+    |                       |          | one member an episode                                    |
 
     and the parameters and options of the system (masses, lengths, `g`, `actuated` …): a
     parameter may be a pair (low, high), drawn from at every reset.
@@ -148,8 +154,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     task that has one its `goal`; and where parameters are drawn `m`, all of them in the order of
     `env.unwrapped.coordinates.parameters`. Of an ensemble, `uncertainty` is the spread of the
     last step (the members' standard deviation in typical magnitudes, root mean square over the
-    state) and `uncertain` whether it exceeded the limit. `checkpoint` is the name of a conditioned checkpoint
-    that stands in, at the parameters that were given, for the one that the id names.
+    state) and `uncertain` whether it exceeded the limit. `checkpoint` is the name of a conditioned
+    checkpoint that stands in, at the parameters that were given, for the one that the id names.
 
     ## Version History
     * v0: Initial version.

@@ -159,8 +159,8 @@ class Shell(EzPickle, ABC):
 
         Raises:
             ConfigurationError: a parameter that is none, or one of a value that makes no sense;
-                members of a single model; actions of another shape or not finite; states of another shape, not finite or out
-                of range; batches of unlike sizes.
+                members of a single model; actions of another shape or not finite; states of another
+                shape, not finite or out of range; batches of unlike sizes.
             CheckpointError: parameters at which the model was not trained.
         """
         actions = check_actions(actions, self.task.action_size, takes_forces=self._takes_forces)

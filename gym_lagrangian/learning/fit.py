@@ -26,6 +26,7 @@ from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.bands import calibration
 from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
@@ -43,7 +44,12 @@ from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
-from gym_lagrangian.learning.torques import Torques, refuse_without_inverse_dynamics, torques
+from gym_lagrangian.learning.torques import (
+    STRETCH,
+    Torques,
+    refuse_without_inverse_dynamics,
+    torques,
+)
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, growing_windows, held_out
 from gym_lagrangian.models.base import Model, friction_kind
@@ -109,10 +115,10 @@ def fit(
             that the system draws at reset or that vary in the data. Their ranges are the data's.
         init: as for `training.train`: a trained model to go on from. It is kept where nothing later
             predicts better what was held out, and `config.starts` has no use.
-        members: how many models to fit, in one program: with other first weights, each to a resample
-            of the windows (`learning.members`), judged by the same rows that are held out, each kept
-            where it is best. The checkpoint's model is then an `Ensemble`. Default that of `init`,
-            or 1, which is a model without any more ado.
+        members: how many models to fit, in one program: with other first weights, each to a
+            resample of the windows (`learning.members`), judged by the same rows that are held out,
+            each kept where it is best. Of more than one the checkpoint's model is an `Ensemble`,
+            whose `bands` are calibrated at the end. Default that of `init`, or 1.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case. A fit to
@@ -195,7 +201,7 @@ def fit(
         on_progress=on_progress,
         judge=judge,
         metrics=metrics and data.system is not None and _usual(data, conditions),
-        report=partial(_predicted, data, config) if predicts else None,
+        report=partial(_reported, data, config, predicts),
         judged=judged,
         trained=origin is not None,
         findings=partial(findings, source=stages[-1].source),
@@ -319,11 +325,19 @@ def _stages(
     return tuple(map(Stage, ends(given, config.steps), learning)), judge
 
 
-def _predicted(data: Transitions, config: FitConfig, found: Checkpoint) -> dict[str, Any]:
-    """How well the model predicts the motion that was held out."""
+def _reported(
+    data: Transitions, config: FitConfig, predicts: bool, found: Checkpoint
+) -> dict[str, Any]:
+    """How well the model predicts the motion that was held out, and the bands of an ensemble."""
     given: Any = config.horizon
-    rows = held_out(data, max(lengths(given)), config.held_out, config.seed)
-    return {"prediction": predictions(found, data.where(rows)).document()}
+    steps = STRETCH if config.objective == "force" else max(lengths(given))
+    rows = held_out(data, steps, config.held_out, config.seed)
+    report: dict[str, Any] = {}
+    if predicts:
+        report["prediction"] = predictions(found, data.where(rows)).document()
+    if found.card.members > 1 and (calibrated := calibration(found, data, rows)):
+        report["bands"] = calibrated
+    return report
 
 
 def _described(stages: tuple[Stage, ...]) -> str:
@@ -369,9 +383,9 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
     lost = -float(balance.mean()) / data.dt / spread if spread > 0 else 0.0
     if certain and lost > _NOTABLE_LOSS / scales(data, seen_as(data)).time:
         warnings.warn(
-            f"by the energy of the fitted {type(stacked(model)).__name__} the recorded motion loses "
-            f"{lost:.2g} of the energy's standard deviation a second, beyond the work that is "
-            'done on it. The model has no friction: fit one with friction="viscous" or "passive"',
+            f"by the energy of the fitted {type(stacked(model)).__name__} the recorded motion "
+            f"loses {lost:.2g} of the energy's standard deviation a second, beyond the work that "
+            'is done on it. The model has no friction: fit one with friction="viscous" or "passive"',
             stacklevel=3,
         )
 

@@ -39,7 +39,7 @@ from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.sample import Sample
 
 # Transitions of a stretch that is held out, at least.
-_STRETCH = 4
+STRETCH = 4
 
 
 class Torques(Source):
@@ -109,7 +109,7 @@ def torques(data: Transitions, *, share: float, seed: int) -> tuple[Torques, Tor
             too long to tell any.
     """
     _refuse(data)
-    held = held_out(data, _STRETCH, share, seed)
+    held = held_out(data, STRETCH, share, seed)
     if held.all() or not held.any():
         raise DataError(
             f"{len(data)} transitions are too few to hold {share:g} of them out: record more"

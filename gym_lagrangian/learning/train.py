@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gym_lagrangian.learning.conditions import (
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn
+from gym_lagrangian.learning.members import built, checked_members
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
     FreshStates,
@@ -55,6 +57,7 @@ def train(
     conditioned_on: ConditionedOn | None = None,
     data: str | Path | None = None,
     init: Init | None = None,
+    members: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -85,6 +88,9 @@ def train(
             that are in it; default fresh states.
         init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
             model, settings and coordinates. What `conditioned_on` leaves out is as it was.
+        members: how many models to train, in one program: with other first weights and other
+            states, or another resample of those in `data`. Of more than one the checkpoint's model
+            is an `Ensemble`. Default that of `init`, or 1.
         overwrite: allow replacing an existing `out` and dropping an unfinished run.
         metrics: whether to end with the measurements that the checkpoint carries, which take about
             a minute.
@@ -103,6 +109,7 @@ def train(
     arrays = None if data is None else read_npz(data)
     origin = None if init is None else opened(init, built_system)
     given = settings(model, model_config, friction)
+    count = checked_members(members, None if origin is None else origin.model)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=arrays is None)
     conditions = _conditions(built_system, conditioned_on, arrays)
@@ -117,7 +124,8 @@ def train(
             model, built_system, preset=preset, ranges=drawn if arrays is None else {}
         )
         embedding, how = Embedding.of(seen, conditions.names), usual | given
-        fresh = load_model(model).build(embedding, key=key_model, legendre=built_system, **how)
+        build = partial(load_model(model).build, embedding, legendre=built_system, **how)
+        fresh = built(build, key_model, count)
     source: Source
     if arrays is not None:
         label = label_of(data, arrays)  # type: ignore[arg-type]
@@ -145,6 +153,7 @@ def train(
         forced=source.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        members=count,
         init=came_from,
     )
     return learn(

@@ -197,8 +197,8 @@ def growing_windows(
     """As `windows`, of several lengths to learn from, and of the longest to judge by."""
     longest = max(steps)
     held = held_out(data, longest, share, seed)
-    begins = [_starts(data.episode, ~held, k) for k in steps]
-    judging = _starts(data.episode, held, longest)[:: max(1, longest // _USUAL)]
+    begins = [starts_of(data.episode, ~held, k) for k in steps]
+    judging = starts_of(data.episode, held, longest)[:: max(1, longest // _USUAL)]
     _refuse_few(data, longest, min(map(len, begins)), len(judging))
     numbers = {"dt": data.dt, "time": time, "cutoff": 1.0 if robust else np.inf}
     arrays = _rows(data) | {k: np.asarray(v, np.float32) for k, v in numbers.items()}
@@ -247,7 +247,7 @@ def _near_zero(data: Transitions, q: np.ndarray) -> np.ndarray:
     return np.where(np.array(data.coordinates.angular) & far, wrapped(q), q)
 
 
-def _starts(episode: np.ndarray, usable: np.ndarray, steps: int) -> np.ndarray:
+def starts_of(episode: np.ndarray, usable: np.ndarray, steps: int) -> np.ndarray:
     """The rows from which `steps` rows of one episode, all usable, follow."""
     whole = np.arange(len(episode) - steps + 1)
     inside = np.cumsum(np.concatenate([[0], usable]))
