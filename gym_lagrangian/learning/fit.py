@@ -385,7 +385,8 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
         warnings.warn(
             f"by the energy of the fitted {type(stacked(model)).__name__} the recorded motion "
             f"loses {lost:.2g} of the energy's standard deviation a second, beyond the work that "
-            'is done on it. The model has no friction: fit one with friction="viscous" or "passive"',
+            "is done on it. The model has no friction: fit one with "
+            'friction="viscous" or "passive"',
             stacklevel=3,
         )
 
