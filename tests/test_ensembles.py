@@ -445,17 +445,20 @@ def test_pessimism_is_what_disagreement_costs(plans, pessimism):
     np.testing.assert_allclose(through("all", pessimism).value, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("planner", [MPPI, CEM])
-def test_a_policy_plans_through_members(path, planner):
-    for how in ({}, {"through": "own"}, {"through": "all", "pessimism": 1.0}):
-        policy = Policy(scalar(path), planner(samples=16, elites=4, horizon=3, **how))
-        action = policy.act(STATE)
-        assert action.shape == (2,)
-        assert np.all(np.abs(action) <= 1)
+@pytest.mark.parametrize(
+    ("planner", "how"), [(MPPI, {"through": "all", "pessimism": 1.0}), (CEM, {"through": "own"})]
+)
+def test_a_policy_plans_through_members(path, planner, how):
+    where = functional.make(checkpoint=path, integrator="rk4")
+    policy = Policy(where, planner(samples=16, elites=4, horizon=3, **how))
+    action = policy.act(STATE)
+    assert action.shape == (2,)
+    assert np.all(np.abs(action) <= 1)
 
 
 def test_planning_through_members_needs_some(baseline_checkpoint):
-    policy = Policy(scalar(baseline_checkpoint), MPPI(samples=16, elites=4, through="own"))
+    where = functional.make(checkpoint=baseline_checkpoint)
+    policy = Policy(where, MPPI(samples=16, elites=4, through="own"))
     with pytest.raises(ConfigurationError, match="no members to follow"):
         policy.act(STATE)
 
