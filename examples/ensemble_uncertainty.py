@@ -58,7 +58,9 @@ def judged(found, seed=1, count=200):
     """Coverage inside and outside, and the rank correlation over both."""
     fresh = [record(count * ROLL_OUT, reach, ROLL_OUT, seed) for reach in (INSIDE, OUTSIDE)]
     inside, outside = (roll_outs(found, data) for data in fresh)
-    disagreement, error = (np.concatenate(pair) for pair in zip(inside[1:], outside[1:]))
+    disagreement, error = (
+        np.concatenate(pair) for pair in zip(inside[1:], outside[1:], strict=True)
+    )
     return {
         "coverage inside": float(inside[0].mean()),
         "coverage outside": float(outside[0].mean()),

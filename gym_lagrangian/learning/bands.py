@@ -111,14 +111,15 @@ def bands(
 
 
 def calibration(found: Checkpoint, data: Transitions, held: np.ndarray) -> dict[str, Any]:
-    """The factors f and floors β of an ensemble, JSON-able; empty where too little was held out.
+    """The factors f and floors β of an ensemble, JSON-able; empty where too little was held out, or
+    where parameters vary.
 
     Arguments:
         held: which rows (N,) of the data nobody learned from.
     """
     ensemble = _ensemble(found)
     steps = _steps(data, held)
-    if steps is None:
+    if steps is None or np.any(data.m != data.m[0]):
         return {}
     starts = starts_of(data.episode, held, steps)
     starts = starts[np.linspace(0, len(starts) - 1, min(_WINDOWS, len(starts))).astype(int)]
