@@ -11,7 +11,7 @@ from physics_helpers import SMALL, SMALL_MODEL
 from test_fit import assert_same_run, stop_at
 from test_transitions import WIDE, vector
 
-from gym_lagrangian import Ensemble, FitConfig, bands, checkpoints, collect, fit, train
+from gym_lagrangian import Ensemble, FitConfig, Transitions, bands, checkpoints, collect, fit, train
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.loop import resume_path
 from gym_lagrangian.learning.members import errors
@@ -99,8 +99,10 @@ def test_another_number_than_there_is_to_go_on_from_is_refused(data, fitted, tmp
         short(data, out=tmp_path / "five.safetensors", init=fitted, members=5)
 
 
+@pytest.mark.slow
 def test_forces_are_learned_by_ensembles_as_well(data, tmp_path):
-    data = replace(data, qdd=(data.next_qd - data.qd) / data.dt)
+    qdd = (data.next_qd - data.qd) / data.dt
+    data = Transitions(data.system, dt=data.dt, qdd=qdd, **data.arrays)
     out = tmp_path / "force.safetensors"
     found = short(data, "DeLaN", out=out, members=2, objective="force")
     assert len(found.card.metrics["held_out_errors"]) == 2
@@ -140,10 +142,10 @@ def test_bands_hold_about_nine_of_ten_true_states(fitted):
 
 
 def test_bands_of_an_ensemble_that_nobody_calibrated_are_students(fitted):
-    around = bands(fitted.model, np.zeros(4), np.zeros((2, 2)), dt=0.05, m=[1, 1, 1, 1, 9.81][:5])
-    each = fitted.model.predict(
-        np.zeros(4), np.zeros((2, 2)), dt=0.05, m=[1, 1, 1, 1, 9.81][:5], members=True
-    )
+    motion = np.zeros(4), np.zeros((2, 2))
+    how = {"dt": 0.05, "m": [1.0, 1.0, 1.0, 1.0, 9.81]}
+    around = bands(fitted.model, *motion, **how)
+    each = fitted.model.predict(*motion, members=True, **how)
     spread = np.std(np.asarray(each, np.float64), axis=0, ddof=1)
     student = 2.919986 * np.sqrt(4 / 3)  # the 95 % quantile of t with two degrees of freedom
     np.testing.assert_allclose(around.high - around.low, 2 * student * spread, rtol=1e-5)

@@ -111,8 +111,8 @@ def bands(
 
 
 def calibration(found: Checkpoint, data: Transitions, held: np.ndarray) -> dict[str, Any]:
-    """The factors f and floors β of an ensemble, JSON-able; empty where too little was held out, or
-    where parameters vary.
+    """The factors f and floors β of an ensemble, JSON-able; empty where too little was held out,
+    where parameters vary, or where members go beyond all numbers.
 
     Arguments:
         held: which rows (N,) of the data nobody learned from.
@@ -132,6 +132,8 @@ def calibration(found: Checkpoint, data: Transitions, held: np.ndarray) -> dict[
     missed = _missed(truth, mean, _angular(ensemble))
     floor = _FLOOR * np.median(spread, axis=0) + np.finfo(np.float32).tiny
     factor = _quantile(missed / (spread + floor))
+    if not np.all(np.isfinite(factor * floor)):
+        return {}
     numbers = {"factor": factor.tolist(), "floor": floor.tolist()}
     return {"level": LEVEL, "dt": data.dt, "windows": len(starts), **numbers}
 
@@ -147,7 +149,7 @@ def _quantile(scores: np.ndarray) -> np.ndarray:
     """The conformal quantile of scores (W, T, 2n) over W windows: of rank ⌈(W + 1) level⌉."""
     count = len(scores)
     rank = min(count, int(np.ceil((count + 1) * LEVEL)))
-    return np.sort(np.nan_to_num(scores, nan=np.inf), axis=0)[rank - 1]
+    return np.sort(scores, axis=0)[rank - 1]  # what is no number is last
 
 
 def _half_widths(
@@ -175,12 +177,14 @@ def _of_one_more(members: int) -> float:
 
 def _moments(each: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation over the k members of states (k, …, T, 2n)."""
-    return each.mean(axis=0), each.std(axis=0, ddof=min(1, len(each) - 1))
+    with np.errstate(invalid="ignore"):  # of members that went beyond all numbers
+        return each.mean(axis=0), each.std(axis=0, ddof=min(1, len(each) - 1))
 
 
 def _missed(truth: np.ndarray, mean: np.ndarray, angular: np.ndarray) -> np.ndarray:
     error = truth - mean
-    return np.abs(np.where(angular, wrapped(error), error))
+    with np.errstate(invalid="ignore"):
+        return np.abs(np.where(angular, wrapped(error), error))
 
 
 def _angular(ensemble: Ensemble) -> np.ndarray:
