@@ -68,11 +68,12 @@ def judged(found, seed=1, count=200):
     }
 
 
-def learned(model, out, *, transitions=6_000, members=5, steps=4_000, seed=0, show=None):
+def learned(model, out, *, transitions=6_000, members=5, steps=3_000, width=32, seed=0, show=None):
     """The ensemble of what was recorded inside."""
     data = record(transitions, INSIDE, 2 * ROLL_OUT, seed)
     config = FitConfig.of(model, steps=steps, seed=seed, starts=1, held_out=0.2)
     how = {"config": config, "metrics": False, "on_progress": show}
+    how["model_config"] = {"width": width}
     return fit(data, model, members=members, out=out, **how)
 
 
@@ -80,7 +81,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="DeLaN")
     parser.add_argument("--members", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=4_000)
+    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--transitions", type=int, default=6_000)
     parser.add_argument("--seed", type=int, default=0)
     options = vars(parser.parse_args())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -17,6 +19,7 @@ from gym_lagrangian.learning.loop import resume_path
 from gym_lagrangian.learning.members import errors
 from gym_lagrangian.learning.windows import growing_windows, starts_of
 
+EXAMPLES = Path(__file__).parents[1] / "examples"
 QUICK = FitConfig(steps=60, batch=16, chunk=25, learning_rate=3e-2, horizon=2, warmup=5, seed=3)
 
 
@@ -154,3 +157,16 @@ def test_bands_of_an_ensemble_that_nobody_calibrated_are_students(fitted):
 def test_a_single_model_has_no_bands(baseline_checkpoint):
     with pytest.raises(ConfigurationError, match="bands of Baseline: expected an ensemble"):
         bands(checkpoints.load(baseline_checkpoint), np.zeros(4), np.zeros((2, 2)), dt=0.05)
+
+
+@pytest.mark.slow
+def test_disagreement_tells_error_and_bands_hold_nine_of_ten(tmp_path):
+    """The example's own numbers, at its own size."""
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        from ensemble_uncertainty import judged, learned
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    found = judged(learned("MLP", tmp_path / "five.safetensors"))
+    assert 0.85 <= found["coverage inside"] <= 0.95
+    assert found["rank correlation"] >= 0.7
