@@ -56,7 +56,7 @@ def roll_outs(found, data):
 
 def judged(found, seed=1, count=200):
     """Coverage inside and outside, and the rank correlation over both."""
-    fresh = [record(count * ROLL_OUT, reach, ROLL_OUT, seed) for reach in (INSIDE, OUTSIDE)]
+    fresh = [record(count * ROLL_OUT, reach, 2 * ROLL_OUT, seed) for reach in (INSIDE, OUTSIDE)]
     inside, outside = (roll_outs(found, data) for data in fresh)
     disagreement, error = (
         np.concatenate(pair) for pair in zip(inside[1:], outside[1:], strict=True)
