@@ -192,6 +192,60 @@ def acceleration(formula: str, width: int, batch: int, *, train: bool) -> Case:
     return lambda: predict(model).block_until_ready(), 1
 
 
+def ensemble_steps(model: str, members: int, envs: int) -> Case:
+    """Steps of environments that an ensemble moves, or one model, in one jitted scan, float32."""
+    import jax
+    import jax.numpy as jnp
+
+    from gym_lagrangian import functional
+    from gym_lagrangian.checkpoints import fresh_model
+    from gym_lagrangian.learning.members import built
+
+    env, params = functional.make("DoublePendulum")
+    found = built(
+        lambda key: fresh_model(model, env.coordinates, (), key=key), jax.random.key(0), members
+    )
+    params = params.moved_by(found.dynamics(integrator="rk4", substeps=1))
+    step = jax.vmap(lambda state, action: env.step(None, state, action, params))
+
+    @jax.jit
+    def go(states, action):
+        def one(states, _):
+            states, timestep = step(states, action)
+            return states, timestep.reward.sum()
+
+        return jax.lax.scan(one, states, None, length=STEPS)
+
+    keys = jax.random.split(jax.random.key(1), envs)
+    states, _ = jax.vmap(lambda key: env.reset(key, params))(keys)
+    action = jnp.zeros((envs, env.task.action_size))
+    return lambda: jax.block_until_ready(go(states, action)), envs * STEPS
+
+
+def ensemble_fit(model: str, members: int, batch: int) -> Case:
+    """Steps of a fit to recorded transitions, four in a row, of an ensemble or one model."""
+    import gymnasium
+    import jax
+
+    from gym_lagrangian import FitConfig, collect
+    from gym_lagrangian.checkpoints import fresh_model
+    from gym_lagrangian.learning.loop import trial
+    from gym_lagrangian.learning.members import built
+    from gym_lagrangian.learning.windows import windows
+
+    name = "gym_lagrangian:DoublePendulum-v0"
+    env = gymnasium.make_vec(name, num_envs=20, vectorization_mode="vector_entry_point")
+    data = collect(env, 2000, episode_steps=50, seed=0)
+    how = {"integrator": "rk4", "substeps": 1, "share": 0.1, "seed": 0}
+    source, _ = windows(data, 4, **how)
+    config = FitConfig(steps=STEPS, batch=batch, chunk=STEPS)
+    found = built(
+        lambda key: fresh_model(model, data.system, (), key=key), jax.random.key(0), members
+    )
+    key = jax.random.key(1)
+    return lambda: jax.block_until_ready(trial(found, source, config, key)), STEPS
+
+
 def chain_training(model: str, links: int, batch: int) -> Case:
     """Training steps of a model of a chain on a batch that stays the same."""
     import equinox as eqx

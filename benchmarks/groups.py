@@ -50,6 +50,7 @@ def groups(*, quick: bool, peers: bool) -> list[Group]:
         *_growth(quick),
         *_links(quick),
         _planning(quick),
+        *_ensembles(quick),
     ]
     if peers:
         return found
@@ -183,6 +184,21 @@ def _links(quick: bool) -> list[Group]:
             )
             moved = model or "exact"
             found.append(Group(f"chain of n links, {moved}: {name}", "n = 2", rows))
+    return found
+
+
+def _ensembles(quick: bool) -> list[Group]:
+    envs, batch, counts = (8, 8, (1, 2)) if quick else (256, 64, (1, 5))
+    found = []
+    for model in ("DeLaN", "MLP"):
+        sizes = {"ensemble_steps": {"envs": envs}, "ensemble_fit": {"batch": batch}}
+        names = {"ensemble_steps": f"{envs} environments", "ensemble_fit": f"fit, batch {batch}"}
+        for case, size in sizes.items():
+            rows = tuple(
+                Entry(f"k = {k}", {"case": case, "model": model, "members": k, **size})
+                for k in counts
+            )
+            found.append(Group(f"ensembles of k, {model}: steps of {names[case]}", "k = 1", rows))
     return found
 
 

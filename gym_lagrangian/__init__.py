@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gym_lagrangian.envs.state import EnvState, EpisodeState
     from gym_lagrangian.envs.vector import LagrangianVectorEnv
     from gym_lagrangian.evaluation import evaluate
+    from gym_lagrangian.learning.bands import bands
     from gym_lagrangian.learning.config import FitConfig, TrainingConfig
     from gym_lagrangian.learning.fit import fit
     from gym_lagrangian.learning.logs.machine import Machine
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from gym_lagrangian.learning.recording import collect
     from gym_lagrangian.learning.train import train
     from gym_lagrangian.learning.transitions import Transitions
+    from gym_lagrangian.models.ensemble import Ensemble
     from gym_lagrangian.systems.base import System
     from gym_lagrangian.systems.coordinates import Coordinates, Parameter
     from gym_lagrangian.systems.task import Task, TaskState
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adapter",
     "Coordinates",
+    "Ensemble",
     "EnvState",
     "EpisodeState",
     "FitConfig",
@@ -57,6 +60,7 @@ __all__ = [
     "TrainingConfig",
     "Transitions",
     "__version__",
+    "bands",
     "checkpoint",
     "collect",
     "errors",
@@ -80,6 +84,7 @@ __all__ = [
 _HOMES = {
     "Adapter": "gym_lagrangian.adapters",
     "Coordinates": "gym_lagrangian.systems.coordinates",
+    "Ensemble": "gym_lagrangian.models.ensemble",
     "EnvState": "gym_lagrangian.envs.state",
     "EpisodeState": "gym_lagrangian.envs.state",
     "FitConfig": "gym_lagrangian.learning.config",
@@ -94,6 +99,7 @@ _HOMES = {
     "TaskState": "gym_lagrangian.systems.task",
     "TrainingConfig": "gym_lagrangian.learning.config",
     "Transitions": "gym_lagrangian.learning.transitions",
+    "bands": "gym_lagrangian.learning.bands",
     "collect": "gym_lagrangian.learning.recording",
     "evaluate": "gym_lagrangian.evaluation",
     "fit": "gym_lagrangian.learning.fit",

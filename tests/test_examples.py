@@ -26,6 +26,12 @@ ARGUMENTS = {
         "Calibrated",
         "--share=0.01",
     ],
+    "ensemble_uncertainty.py": [
+        "--model=MLP",
+        "--members=2",
+        "--steps=20",
+        "--transitions=2000",
+    ],
     "from_data_alone.py": [
         "--models=MLP",
         "--counts=100",

@@ -12,9 +12,11 @@ import numpy as np
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints.identity import fingerprint
+from gym_lagrangian.checks import whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.ensemble import Ensemble
 from gym_lagrangian.registration import SYSTEMS, build_system, load_model, load_system
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -42,7 +44,8 @@ class Card:
         ranges: name → (low, high) between which a parameter of `conditioned_on` lay in training;
             empty where that is not known.
         friction: the kind of friction that the model has; None for none.
-        members: how many models of the same structure there are.
+        members: how many models of the same structure there are; of more than one, the checkpoint
+            holds an `Ensemble`.
         base: the physics that the model corrects; None for a model of its own.
         init: ``"checkpoint"`` and ``"sha256"`` of the trained model that it went on from; None for
             one that began with random weights.
@@ -153,7 +156,18 @@ class Card:
         return build_system(source, options)
 
     def build_model(self, *, key: jax.Array) -> Model:
-        """A model of the recorded structure with fresh weights."""
+        """A model of the recorded structure with fresh weights; an ensemble where there are more
+        members than one.
+
+        Raises:
+            ConfigurationError: a number of members, or settings, that make no sense.
+        """
+        members = whole_number("members", self.members)
+        if members == 1:
+            return self._build_member(key=key)
+        return Ensemble.of([self._build_member(key=one) for one in jax.random.split(key, members)])
+
+    def _build_member(self, *, key: jax.Array) -> Model:
         model_class = load_model(self.model)
         embedding = Embedding.of(self.model_coordinates(), tuple(self.conditioned_on))
         legendre = self.build_system() if model_class.canonical else None

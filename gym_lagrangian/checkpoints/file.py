@@ -11,6 +11,10 @@ The weights are readable without this package, as plain NumPy arrays:
     arrays = load_file("DoublePendulumLNN.safetensors")
     arrays["model.network.weights.0"]       # (outputs, inputs); biases.0 (outputs,); layers 0 to 3
 
+The weights of an ensemble of k models have a first axis k and lie under ``each``:
+
+    arrays["model.each.network.weights.0"]  # (k, outputs, inputs)
+
 What they multiply is in the docstring of the model, and what its network sees in that of
 `gym_lagrangian.models.embedding`.
 

@@ -143,6 +143,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         help="go on from a trained model: a checkpoint's file, or a shipped name",
     )
     command.add_argument(
+        "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"
+    )
+    command.add_argument(
         "--friction",
         choices=("none", "viscous", "coulomb", "passive"),
         help="learned friction of LNN, DeLaN and HNN; default: the system's",
@@ -267,6 +270,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 friction=options.friction,
                 conditioned_on=_conditions(options),
                 init=options.init,
+                members=options.members,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,
@@ -287,7 +291,12 @@ def _report(metrics: dict[str, Any]) -> None:
         print(f"held-out error {metrics['held_out_error']:.3g}/s{floor}")
         for line in table(metrics["prediction"]):
             print(line)
-    print(json.dumps(metrics, indent=2))
+    shown = {name: value for name, value in metrics.items() if name != "bands"}
+    print(json.dumps(shown, indent=2))
+    if "bands" in metrics:
+        bands = metrics["bands"]
+        seconds = len(bands["factor"]) * bands["dt"]
+        print(f"{bands['level']:.0%} bands calibrated over {seconds:g} s")
 
 
 def _collect(options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import gymnasium
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.adapters.base import Adapter, Outcome, checked_state, checked_vector
@@ -15,8 +16,10 @@ from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs.functional import Simulation, cast
 from gym_lagrangian.envs.scalar import LagrangianEnv
 from gym_lagrangian.envs.shell import as_numpy
+from gym_lagrangian.envs.trust import MEAN, Trust, TrustOptions, trust_of
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
+from gym_lagrangian.physics.ensemble import EnsembleDynamics
 from gym_lagrangian.systems.coordinates import Coordinates
 
 
@@ -37,8 +40,12 @@ class Host(Protocol):
         """Refuse the model of a machine of another name."""
         ...
 
-    def swap(self, dynamics: Dynamics, card: Card | None) -> None:
+    def swap(self, dynamics: Dynamics, card: Card | None, trust: TrustOptions) -> None:
         """Move by these dynamics from now on."""
+        ...
+
+    def begin(self) -> None:
+        """An episode has begun."""
         ...
 
     def give_back(self) -> None:
@@ -59,15 +66,18 @@ class OwnHost:
 
     def __init__(self, base: LagrangianEnv):
         self._base = base
-        self._own = base.dynamics, base.card
+        self._own = base.dynamics, base.card, base.trust_options
         self.coordinates, self.dt = base.coordinates, base.dt
         self.m_bounds = np.asarray(base.functional[1].m_bounds)
 
     def check_model(self, name: str) -> None:
         """Physics is compared elsewhere, by more than a name."""
 
-    def swap(self, dynamics: Dynamics, card: Card | None) -> None:
-        self._base.swap_dynamics(dynamics, card)
+    def swap(self, dynamics: Dynamics, card: Card | None, trust: TrustOptions) -> None:
+        self._base.swap_dynamics(dynamics, card, trust)
+
+    def begin(self) -> None:
+        """Its own reset has drawn what there is to draw."""
 
     def give_back(self) -> None:
         self._base.swap_dynamics(*self._own)
@@ -79,8 +89,8 @@ class OwnHost:
         return self._base.simulate(state, actions, **parameters)
 
     def __getstate__(self) -> dict[str, Any]:
-        dynamics, card = self._own
-        return self.__dict__ | {"_own": (as_numpy(dynamics), card)}
+        dynamics, *rest = self._own
+        return self.__dict__ | {"_own": (as_numpy(dynamics), *rest)}
 
 
 class AdaptedHost:
@@ -102,6 +112,8 @@ class AdaptedHost:
         self.coordinates, self.dt = adapter.coordinates(base), float(adapter.dt(base))
         self.m_bounds = self.coordinates.parameter_bounds()
         self._dynamics: Dynamics | None = None
+        self._trust: Trust | None = None
+        self._member = MEAN
 
     def check_model(self, name: str) -> None:
         if name != self.coordinates.name:
@@ -109,21 +121,37 @@ class AdaptedHost:
                 f"the model is a model of {name}, this is {self.coordinates.name}"
             )
 
-    def swap(self, dynamics: Dynamics, card: Card | None) -> None:
+    def swap(self, dynamics: Dynamics, card: Card | None, trust: TrustOptions) -> None:
         if not dynamics.takes_forces:
             raise CheckpointError(
                 f"the model of {self.coordinates.name} was learned without forces: it cannot move "
                 "an environment whose actions exert some; learn it from data with forces"
             )
+        self._trust = trust_of(dynamics, trust)
         with _scope():
             self._dynamics = cast(dynamics.rolled(), "float64")
+        self._member = MEAN if self._trust is None else int(self._trust.first)
         self._base.step = self.step
+
+    def begin(self) -> None:
+        """Draw the member of the episode where one is to be drawn, by the environment's own
+        generator.
+        """
+        if self._trust is not None and self._trust.first < self._trust.last:
+            first, last = int(self._trust.first), int(self._trust.last)
+            self._member = int(self._base.np_random.integers(first, last + 1))
 
     def give_back(self) -> None:
         vars(self._base).pop("step", None)
 
-    def notes(self, *, diverged: bool = False) -> dict[str, Any]:
-        return {"diverged": diverged, "disturbed": not self._adapter.is_free(self._base)}
+    def notes(self, *, diverged: bool = False, uncertainty: float = 0.0) -> dict[str, Any]:
+        found = {"diverged": diverged, "disturbed": not self._adapter.is_free(self._base)}
+        if self._trust is None:
+            return found
+        return found | {
+            "uncertainty": uncertainty,
+            "uncertain": bool(uncertainty > self._trust.limit),
+        }
 
     def simulate(self, state: Any, actions: Any, **parameters: Any) -> Simulation:
         raise ConfigurationError(
@@ -133,22 +161,30 @@ class AdaptedHost:
 
     def step(self, action: Any) -> Outcome:
         """A step of the environment to where the model leads. A prediction that is not finite is
-        not made: the state stays, and the episode is truncated.
+        not made: the state stays, and the episode is truncated. So is one that is more uncertain
+        than an ensemble's limit.
         """
         n, base, adapter = self.coordinates.n, self._base, self._adapter
         x = checked_state(adapter, base, n)
         force = adapter.generalized_force(base, action)
-        moved = self._moved(x, checked_vector(adapter, "generalized_force", force, n))
+        tau = checked_vector(adapter, "generalized_force", force, n)
+        moved, uncertainty = self._moved(x, tau)
         diverged = not bool(np.all(np.isfinite(moved)))
         q, qd = np.split(x if diverged else moved, 2)
         *rest, truncated, info = adapter.step(base, action, q, qd)
         observation, reward, terminated = rest
-        info = {**info, **self.notes(diverged=diverged)}
-        return observation, reward, terminated, bool(truncated or diverged), info
+        info = {**info, **self.notes(diverged=diverged, uncertainty=uncertainty)}
+        truncated = bool(truncated or diverged or info.get("uncertain", False))
+        if self._trust is not None:
+            reward = reward - float(self._trust.penalty) * uncertainty
+        return observation, reward, terminated, truncated, info
 
-    def _moved(self, x: np.ndarray, tau: np.ndarray) -> np.ndarray:
+    def _moved(self, x: np.ndarray, tau: np.ndarray) -> tuple[np.ndarray, float]:
+        """The state that follows, and its uncertainty: 0 of a single model, and of no number."""
         with _scope():
-            return np.array(_step(self._dynamics, x, tau, self.m_bounds[0], self.dt))
+            found = _step(self._dynamics, x, tau, self.m_bounds[0], self.dt, self._member)
+        moved, uncertainty = np.array(found[0]), float(found[1])
+        return moved, uncertainty if np.isfinite(uncertainty) else 0.0
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_dynamics": as_numpy(self._dynamics)}
@@ -161,8 +197,13 @@ class AdaptedHost:
 
 
 @jax.jit
-def _step(dynamics: Any, x: Any, tau: Any, m: Any, dt: Any) -> Any:
-    return dynamics.step(x, tau, m, dt)
+def _step(dynamics: Any, x: Any, tau: Any, m: Any, dt: Any, member: Any) -> Any:
+    """The state that a member, or where it is −1 the mean, leads to; and the spread of all."""
+    if not isinstance(dynamics, EnsembleDynamics):
+        return dynamics.step(x, tau, m, dt), 0.0
+    states = dynamics.over(lambda one: one.step(x, tau, m, dt))
+    moved = jnp.where(member < 0, x + jnp.mean(states - x, axis=0), states[member])
+    return moved, dynamics.spread_of(states)
 
 
 def _scope() -> Any:

@@ -170,13 +170,33 @@ def _number(name: str, value: Any, count: int | None) -> np.ndarray:
 
 
 def run(
-    env: FunctionalEnv, params: Params, start: EnvState | State, actions: np.ndarray, dtype: str
+    env: FunctionalEnv,
+    params: Params,
+    start: EnvState | State,
+    actions: np.ndarray,
+    *,
+    member: np.ndarray | None,
+    members: bool,
+    dtype: str,
 ) -> Simulation:
-    """The simulation as NumPy arrays, in one compiled call."""
+    """The simulation as NumPy arrays, in one compiled call.
+
+    Arguments:
+        member: of an ensemble, which starts without one follow, () or one a start; None for none.
+        members: whether each member is followed on its own.
+    """
     leaves, structure = jax.tree.flatten((env, params))
     start = jax.tree.map(lambda one: _in_precision(one, dtype), start)
-    found = _compiled(structure)(leaves, start, actions)
+    found = _compiled(structure, members)(leaves, start, _fitting(member, start), actions)
     return jax.tree.map(np.array, found)
+
+
+def _fitting(member: np.ndarray | None, start: EnvState | State) -> np.ndarray | None:
+    """The members of as many episodes as there are starts; None where they are not as many."""
+    rows = np.shape(start.x)[:-1]
+    if member is None or np.shape(member) not in ((), rows):
+        return None
+    return np.broadcast_to(member, rows)
 
 
 def _in_precision(array: Any, dtype: str) -> np.ndarray:
@@ -185,19 +205,19 @@ def _in_precision(array: Any, dtype: str) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _compiled(structure: Any) -> Any:
+def _compiled(structure: Any, members: bool) -> Any:
     """`simulate` for every environment of one structure, compiled once for each shape."""
 
-    def simulated(leaves, start, actions):
+    def simulated(leaves, start, member, actions):
         env, params = jax.tree.unflatten(structure, leaves)
-        state = start if isinstance(start, State) else _begun(env, params, start)
-        return simulate(env, params, state, actions)
+        state = start if isinstance(start, State) else _begun(env, params, start, member)
+        return simulate(env, params, state, actions, members=members)
 
     return jax.jit(simulated)
 
 
-def _begun(env: FunctionalEnv, params: Params, start: EnvState) -> State:
-    def begin(x, m, goal):
-        return env.start(x, m, goal, params)[0]
+def _begun(env: FunctionalEnv, params: Params, start: EnvState, member: Any) -> State:
+    def begin(x, m, goal, member):
+        return env.start(x, m, goal, params, member)[0]
 
-    return (jax.vmap(begin) if jnp.ndim(start.x) == 2 else begin)(*start)
+    return (jax.vmap(begin) if jnp.ndim(start.x) == 2 else begin)(*start, member)

@@ -26,9 +26,11 @@ from jax import Array
 from gym_lagrangian.checkpoints import Checkpoint, load, load_for
 from gym_lagrangian.checkpoints.card import hashable
 from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.envs.trust import MEAN, Trust, TrustOptions, trust_of
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, Force, UnforcedDynamics
+from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, Force
+from gym_lagrangian.physics.ensemble import members_of, without_forces
 from gym_lagrangian.registration import (
     COMMON_ARGUMENTS,
     build_system,
@@ -51,6 +53,8 @@ from gym_lagrangian.systems.task import (
 
 DTYPES = ("float32", "float64")
 
+NO_OPTIONS = TrustOptions()
+
 # A state counts as a success once it has been at the goal for so long, in seconds.
 SUCCESS_TIME = 2.0
 
@@ -68,6 +72,7 @@ class Params(eqx.Module):
         goal_bounds: (2, g) bounds between which the task's goal is drawn, likewise.
         reset_bounds: (2, 2n) bounds between which the starting state is drawn.
         dt: seconds in one step.
+        trust: in the ensemble that `dynamics` are; None where they are none.
     """
 
     dynamics: Dynamics
@@ -75,6 +80,15 @@ class Params(eqx.Module):
     goal_bounds: Array | np.ndarray
     reset_bounds: Array | np.ndarray
     dt: Array | np.ndarray
+    trust: Trust | None = None
+
+    def moved_by(self, dynamics: Dynamics, options: TrustOptions = NO_OPTIONS) -> Params:
+        """The same with other dynamics.
+
+        Raises:
+            ConfigurationError: options that make no sense for these, see `trust_of`.
+        """
+        return dataclasses.replace(self, dynamics=dynamics, trust=trust_of(dynamics, options))
 
 
 class State(NamedTuple):
@@ -97,6 +111,9 @@ class State(NamedTuple):
         steps: steps since reset.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
+        uncertainty: the spread of the ensemble's last step; None where no ensemble moves it.
+        member: the member of the ensemble that this episode follows, −1 for the mean; None
+            likewise.
     """
 
     x: Array
@@ -110,6 +127,8 @@ class State(NamedTuple):
     steps: Array
     held: Array
     diverged: Array
+    uncertainty: Array | None = None
+    member: Array | None = None
 
 
 class Info(NamedTuple):
@@ -117,7 +136,8 @@ class Info(NamedTuple):
 
     `energy`, `dissipated` and `energy_drift` are the true ones, of a system whose equations are
     known; `model_energy` and `model_dissipated` those of a learned model which has an energy;
-    `goal` is the task's.
+    `goal` is the task's. Of an ensemble, `uncertainty` is the spread of the last step and
+    `uncertain` whether it exceeded the limit.
     """
 
     state: Array
@@ -130,6 +150,8 @@ class Info(NamedTuple):
     model_energy: Array | None
     model_dissipated: Array | None
     goal: Array | None
+    uncertainty: Array | None = None
+    uncertain: Array | None = None
 
 
 class Moved(NamedTuple):
@@ -141,6 +163,7 @@ class Moved(NamedTuple):
         work: ∫ q̇ᵀτ dt in joules.
         dissipated, model_dissipated: −∫ q̇ᵀF dt in joules, of the true friction and the model's;
             None where there is neither.
+        uncertainty: the spread of the members of an ensemble; None where there are none.
     """
 
     x: Array
@@ -148,10 +171,13 @@ class Moved(NamedTuple):
     work: Array
     dissipated: Array | None
     model_dissipated: Array | None
+    uncertainty: Array | None = None
 
 
 class Timestep(NamedTuple):
-    """What the agent receives. `truncated` here is divergence; time limits are the shell's."""
+    """What the agent receives. `truncated` here is divergence, or an uncertainty beyond its limit;
+    time limits are the shell's.
+    """
 
     observation: Array
     reward: Array
@@ -188,15 +214,23 @@ class FunctionalEnv(Static):
         key_m, key_x = jax.random.split(key)
         m = _uniform(key_m, params.m_bounds)
         goal = self.draw_goal(jax.random.fold_in(key, 2), params)
-        return self.start(_uniform(key_x, params.reset_bounds), m, goal, params)
+        member = None if params.trust is None else params.trust.draw(jax.random.fold_in(key, 3))
+        return self.start(_uniform(key_x, params.reset_bounds), m, goal, params, member)
 
     def draw_goal(self, key: Array, params: Params) -> Array:
         """The goal (g,) of an episode."""
         low, high = params.goal_bounds
         return self.task.draw_goal(key, jnp.asarray(low), jnp.asarray(high))
 
-    def start(self, x: Array, m: Array, goal: Array, params: Params) -> tuple[State, Timestep]:
-        """Begin an episode at the state x (2n,) with parameters m (k,) and goal (g,)."""
+    def start(
+        self, x: Array, m: Array, goal: Array, params: Params, member: Array | None = None
+    ) -> tuple[State, Timestep]:
+        """Begin an episode at the state x (2n,) with parameters m (k,) and goal (g,).
+
+        Arguments:
+            member: of an ensemble, which the episode follows, −1 for its mean; None for the first
+                that it may follow.
+        """
         q, qd = jnp.split(x, 2)
         zero = jnp.zeros((), x.dtype)
         count = jnp.zeros((), jnp.int32)
@@ -212,10 +246,22 @@ class FunctionalEnv(Static):
             model_dissipated=zero,
             held=count,
             diverged=jnp.zeros((), bool),
+            member=member,
         )
+        state = self.adopted(state, params)
         here = self.view(state, params)
         idle = jnp.zeros(self.task.action_size, x.dtype)
         return state, self._timestep(state, here, self.reward(here, idle, here), params)
+
+    def adopted(self, state: State, params: Params) -> State:
+        """A state, or a batch of states, of an episode that goes on under these dynamics: with an
+        uncertainty and a member that may be followed, or without either.
+        """
+        if params.trust is None:
+            return state._replace(uncertainty=None, member=None)
+        asked = jnp.full_like(state.steps, MEAN) if state.member is None else state.member
+        known = jnp.zeros_like(state.work) if state.uncertainty is None else state.uncertainty
+        return state._replace(uncertainty=known, member=params.trust.allowed(asked))
 
     def step(
         self, key: Array | None, state: State, action: Array, params: Params
@@ -224,12 +270,13 @@ class FunctionalEnv(Static):
 
         A step that leaves the task's range, or is not finite, is undone: the state stays
         the last valid one, `diverged` and `truncated` are True, the reward is that of
-        staying there. The dynamics are deterministic: `key` is there for the signature
+        staying there. A step of an ensemble whose uncertainty exceeds the limit is made, and
+        `truncated`. The dynamics are deterministic: `key` is there for the signature
         that JAX environments share, and may be None.
         """
         action = jnp.clip(jnp.asarray(action, state.x.dtype), -1.0, 1.0)
         before = self.view(state, params)
-        moved = self.move(state.x, action, state.m, params)
+        moved = self.move(state.x, action, state.m, params, state.member)
         valid = self.is_valid(self._after(before, moved.x, moved.tau, params))
         x = jnp.where(valid, moved.x, state.x)
         after = self._after(before, x, moved.tau, params)
@@ -242,8 +289,10 @@ class FunctionalEnv(Static):
             model_dissipated=_added(state.model_dissipated, moved.model_dissipated, valid),
             held=jnp.where(self.task.at_goal(after), state.held + 1, 0),
             diverged=~valid,
+            uncertainty=_finite_or_none(moved.uncertainty),
         )
-        return state, self._timestep(state, after, self.reward(before, action, after), params)
+        reward = _penalised(self.reward(before, action, after), state, params)
+        return state, self._timestep(state, after, reward, params)
 
     def observe(self, state: State, params: Params) -> Timestep:
         """What the agent receives in a state without having made a step."""
@@ -259,10 +308,25 @@ class FunctionalEnv(Static):
         time = state.steps * params.dt
         return TaskState(q, qd, state.m, state.goal, jnp.asarray(time, q.dtype), state.tau)
 
-    def move(self, x: Array, action: Array, m: Array, params: Params) -> Moved:
+    def move(
+        self, x: Array, action: Array, m: Array, params: Params, member: Array | None = None
+    ) -> Moved:
         """A step of dt from the state x (2n,) with everything that is counted along it, exactly
         where there is a differential equation.
+
+        Arguments:
+            member: of an ensemble, the one whose motion it is; −1 or None for the mean.
         """
+        if params.trust is None:
+            return self._moved(x, action, m, params)
+        ensemble = members_of(params.dynamics)
+        alone = dataclasses.replace(params, trust=None)
+        each = ensemble.over(lambda one: self._moved(x, action, m, alone.moved_by(one)))
+        found = _of_members(each, x, jnp.asarray(MEAN) if member is None else member)
+        return found._replace(uncertainty=ensemble.spread_of(each.x))
+
+    def _moved(self, x: Array, action: Array, m: Array, params: Params) -> Moved:
+        """As `move`, by dynamics without members."""
         frictions = self._frictions(x, m, params)
         if not frictions and not follows_the_state(self.task):
             tau = self._force(action)(*jnp.split(x, 2))
@@ -323,6 +387,8 @@ class FunctionalEnv(Static):
             model_energy=model_energy,
             model_dissipated=None if model_energy is None else state.model_dissipated,
             goal=state.goal if self.task.goal else None,
+            uncertainty=state.uncertainty,
+            uncertain=_uncertain(state, params),
         )
 
     def _force(self, action: Array) -> Force:
@@ -342,17 +408,50 @@ class FunctionalEnv(Static):
         return TaskState(q, qd, before.m, before.goal, t, tau)
 
     def _timestep(self, state: State, here: TaskState, reward: Array, params: Params) -> Timestep:
+        info = self.info(state, params)
+        lost = False if info.uncertain is None else info.uncertain
         return Timestep(
             observation=self.task.observation(here).astype(jnp.float32),
             reward=reward,
             terminated=self.task.terminated(here) & ~state.diverged,
-            truncated=state.diverged,
-            info=self.info(state, params),
+            truncated=state.diverged | lost,
+            info=info,
         )
 
 
 # Whose friction is counted.
 _WHO = ("truth", "model")
+
+
+def _of_members(each: Moved, x: Array, member: Array) -> Moved:
+    """What one member made of the state x, or the mean of all where it is −1."""
+
+    def one(found: Array) -> Array:
+        return jnp.where(member < 0, jnp.mean(found, axis=0), found[member])
+
+    found = jax.tree.map(one, each._replace(x=each.x - x))
+    return found._replace(x=x + found.x)
+
+
+def _finite_or_none(uncertainty: Array | None) -> Array | None:
+    """The uncertainty; 0 of a step that is no number, and is undone."""
+    if uncertainty is None:
+        return None
+    return jnp.where(jnp.isfinite(uncertainty), uncertainty, 0.0)
+
+
+def _penalised(reward: Array, state: State, params: Params) -> Array:
+    """The reward less what the uncertainty of the step costs."""
+    if params.trust is None or state.uncertainty is None:
+        return reward
+    return reward - (params.trust.penalty * state.uncertainty).astype(reward.dtype)
+
+
+def _uncertain(state: State, params: Params) -> Array | None:
+    """Whether the last step's uncertainty exceeds the limit; None where there is none."""
+    if params.trust is None or state.uncertainty is None:
+        return None
+    return state.uncertainty > params.trust.limit
 
 
 def _acts(friction: Callable[..., Any], x: Array, m: Array) -> bool:
@@ -401,7 +500,8 @@ class Simulation(NamedTuple):
         observations: (T + 1, o), float32.
         rewards: (T,).
         terminated: (T,) flags, whether the task had ended the episode.
-        truncated: (T,) flags, whether a step had left the valid range, and was undone.
+        truncated: (T,) flags, whether a step had left the valid range, and was undone, or had been
+            more uncertain than an ensemble's limit.
     """
 
     states: Array | np.ndarray
@@ -422,6 +522,7 @@ def simulate(
     actions: Array | np.ndarray | PolicyFunction,
     *,
     steps: int | None = None,
+    members: bool = False,
 ) -> Simulation:
     """Follow actions, or a policy, from one state or many: pure, for anyone's jit, vmap and grad.
 
@@ -431,11 +532,21 @@ def simulate(
         actions: open-loop actions in [-1, 1], (T, a) for all or (B, T, a); or a policy, a jax
             function from an observation (o,) to an action (a,).
         steps: T, for a policy.
+        members: of an ensemble, follow each of its k members on its own, from the same states and
+            for the task's own reward: every array then has a first axis k.
 
     Raises:
         ConfigurationError: actions or a state of another shape, another number of states than of
-            sequences of actions, `steps` with actions, or a policy without them.
+            sequences of actions, `steps` with actions, or a policy without them; members of a
+            single model.
     """
+    if members:
+
+        def by(one: Dynamics) -> Simulation:
+            alone = dataclasses.replace(params, trust=None).moved_by(one)
+            return simulate(env, alone, state, actions, steps=steps)
+
+        return members_of(params.dynamics).over(by)
     if callable(actions):
         steps, policy, sequence = whole_number("steps", steps), actions, None
     elif steps is not None:
@@ -503,6 +614,7 @@ def _simulate_one(
     policy: PolicyFunction | None,
     steps: int | None,
 ) -> Simulation:
+    state = env.adopted(state, params)
     first = env.observe(state, params)
 
     def step(carry: tuple, action: Array | None) -> tuple[tuple, tuple]:
@@ -554,6 +666,9 @@ def make(
     dtype: str = "float32",
     integrator: str = "dop853",
     substeps: int | None = None,
+    uncertainty_limit: float | None = None,
+    uncertainty_penalty: float | None = None,
+    member: str | int | None = None,
     **options: Any,
 ) -> tuple[FunctionalEnv, Params]:
     """An environment and its `Params`.
@@ -569,6 +684,7 @@ def make(
             ``with jax.enable_x64(True)``); states, parameters and weights are held in it.
         integrator, substeps: a name in `integrators.INTEGRATORS` and its steps in one dt;
             substeps default to what the system recommends, in proportion to dt.
+        uncertainty_limit, uncertainty_penalty, member: of an ensemble, see `trust.TrustOptions`.
         options: parameters of the system (numbers, or (low, high) to draw from at reset), options
             of its physics, options and goal of the task; a name goes to the first that knows it.
 
@@ -579,11 +695,18 @@ def make(
     parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
     dt = parts.env.coordinates.time_step if dt is None else dt
     how = {"dt": dt, "dtype": dtype, "integrator": integrator, "substeps": substeps}
-    return parts.env, params_of(parts, **how)
+    trust = TrustOptions(uncertainty_limit, uncertainty_penalty, member)
+    return parts.env, params_of(parts, **how, trust=trust)
 
 
 def params_of(
-    parts: Parts, *, dt: float, dtype: str, integrator: str, substeps: int | None
+    parts: Parts,
+    *,
+    dt: float,
+    dtype: str,
+    integrator: str,
+    substeps: int | None,
+    trust: TrustOptions = NO_OPTIONS,
 ) -> Params:
     """The `Params` of an environment's parts.
 
@@ -615,6 +738,7 @@ def params_of(
         goal_bounds=parts.goal_bounds,
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
+        trust=trust_of(dynamics, trust),
     )
     return cast(params, dtype)
 
@@ -661,7 +785,7 @@ def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps
     model = field.model if isinstance(field, Checkpoint) else field
     dynamics = model.dynamics(integrator=integrator, substeps=substeps)
     unforced = isinstance(field, Checkpoint) and not field.card.forced
-    return UnforcedDynamics(dynamics) if unforced else dynamics
+    return without_forces(dynamics) if unforced else dynamics
 
 
 def exact_twin(env: FunctionalEnv, params: Params) -> Params:
@@ -677,7 +801,7 @@ def exact_twin(env: FunctionalEnv, params: Params) -> Params:
     m_bounds = m_bounds if m_bounds.ndim == 2 else np.concatenate(m_bounds)
     substeps = system.default_substeps(float(params.dt), learned=False, m_bounds=m_bounds)
     exact = dynamics_of(system, integrator="dop853", substeps=substeps)
-    return dataclasses.replace(params, dynamics=exact)
+    return params.moved_by(exact)
 
 
 def check_dt(dynamics: Dynamics, dt: float) -> None:

@@ -14,6 +14,7 @@ from gym_lagrangian.adapters import Adapter
 from gym_lagrangian.checkpoints import Checkpoint, check_fits
 from gym_lagrangian.envs._host import host_of
 from gym_lagrangian.envs.functional import Simulation, check_dt, dynamics_of
+from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
@@ -37,6 +38,9 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
 
         env = LearnedDynamicsEnv(gymnasium.make("Reacher-v5"), "reacher.safetensors")
 
+    A model may be an `Ensemble`: its mean moves the environment, and `info` has the members'
+    disagreement as `uncertainty`, and as `uncertain` whether it exceeds the limit.
+
     Giving another model of the same structure to `set_model` compiles nothing.
     """
 
@@ -48,6 +52,9 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         integrator: str = "dop853",
         substeps: int | None = None,
         adapter: Adapter | type[Adapter] | str | None = None,
+        uncertainty_limit: float | None = None,
+        uncertainty_penalty: float | None = None,
+        member: str | int | None = None,
     ):
         """Wrap `env`.
 
@@ -57,10 +64,14 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             integrator, substeps: how the model is integrated; substeps default to what the
                 system recommends for learned models.
             adapter: of somebody else's environment; default the one registered for its class.
+            uncertainty_limit: of an ensemble, the uncertainty above which an episode is truncated.
+            uncertainty_penalty: of an ensemble, what a unit of uncertainty costs in reward.
+            member: of an ensemble, ``"mean"`` (default), ``"draw"`` for one member an episode,
+                drawn at reset by the environment's own generator, or the number of a member.
 
         Raises:
             ConfigurationError: `env` is neither an environment of this package nor one that an
-                adapter fits.
+                adapter fits; or an option of an ensemble for a single model.
             CheckpointError: the checkpoint is damaged, or the model was trained for another
                 system or other parameters; the message names both.
         """
@@ -71,11 +82,15 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             integrator=integrator,
             substeps=substeps,
             adapter=adapter,
+            uncertainty_limit=uncertainty_limit,
+            uncertainty_penalty=uncertainty_penalty,
+            member=member,
         )
         gymnasium.Wrapper.__init__(self, env)
         self._host = host_of(env, adapter)
         self._integrator = integrator
         self._substeps = substeps
+        self._trust = TrustOptions(uncertainty_limit, uncertainty_penalty, member)
         self.set_model(model)
 
     def set_model(self, model: Model | Checkpoint | str | os.PathLike[str]) -> None:
@@ -104,7 +119,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             substeps = known.default_substeps(host.dt, learned=True)
         dynamics = dynamics_of(model, integrator=self._integrator, substeps=substeps)
         check_dt(dynamics, host.dt)
-        host.swap(dynamics, card)
+        host.swap(dynamics, card, self._trust)
         self._model = model
 
     def reset(
@@ -112,6 +127,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
     ) -> tuple[Any, dict[str, Any]]:
         """Begin an episode, as the environment does; `info` has the entries that `step` gives."""
         observation, info = self.env.reset(seed=seed, options=options)
+        self._host.begin()
         return observation, {**info, **self._host.notes()}
 
     @property

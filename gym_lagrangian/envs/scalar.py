@@ -32,11 +32,19 @@ from gym_lagrangian.envs.functional import (
 )
 from gym_lagrangian.envs.shell import Shell, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
+from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
 
-# What `info` says of energy, as far as it is known.
-ENERGIES = ("energy", "energy_drift", "dissipated", "model_energy", "model_dissipated")
+# What `info` says of energy, and of its own uncertainty, as far as it is known.
+NUMBERS = (
+    "energy",
+    "energy_drift",
+    "dissipated",
+    "model_energy",
+    "model_dissipated",
+    "uncertainty",
+)
 
 
 class _Where(NamedTuple):
@@ -50,15 +58,16 @@ class _Where(NamedTuple):
     time: int
     diverged: int
     success: int
+    uncertain: int | None
     goal: slice | None
     m: slice | None
-    energies: tuple[tuple[str, int], ...]
+    numbers: tuple[tuple[str, int], ...]
 
     @classmethod
     def of(cls, state: Any, timestep: Any, *, with_m: bool) -> _Where:
         """From the slices of a `State` and a `Timestep`."""
         info = timestep.info
-        energies = ((name, getattr(info, name)) for name in ENERGIES)
+        known = ((name, getattr(info, name)) for name in NUMBERS)
         return cls(
             observation=timestep.observation,
             reward=timestep.reward.start,
@@ -68,9 +77,10 @@ class _Where(NamedTuple):
             time=info.time.start,
             diverged=info.diverged.start,
             success=info.success.start,
+            uncertain=None if info.uncertain is None else info.uncertain.start,
             goal=info.goal,
             m=state.m if with_m else None,
-            energies=tuple((name, place.start) for name, place in energies if place is not None),
+            numbers=tuple((name, place.start) for name, place in known if place is not None),
         )
 
 
@@ -105,7 +115,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     ## Episode End
     Never terminates. Truncated by the time limit of its id, and where the state leaves the
     system's range or is not finite: then `info["diverged"]` is True and observation and reward
-    are the last valid ones.
+    are the last valid ones. An ensemble's episode is truncated as well where its members disagree
+    by more than `uncertainty_limit`: then `info["uncertain"]` is True.
 
     ## Arguments
     | Name          | Default     | Meaning                                                       |
@@ -123,6 +134,15 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     | `show_truth`  | False       | draw the exact twin, same state and actions, as a ghost       |
     | `device`      | `"cpu"`     | jax platform that runs it                                     |
 
+    of an ensemble
+
+    | Name                  | Default  | Meaning                                                  |
+    |-----------------------|----------|----------------------------------------------------------|
+    | `uncertainty_limit`   | None     | the uncertainty above which an episode is truncated      |
+    | `uncertainty_penalty` | None     | what a unit of uncertainty costs in reward               |
+    | `member`              | `"mean"` | what is followed: `"mean"`, a number, or `"draw"` for    |
+    |                       |          | one member an episode                                    |
+
     and the parameters and options of the system (masses, lengths, `g`, `actuated` …): a
     parameter may be a pair (low, high), drawn from at every reset.
 
@@ -132,8 +152,10 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     ((energy − initial energy − work done by the actions + dissipated) / energy scale); for a
     learned model that has one `model_energy` and `model_dissipated` (by its own account, J); for a
     task that has one its `goal`; and where parameters are drawn `m`, all of them in the order of
-    `env.unwrapped.coordinates.parameters`. `checkpoint` is the name of a conditioned checkpoint
-    that stands in, at the parameters that were given, for the one that the id names.
+    `env.unwrapped.coordinates.parameters`. Of an ensemble, `uncertainty` is the spread of the
+    last step (the members' standard deviation in typical magnitudes, root mean square over the
+    state) and `uncertain` whether it exceeded the limit. `checkpoint` is the name of a conditioned
+    checkpoint that stands in, at the parameters that were given, for the one that the id names.
 
     ## Version History
     * v0: Initial version.
@@ -155,6 +177,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         dtype: str = "float64",
         integrator: str = "dop853",
         substeps: int | None = None,
+        uncertainty_limit: float | None = None,
+        uncertainty_penalty: float | None = None,
+        member: str | int | None = None,
         render_mode: str | None = None,
         render_size: int = 500,
         show_truth: bool = False,
@@ -176,7 +201,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             "render_size": render_size,
             "show_truth": show_truth,
         }
-        EzPickle.__init__(self, system, **dynamics, **drawing, **options)
+        trust = TrustOptions(uncertainty_limit, uncertainty_penalty, member)
+        EzPickle.__init__(self, system, **dynamics, **trust._asdict(), **drawing, **options)
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise ConfigurationError(
                 f"render_mode = {render_mode!r}: choose one of "
@@ -186,7 +212,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._twin: Stepper | None = None
         self._show_truth = show_truth and render_mode is not None
         self._key: Any = None
-        self._build(system, **dynamics, options=options)
+        self._build(system, **dynamics, trust=trust, options=options)
         if self._show_truth and self.system is None:
             raise ConfigurationError(
                 f"show_truth: nobody knows the true equations of {self.coordinates.name}"
@@ -352,6 +378,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         m, goal = (np.where(low == high, low, np.nan) for low, high in bounds)
         return EnvState(np.full(2 * self.coordinates.n, np.nan), m, goal)
 
+    def _members_here(self) -> np.ndarray | None:
+        return self._stepper.numpy()[0].member if self._stepper.started else None
+
     def _episode(self) -> dict[str, Any]:
         steppers = self._stepper, self._twin
         return {
@@ -403,8 +432,10 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             "diverged": bool(numbers[where.diverged]),
             "success": bool(numbers[where.success]),
         }
-        for name, place in where.energies:
+        for name, place in where.numbers:
             details[name] = numbers[place]
+        if where.uncertain is not None:
+            details["uncertain"] = bool(numbers[where.uncertain])
         if where.goal is not None:
             details["goal"] = vector[where.goal].astype(np.float64)
         if where.m is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -20,6 +19,7 @@ from gym_lagrangian.envs import functional
 from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
 from gym_lagrangian.envs.functional import (
+    NO_OPTIONS,
     FunctionalEnv,
     Params,
     Simulation,
@@ -28,8 +28,10 @@ from gym_lagrangian.envs.functional import (
     no_number,
 )
 from gym_lagrangian.envs.state import EnvState
+from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
+from gym_lagrangian.physics.ensemble import EnsembleDynamics
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
@@ -68,6 +70,7 @@ class Shell(EzPickle, ABC):
         device: str,
         integrator: str,
         substeps: int | None,
+        trust: TrustOptions,
         options: dict[str, Any],
     ) -> None:
         self._checkpoint = checkpoint
@@ -79,10 +82,11 @@ class Shell(EzPickle, ABC):
             )
             dt = parts.env.coordinates.time_step if dt is None else dt
             how: dict[str, Any] = {"dtype": dtype, "integrator": integrator, "substeps": substeps}
-            params = functional.params_of(parts, dt=dt, **how)
+            params = functional.params_of(parts, dt=dt, **how, trust=trust)
             self._env = parts.env
             self._use(params)
             self.dt = float(dt)
+        self._trust = trust
         self._card = self._built_card = None
         if checkpoint is not None and parts.checkpoint is not None:
             self._card = self._built_card = parts.checkpoint.card
@@ -100,7 +104,8 @@ class Shell(EzPickle, ABC):
         """Go on with what `_episode` gave."""
 
     def __getstate__(self) -> dict[str, Any]:
-        swapped = (as_numpy(self.dynamics), self._card) if self._swapped else None
+        now = as_numpy(self.dynamics), self._card, self.trust_options
+        swapped = now if self._swapped else None
         kept = {name: getattr(self, name) for name in KEPT_ATTRIBUTES}
         return super().__getstate__() | {
             "kept": kept,
@@ -122,7 +127,13 @@ class Shell(EzPickle, ABC):
     def _here(self) -> EnvState:
         """The state; before the first reset with NaN for what is to be drawn."""
 
-    def simulate(self, state: Any, actions: ArrayLike, **parameters: Any) -> Simulation:
+    @abstractmethod
+    def _members_here(self) -> np.ndarray | None:
+        """The member that each episode under way follows; None where there is none to follow."""
+
+    def simulate(
+        self, state: Any, actions: ArrayLike, *, members: bool = False, **parameters: Any
+    ) -> Simulation:
         """What actions would do from a state, without touching this environment.
 
         One compiled call, whatever the size of the batch; equal to stepping, until an episode ends.
@@ -133,6 +144,11 @@ class Shell(EzPickle, ABC):
                 at its time as well. In a vector environment a bare x has the m and goals of the
                 sub-environments, and B is num_envs.
             actions: in [-1, 1], (T, a) for every state, or (B, T, a).
+            members: of an ensemble, follow each of its k members on its own, for the task's own
+                reward: every array then has a first axis k. Otherwise a state of
+                ``get_state(full=True)`` follows the member of its episode, another one that of the
+                episode under way; in a vector environment where there are as many of them as
+                sub-environments, and otherwise the first that an episode may follow.
             parameters: m or goal by name in place of the state's, a number or (B,) of them.
 
         Returns:
@@ -143,14 +159,15 @@ class Shell(EzPickle, ABC):
 
         Raises:
             ConfigurationError: a parameter that is none, or one of a value that makes no sense;
-                actions of another shape or not finite; states of another shape, not finite or out
-                of range; batches of unlike sizes.
+                members of a single model; actions of another shape or not finite; states of another
+                shape, not finite or out of range; batches of unlike sizes.
             CheckpointError: parameters at which the model was not trained.
         """
         actions = check_actions(actions, self.task.action_size, takes_forces=self._takes_forces)
         with self.scope():
             start = simulated_start(self._env, self._card, state, self._here(), parameters, actions)
-            found = run(self._env, self._params, start, actions, self._dtype)
+            how = {"member": self._members_here(), "members": members, "dtype": self._dtype}
+            found = run(self._env, self._params, start, actions, **how)
         if np.isnan(found.rewards).any():
             raise ConfigurationError(
                 no_number(self._env, found.states[..., 1:, :][np.isnan(found.rewards)][0])
@@ -233,13 +250,31 @@ class Shell(EzPickle, ABC):
         """
         return self._card
 
-    def swap_dynamics(self, dynamics: Dynamics, card: Card | None) -> None:
-        """Step other dynamics from now on; `card` says at which parameters they were trained,
-        None where nobody knows or it does not matter.
+    def swap_dynamics(
+        self, dynamics: Dynamics, card: Card | None, trust: TrustOptions | None = None
+    ) -> None:
+        """Step other dynamics from now on.
+
+        Arguments:
+            card: says at which parameters they were trained; None where nobody knows or it does not
+                matter.
+            trust: of an ensemble; None for the options of this environment, which a single model
+                has no use for.
+
+        Raises:
+            ConfigurationError: `trust` makes no sense for these dynamics.
         """
+        asked = self._trust if trust is None else trust
+        useful = trust is not None or isinstance(dynamics, EnsembleDynamics)
         with self.scope():
-            self._use(dataclasses.replace(self._params, dynamics=cast(dynamics, self._dtype)))
-        self._card, self._swapped = card, True
+            params = self._params.moved_by(dynamics, asked if useful else NO_OPTIONS)
+            self._use(cast(params, self._dtype))
+        self._card, self._swapped, self._trust = card, True, asked
+
+    @property
+    def trust_options(self) -> TrustOptions:
+        """What is asked of the ensemble that moves this environment; nothing where none does."""
+        return NO_OPTIONS if self._params.trust is None else self._trust
 
     def scope(self) -> AbstractContextManager[None]:
         """Precision and device of this environment, without touching anyone else's."""

@@ -34,6 +34,7 @@ from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
 from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
 from gym_lagrangian.envs.shell import Shell, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
+from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import ConfigurationError
 
 OUTPUTS = ("numpy", "jax")
@@ -105,12 +106,16 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         dtype: str = "float64",
         integrator: str = "dop853",
         substeps: int | None = None,
+        uncertainty_limit: float | None = None,
+        uncertainty_penalty: float | None = None,
+        member: str | int | None = None,
         render_mode: str | None = None,
         render_size: int = 500,
         device: str = "cpu",
         **options: Any,
     ):
         self._renderers: list[Any] = []  # first: closing must work even where an argument is bad
+        trust = TrustOptions(uncertainty_limit, uncertainty_penalty, member)
         EzPickle.__init__(
             self,
             system,
@@ -125,6 +130,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             dtype=dtype,
             integrator=integrator,
             substeps=substeps,
+            **trust._asdict(),
             render_mode=render_mode,
             render_size=render_size,
             device=device,
@@ -155,6 +161,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             device=device,
             integrator=integrator,
             substeps=substeps,
+            trust=trust,
             options=ranges,
         )
         low, high = self.task.observation_bounds(
@@ -330,6 +337,10 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         m, goal = (np.where(b[:, 0] == b[:, 1], b[:, 0], np.nan) for b in bounds)
         return EnvState(np.full((self.num_envs, 2 * self.coordinates.n), np.nan), m, goal)
 
+    def _members_here(self) -> np.ndarray | None:
+        found = None if self._episodes is None else self._episodes.state.member
+        return None if found is None else np.asarray(found)
+
     def _use(self, params: Params) -> None:
         if params.m_bounds.ndim == 2:
             m_bounds = self._one_each(params.m_bounds, self.coordinates.parameters)
@@ -340,6 +351,9 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         batched = (self._env, _batched(params, self.num_envs))
         self._leaves, structure = jax.tree.flatten(batched)
         self._jitted = _jitted(structure, self._mode, self._max_steps)
+        if self._episodes is not None:
+            state = self._env.adopted(self._episodes.state, params)
+            self._episodes = self._episodes._replace(state=state)
 
     def _one_each(self, bounds: Any, names: Iterable[str]) -> jax.Array:
         """Bounds (num_envs, 2, k): those of all, or of each where an array was given."""
@@ -467,7 +481,7 @@ class _Jitted(NamedTuple):
 
 
 # How the leaves of `Params` are mapped over sub-environments.
-_AXES: Any = Params(dynamics=None, m_bounds=0, goal_bounds=0, reset_bounds=0, dt=None)  # type: ignore[arg-type]
+_AXES: Any = Params(dynamics=None, m_bounds=0, goal_bounds=0, reset_bounds=0, dt=None, trust=None)  # type: ignore[arg-type]
 
 
 def _batched(params: Params, count: int) -> Params:
@@ -504,7 +518,7 @@ def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitt
         env, params = jax.tree.unflatten(structure, leaves)
 
         def one(p, episode, x, m, goal, chosen):
-            state, timestep = env.start(x, m, goal, p)
+            state, timestep = env.start(x, m, goal, p, episode.state.member)
             placed = episode._replace(state=state, done=jnp.zeros((), bool)), timestep
             return select(chosen, placed, (episode, env.observe(episode.state, p)))
 

@@ -26,17 +26,30 @@ from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.envs.functional import check_dt
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.bands import calibration
 from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.horizons import Horizons, ends, lengths
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
+from gym_lagrangian.learning.members import (
+    better_of,
+    built,
+    checked_members,
+    errors,
+    stacked,
+)
 from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
-from gym_lagrangian.learning.torques import Torques, refuse_without_inverse_dynamics, torques
+from gym_lagrangian.learning.torques import (
+    STRETCH,
+    Torques,
+    refuse_without_inverse_dynamics,
+    torques,
+)
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.windows import Windows, growing_windows, held_out
 from gym_lagrangian.models.base import Model, friction_kind
@@ -73,6 +86,7 @@ def fit(
     objective: str | None = None,
     conditioned_on: ConditionedOn | None = None,
     init: Init | None = None,
+    members: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -101,6 +115,10 @@ def fit(
             that the system draws at reset or that vary in the data. Their ranges are the data's.
         init: as for `training.train`: a trained model to go on from. It is kept where nothing later
             predicts better what was held out, and `config.starts` has no use.
+        members: how many models to fit, in one program: with other first weights, each to a
+            resample of the windows (`learning.members`), judged by the same rows that are held out,
+            each kept where it is best. Of more than one the checkpoint's model is an `Ensemble`,
+            whose `bands` are calibrated at the end. Default that of `init`, or 1.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case. A fit to
@@ -130,6 +148,7 @@ def fit(
     if by_force:
         refuse_without_inverse_dynamics(model)
     given = settings(model, model_config, friction)
+    count = checked_members(members, None if origin is None else origin.model)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=False)
     conditions = of_data(data.coordinates, data.m, conditioned_on)
@@ -145,13 +164,13 @@ def fit(
     if origin is not None:
         fresh, seen, came_from = initial(origin, model, data.coordinates, given)
         check_dt(fresh.dynamics(integrator="rk4", substeps=1), data.dt)
-        judged["initial_error"] = float(judge.error(fresh))
+        judged["initial_error"] = float(errors(judge, fresh).mean())
     else:
-        fresh = build(key=key_model)
+        fresh = built(build, key_model, count)
     judged |= _of_guess(judge, fresh)
     if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
-        fresh = _best_start(build, stages[0].source, judge, config, key_model)
+        fresh = _best_start(build, stages[0].source, judge, config, key_model, count)
     card = Card.of(
         data.coordinates,
         seen=seen,
@@ -165,6 +184,7 @@ def fit(
         forced=data.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        members=count,
         init=came_from,
     )
     predicts = metrics and _logged(data) and not by_force
@@ -179,9 +199,9 @@ def fit(
         overwrite=overwrite,
         save_every=save_every,
         on_progress=on_progress,
-        held_out=judge.error,
+        judge=judge,
         metrics=metrics and data.system is not None and _usual(data, conditions),
-        report=partial(_predicted, data, config) if predicts else None,
+        report=partial(_reported, data, config, predicts),
         judged=judged,
         trained=origin is not None,
         findings=partial(findings, source=stages[-1].source),
@@ -197,13 +217,20 @@ def _best_start(
     judge: Windows | Torques,
     config: FitConfig,
     key: jax.Array,
+    members: int,
 ) -> Model:
-    """Of several models, each fitted briefly, the one of the least error on what was held out."""
+    """Of several models, each fitted briefly, the one of the least error on what was held out; of
+    an ensemble, for each of its members.
+    """
     brief = replace(config, steps=min(config.trial, config.steps))
-    keys = jax.random.split(key, config.starts)
-    tried = [trial(build(key=key), source, brief, key) for key in keys]
-    errors = [float(judge.error(model)) for model in tried]
-    return tried[int(np.argmin(np.nan_to_num(errors, nan=np.inf)))]
+    best, least = None, np.full(members, np.inf)
+    for one in jax.random.split(key, config.starts):
+        tried = trial(built(build, one, members), source, brief, one)
+        found = np.nan_to_num(errors(judge, tried), nan=np.inf)
+        best = tried if best is None else better_of(found < least, tried, best)
+        least = np.minimum(least, found)
+    assert best is not None  # there is at least one start
+    return best
 
 
 def _transitions(
@@ -298,11 +325,19 @@ def _stages(
     return tuple(map(Stage, ends(given, config.steps), learning)), judge
 
 
-def _predicted(data: Transitions, config: FitConfig, found: Checkpoint) -> dict[str, Any]:
-    """How well the model predicts the motion that was held out."""
+def _reported(
+    data: Transitions, config: FitConfig, predicts: bool, found: Checkpoint
+) -> dict[str, Any]:
+    """How well the model predicts the motion that was held out, and the bands of an ensemble."""
     given: Any = config.horizon
-    rows = held_out(data, max(lengths(given)), config.held_out, config.seed)
-    return {"prediction": predictions(found, data.where(rows)).document()}
+    steps = STRETCH if config.objective == "force" else max(lengths(given))
+    rows = held_out(data, steps, config.held_out, config.seed)
+    report: dict[str, Any] = {}
+    if predicts:
+        report["prediction"] = predictions(found, data.where(rows)).document()
+    if found.card.members > 1 and (calibrated := calibration(found, data, rows)):
+        report["bands"] = calibrated
+    return report
 
 
 def _described(stages: tuple[Stage, ...]) -> str:
@@ -348,9 +383,10 @@ def _warn_of_losses(model: Model, data: Transitions) -> None:
     lost = -float(balance.mean()) / data.dt / spread if spread > 0 else 0.0
     if certain and lost > _NOTABLE_LOSS / scales(data, seen_as(data)).time:
         warnings.warn(
-            f"by the energy of the fitted {type(model).__name__} the recorded motion loses "
-            f"{lost:.2g} of the energy's standard deviation a second, beyond the work that is "
-            'done on it. The model has no friction: fit one with friction="viscous" or "passive"',
+            f"by the energy of the fitted {type(stacked(model)).__name__} the recorded motion "
+            f"loses {lost:.2g} of the energy's standard deviation a second, beyond the work that "
+            "is done on it. The model has no friction: fit one with "
+            'friction="viscous" or "passive"',
             stacklevel=3,
         )
 

@@ -19,6 +19,7 @@ from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.conditions import ConditionedOn
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.models.ensemble import Ensemble
 from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.coordinates import Coordinates
 
@@ -100,6 +101,8 @@ def initial(
     )
     weights = jax.tree.leaves(found.model)
     trained = jax.tree.unflatten(jax.tree.structure(blank), weights)
+    if isinstance(found.model, Ensemble):
+        trained = Ensemble(trained.embedding, trained, found.model.members)
     return Initial(trained, seen, {"checkpoint": _name(found), "sha256": found.sha256})
 
 

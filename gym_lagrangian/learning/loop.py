@@ -30,9 +30,11 @@ from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.errors import CheckpointError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.learning.config import OptimiserConfig
+from gym_lagrangian.learning.members import Judge, better_of, errors
 from gym_lagrangian.learning.optimiser import Optimiser, Schedule
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.models.base import Model
+from gym_lagrangian.models.ensemble import Ensemble
 
 
 class Progress(NamedTuple):
@@ -48,15 +50,16 @@ class _Run(NamedTuple):
     """Everything that changes during training.
 
     `history` has rows (step, mean loss), `held_out` rows (step, error on what was held out), and
-    `best` is the model of the least such error; where nothing is held out, the latest.
+    `best` is the model of the least such error; where nothing is held out, the latest. Of an
+    ensemble, rows have the error of each member, and each member is its best by itself.
     """
 
     model: Model
     optimiser: Any
     step: int
     best: Model
-    history: list[tuple[float, float]]
-    held_out: list[tuple[float, float]]
+    history: list[tuple[float, ...]]
+    held_out: list[tuple[float, ...]]
 
 
 def loss(model: Model, source: Source, key: Array, size: int) -> Array:
@@ -78,8 +81,7 @@ class Stage(NamedTuple):
     source: Source
 
 
-@eqx.filter_jit
-def _chunk(
+def _steps(
     optimiser: Optimiser,
     batch: int,
     room: int,
@@ -111,6 +113,33 @@ def _chunk(
     return eqx.combine(params, static), state, losses
 
 
+@eqx.filter_jit
+def _chunk(
+    optimiser: Optimiser,
+    batch: int,
+    room: int,
+    schedule: Schedule,
+    source: Source,
+    run: tuple[Model, Any],
+    key: Array,
+    first: Array | np.ndarray,
+    end: Array | np.ndarray,
+) -> tuple[Model, Any, Array]:
+    """As `_steps`, compiled; of an ensemble for every member, and the mean of their losses."""
+    model, state = run
+    if not isinstance(model, Ensemble):
+        return _steps(optimiser, batch, room, schedule, source, run, key, first, end)
+
+    def one(run: tuple[Model, Any], key: Array) -> tuple[Model, Any, Array]:
+        key, bootstrap = jax.random.split(key)
+        own = source.resampled(bootstrap)
+        return _steps(optimiser, batch, room, schedule, own, run, key, first, end)
+
+    keys = jax.random.split(key, model.members)
+    each, state, losses = jax.vmap(one)((model.each, state), keys)
+    return replace(model, each=each), state, jnp.mean(losses, axis=0)
+
+
 def _advance(
     config: OptimiserConfig,
     source: Source,
@@ -138,7 +167,7 @@ def learn(
     overwrite: bool,
     save_every: float,
     on_progress: Callable[[Progress], None] | None,
-    held_out: Callable[[Model], Array] | None = None,
+    judge: Judge | None = None,
     metrics: bool = True,
     report: Callable[[Checkpoint], dict[str, Any]] | None = None,
     judged: dict[str, float] | None = None,
@@ -152,8 +181,9 @@ def learn(
         stages: what to learn from, one after another; the last until `config.steps`.
         card: what the checkpoint will say, but for the metrics.
         key: of the batches.
-        held_out: a compiled error on what is not learned from. The weights of the chunk's end
-            where it is least are kept, and its course is saved as ``held_out``, rows (step, error).
+        judge: what holds the model against what is not learned from. The weights of the chunk's end
+            where the error is least are kept, of an ensemble member by member, and its course is
+            saved as ``held_out``, rows (step, error of each member).
         metrics: whether to measure the model with `evaluation.measure` at the end.
         report: further metrics of the model with its card, JSON-able.
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
@@ -163,11 +193,11 @@ def learn(
     The other arguments, and what is raised, are those of `train`.
     """
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
-    if trained and held_out is not None and not resume:
-        run = run._replace(held_out=[(0, float(held_out(fresh)))])
-    run = _optimise(run, stages, card, config, key, out, save_every, on_progress, held_out)
+    if trained and judge is not None and not resume:
+        run = run._replace(held_out=[(0, *errors(judge, fresh).tolist())])
+    run = _optimise(run, stages, card, config, key, out, save_every, on_progress, judge)
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
-    error = {"held_out_error": min(e for _, e in run.held_out)} if run.held_out else {}
+    error = _least(run)
     measured = measure(run.best, card) if metrics else {}
     if report is not None:
         measured |= report(Checkpoint(run.best, card, sha256="", extra={}))
@@ -176,6 +206,15 @@ def learn(
     checkpoints.save(out, run.best, card, extra=_courses(run))
     resume_path(out).unlink(missing_ok=True)
     return checkpoints.load(out)
+
+
+def _least(run: _Run) -> dict[str, Any]:
+    """The least error on what was held out; of an ensemble its mean over the members, and each."""
+    if not run.held_out:
+        return {}
+    least = [min(errors) for errors in list(zip(*run.held_out, strict=True))[1:]]
+    each = {"held_out_errors": least} if len(least) > 1 else {}
+    return {"held_out_error": float(np.mean(least))} | each
 
 
 def trial(model: Model, source: Source, config: OptimiserConfig, key: Array) -> Model:
@@ -216,7 +255,7 @@ def _optimise(
     out: Path,
     save_every: float,
     on_progress: Callable[[Progress], None] | None,
-    check: Callable[[Model], Array] | None,
+    judge: Judge | None,
 ) -> _Run:
     save = partial(_save_run, out, card)
     saved = time.monotonic()
@@ -239,8 +278,8 @@ def _optimise(
                 )
             proven = run
             history = [*run.history, (step, float(losses.mean()))]
-            best, errors = _judge(run, model, step, check)
-            run = _Run(model, state, step, best, history, errors)
+            best, course = _judged(run, model, step, judge)
+            run = _Run(model, state, step, best, history, course)
             if on_progress is not None:
                 rate = len(losses) * config.batch / (time.monotonic() - start)
                 on_progress(Progress(step, config.steps, float(losses.mean()), rate))
@@ -253,15 +292,15 @@ def _optimise(
     return run
 
 
-def _judge(
-    run: _Run, model: Model, step: int, check: Callable[[Model], Array] | None
-) -> tuple[Model, list[tuple[float, float]]]:
+def _judged(
+    run: _Run, model: Model, step: int, judge: Judge | None
+) -> tuple[Model, list[tuple[float, ...]]]:
     """The best model so far and the errors that were held against it."""
-    if check is None:
+    if judge is None:
         return model, []
-    error = float(check(model))
-    least = min((value for _, value in run.held_out), default=np.inf)
-    return (model if error < least else run.best), [*run.held_out, (step, error)]
+    found = errors(judge, model)
+    least = np.min([row[1:] for row in run.held_out], axis=0, initial=np.inf)
+    return better_of(found < least, model, run.best), [*run.held_out, (step, *found.tolist())]
 
 
 def _initial_optimiser_state(model: Model, config: OptimiserConfig) -> Any:
@@ -270,7 +309,10 @@ def _initial_optimiser_state(model: Model, config: OptimiserConfig) -> Any:
 
 @eqx.filter_jit
 def _began(optimiser: Optimiser, schedule: Schedule, model: Model) -> Any:
-    return optimiser.build(schedule).init(eqx.filter(model, eqx.is_inexact_array))
+    def begin(weights: Any) -> Any:
+        return optimiser.build(schedule).init(eqx.filter(weights, eqx.is_inexact_array))
+
+    return jax.vmap(begin)(model.each) if isinstance(model, Ensemble) else begin(model)
 
 
 def _save_run(out: Path, card: Card, run: _Run) -> None:
@@ -285,7 +327,10 @@ def _save_run(out: Path, card: Card, run: _Run) -> None:
 
 def _courses(run: _Run) -> dict[str, np.ndarray]:
     courses = {"history": run.history} | ({"held_out": run.held_out} if run.held_out else {})
-    return {k: np.asarray(rows, np.float32).reshape(-1, 2) for k, rows in courses.items()}
+    return {
+        name: np.asarray(rows, np.float32).reshape(len(rows), len(rows[0]) if rows else 2)
+        for name, rows in courses.items()
+    }
 
 
 def _start(
@@ -309,7 +354,7 @@ def _load_run(path: Path, fresh: Model, card: Card, config: OptimiserConfig) -> 
     step, (history, held_out) = (
         saved.card.metrics["step"],
         (
-            [(float(at), float(value)) for at, value in saved.extra.get(name, ())]
+            [tuple(map(float, row)) for row in saved.extra.get(name, ())]
             for name in ("history", "held_out")
         ),
     )

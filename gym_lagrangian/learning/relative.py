@@ -12,6 +12,8 @@ beside s, and the order of magnitude of e / a where they are not.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -62,6 +64,9 @@ class Relative(Source):
         """The relative loss of one sample, a scalar."""
         error, size = self.states.loss(model, sample, target), jnp.sum(jnp.abs(target))
         return self.small * jnp.log1p(error / (self.small + size))
+
+    def resampled(self, bootstrap: Array) -> Relative:
+        return replace(self, states=self.states.resampled(bootstrap))
 
     def description(self) -> str:
         return self.states.description()

@@ -11,6 +11,7 @@ import math
 import os
 import zipfile
 from abc import abstractmethod
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -27,6 +28,23 @@ from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.sample import Ranges, Sample, varied
 
 
+def drawn(key: Array, size: int, count: Array | int, bootstrap: Array | None) -> Array:
+    """`size` of `count` rows, with replacement.
+
+    Arguments:
+        bootstrap: a jax key that stands for a resample of the rows, `count` of them drawn with
+            replacement once, of which the batch is drawn; None for the rows themselves.
+    """
+    chosen = jax.random.randint(key, (size,), 0, count)
+    if bootstrap is None:
+        return chosen
+
+    def resampled(place: Array) -> Array:
+        return jax.random.randint(jax.random.fold_in(bootstrap, place), (), 0, count)
+
+    return jax.vmap(resampled)(chosen)
+
+
 class Source(eqx.Module):
     """Draws a batch of states and what is to be learned of them from a key, inside jit."""
 
@@ -37,6 +55,12 @@ class Source(eqx.Module):
     def loss(self, model: Model, sample: Sample, target: Array) -> Array:
         """What is minimised for one sample, a scalar: the model's own loss."""
         return model.loss(sample, target)
+
+    def resampled(self, bootstrap: Array) -> Source:
+        """The source of a member of an ensemble, which learns from a resample of the rows (see
+        `drawn`); itself where every batch is of fresh states.
+        """
+        return self
 
     @abstractmethod
     def description(self) -> str:
@@ -83,9 +107,13 @@ class FixedStates(Source):
     samples: Sample
     targets: Array
     label: str = eqx.field(static=True)
+    bootstrap: Array | None = None
+
+    def resampled(self, bootstrap: Array) -> FixedStates:
+        return replace(self, bootstrap=bootstrap)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
-        rows = jax.random.randint(key, (size,), 0, self.targets.shape[0])
+        rows = drawn(key, size, self.targets.shape[0], self.bootstrap)
         return jax.tree.map(lambda array: array[rows], (self.samples, self.targets))
 
     def description(self) -> str:

@@ -19,6 +19,7 @@ residual in full, and an error that they share with q and q̇ biases the masses.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -29,7 +30,7 @@ from jax import Array
 
 from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.scales import seen_as
-from gym_lagrangian.learning.sources import Source
+from gym_lagrangian.learning.sources import Source, drawn
 from gym_lagrangian.learning.transitions import Transitions, wrapped
 from gym_lagrangian.learning.windows import held_out
 from gym_lagrangian.models.base import Model
@@ -38,7 +39,7 @@ from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.sample import Sample
 
 # Transitions of a stretch that is held out, at least.
-_STRETCH = 4
+STRETCH = 4
 
 
 class Torques(Source):
@@ -50,6 +51,7 @@ class Torques(Source):
         rows: the transitions that are drawn.
         mean, spread: of τ (n,) in the rows to learn from.
         estimated: whether the accelerations were estimated rather than differences of velocities.
+        bootstrap: a jax key, of a member of an ensemble; see `sources.drawn`.
     """
 
     samples: Sample
@@ -58,10 +60,14 @@ class Torques(Source):
     mean: Array
     spread: Array
     estimated: bool = eqx.field(static=True)
+    bootstrap: Array | None = None
+
+    def resampled(self, bootstrap: Array) -> Torques:
+        return replace(self, bootstrap=bootstrap)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         """Samples, and their accelerations (size, n) as targets."""
-        return self._chosen(self.rows[jax.random.randint(key, (size,), 0, len(self.rows))])
+        return self._chosen(self.rows[drawn(key, size, len(self.rows), self.bootstrap)])
 
     def loss(self, model: Any, sample: Sample, target: Array) -> Array:
         """The mean square above."""
@@ -103,7 +109,7 @@ def torques(data: Transitions, *, share: float, seed: int) -> tuple[Torques, Tor
             too long to tell any.
     """
     _refuse(data)
-    held = held_out(data, _STRETCH, share, seed)
+    held = held_out(data, STRETCH, share, seed)
     if held.all() or not held.any():
         raise DataError(
             f"{len(data)} transitions are too few to hold {share:g} of them out: record more"

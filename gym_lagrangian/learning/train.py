@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gym_lagrangian.learning.conditions import (
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn
+from gym_lagrangian.learning.members import built, checked_members
 from gym_lagrangian.learning.relative import Relative
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
@@ -56,6 +58,7 @@ def train(
     conditioned_on: ConditionedOn | None = None,
     data: str | Path | None = None,
     init: Init | None = None,
+    members: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -88,6 +91,9 @@ def train(
             that are in it; default fresh states.
         init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
             model, settings and coordinates. What `conditioned_on` leaves out is as it was.
+        members: how many models to train, in one program: with other first weights and other
+            states, or another resample of those in `data`. Of more than one the checkpoint's model
+            is an `Ensemble`. Default that of `init`, or 1.
         overwrite: allow replacing an existing `out` and dropping an unfinished run.
         metrics: whether to end with the measurements that the checkpoint carries, which take about
             a minute.
@@ -106,6 +112,7 @@ def train(
     arrays = None if data is None else read_npz(data)
     origin = None if init is None else opened(init, built_system)
     given = settings(model, model_config, friction)
+    count = checked_members(members, None if origin is None else origin.model)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=arrays is None)
     conditions = _conditions(built_system, conditioned_on, arrays)
@@ -122,14 +129,15 @@ def train(
         if set(conditions.names) - set(built_system.varying):
             usual = _as_factors(model) | usual
         embedding, how = Embedding.of(seen, conditions.names), usual | given
-        fresh = load_model(model).build(embedding, key=key_model, legendre=built_system, **how)
+        build = partial(load_model(model).build, embedding, legendre=built_system, **how)
+        fresh = built(build, key_model, count)
     source: Source
     if arrays is not None:
         label = label_of(data, arrays)  # type: ignore[arg-type]
         source = from_arrays(arrays, built_system, fresh.horizon, label=label)
     elif config.fixed_states is not None:
-        count, horizon = config.fixed_states, fresh.horizon
-        source = protocol_states(built_system, count, horizon, key=key_states, ranges=drawn)
+        states, horizon = config.fixed_states, fresh.horizon
+        source = protocol_states(built_system, states, horizon, key=key_states, ranges=drawn)
     else:
         source = FreshStates(built_system, fresh.horizon, _rows(drawn))
     if fresh.needs_forces and not source.forced:
@@ -152,6 +160,7 @@ def train(
         forced=source.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
+        members=count,
         init=came_from,
     )
     return learn(

@@ -20,6 +20,7 @@ next size of a coarse grid, and how many there are is an argument.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -29,7 +30,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.errors import DataError
-from gym_lagrangian.learning.sources import Source
+from gym_lagrangian.learning.sources import Source, drawn
 from gym_lagrangian.learning.transitions import Transitions, wrapped
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
@@ -64,6 +65,7 @@ class Windows(Source):
             any.
         steps: k.
         integrator, substeps: how a model's dynamics follow it.
+        bootstrap: a jax key, of a member of an ensemble; see `sources.drawn`.
     """
 
     samples: Sample
@@ -76,10 +78,14 @@ class Windows(Source):
     steps: int = eqx.field(static=True)
     integrator: str = eqx.field(static=True)
     substeps: int = eqx.field(static=True)
+    bootstrap: Array | None = None
+
+    def resampled(self, bootstrap: Array) -> Windows:
+        return replace(self, bootstrap=bootstrap)
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         """As of every source; the samples' forces are (size, k, n)."""
-        chosen = jax.random.randint(key, (size,), 0, self.count)
+        chosen = drawn(key, size, self.count, self.bootstrap)
         return self._windows(self.starts[chosen])
 
     def loss(self, model: Model, sample: Sample, target: Array) -> Array:
@@ -191,8 +197,8 @@ def growing_windows(
     """As `windows`, of several lengths to learn from, and of the longest to judge by."""
     longest = max(steps)
     held = held_out(data, longest, share, seed)
-    begins = [_starts(data.episode, ~held, k) for k in steps]
-    judging = _starts(data.episode, held, longest)[:: max(1, longest // _USUAL)]
+    begins = [starts_of(data.episode, ~held, k) for k in steps]
+    judging = starts_of(data.episode, held, longest)[:: max(1, longest // _USUAL)]
     _refuse_few(data, longest, min(map(len, begins)), len(judging))
     numbers = {"dt": data.dt, "time": time, "cutoff": 1.0 if robust else np.inf}
     arrays = _rows(data) | {k: np.asarray(v, np.float32) for k, v in numbers.items()}
@@ -241,7 +247,7 @@ def _near_zero(data: Transitions, q: np.ndarray) -> np.ndarray:
     return np.where(np.array(data.coordinates.angular) & far, wrapped(q), q)
 
 
-def _starts(episode: np.ndarray, usable: np.ndarray, steps: int) -> np.ndarray:
+def starts_of(episode: np.ndarray, usable: np.ndarray, steps: int) -> np.ndarray:
     """The rows from which `steps` rows of one episode, all usable, follow."""
     whole = np.arange(len(episode) - steps + 1)
     inside = np.cumsum(np.concatenate([[0], usable]))

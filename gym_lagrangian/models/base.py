@@ -30,6 +30,7 @@ from gym_lagrangian.models.product import ProductNetwork
 from gym_lagrangian.models.quantities import Quantities
 from gym_lagrangian.models.settings import as_given
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics
+from gym_lagrangian.physics.ensemble import EnsembleDynamics, members_of
 from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.physics.shapes import AnyArray, Parameters, Scalar, Vector
 from gym_lagrangian.systems.preset import Preset
@@ -186,6 +187,7 @@ class Model(eqx.Module):
         m: Any = (),
         integrator: str = "rk4",
         substeps: int = 1,
+        members: bool = False,
     ) -> Array:
         """Open-loop prediction: the states (T, 2n) after each of T steps, in one compiled call.
 
@@ -194,9 +196,12 @@ class Model(eqx.Module):
             forces: generalized forces (T, n) held for `dt` seconds each, or (B, T, n).
             m: parameters (k,) of all motions.
             integrator, substeps: how a step is integrated.
+            members: of an ensemble, follow each of its k members on its own: (k, T, 2n) or
+                (k, B, T, 2n).
 
         Raises:
-            ConfigurationError: shapes that do not fit, or a dt that is not positive.
+            ConfigurationError: shapes that do not fit, a dt that is not positive, or members of a
+                single model.
         """
         start, tau = (jnp.asarray(array, jnp.float32) for array in (states, forces))
         positive_number("dt", dt, "seconds")
@@ -206,7 +211,18 @@ class Model(eqx.Module):
                 "(T, n), or (B, 2n) and (B, T, n)"
             )
         one = self.dynamics(integrator=integrator, substeps=substeps)
-        return _predicted(one, start, tau, jnp.asarray(m, jnp.float32).reshape(-1), float(dt))
+        parameters = jnp.asarray(m, jnp.float32).reshape(-1)
+        if members:
+            return _each_predicted(members_of(one), start, tau, parameters, float(dt))
+        return _predicted(one, start, tau, parameters, float(dt))
+
+
+@eqx.filter_jit
+def _each_predicted(
+    dynamics: EnsembleDynamics, start: Array, tau: Array, m: Array, dt: float
+) -> Array:
+    """The states (k, T, 2n) or (k, B, T, 2n)."""
+    return dynamics.over(lambda one: _predicted(one, start, tau, m, dt))
 
 
 @eqx.filter_jit

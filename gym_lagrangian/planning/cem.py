@@ -28,8 +28,8 @@ class CEM(Planner):
     """The cross-entropy method.
 
     Attributes:
-        samples, elites, horizon, discount, sigma, smoothness: as for `Planner`; samples and elites
-            are those of every iteration.
+        samples, elites, horizon, discount, sigma, smoothness, through, pessimism: as for
+            `Planner`; samples and elites are those of every iteration.
         iterations: how often noise is fitted in one decision.
 
     Raises:

@@ -35,7 +35,8 @@ class MPPI(Planner):
     """Model predictive path integral control.
 
     Attributes:
-        samples, elites, horizon, discount, sigma, smoothness: as for `Planner`.
+        samples, elites, horizon, discount, sigma, smoothness, through, pessimism: as for
+            `Planner`.
         temperature: λ > 0, as a share of the standard deviation of the elites' returns; towards 0
             the best sample alone counts.
         finest: the smallest noise as a share of `sigma`, in (0, 1].

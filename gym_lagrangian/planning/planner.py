@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import partial
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import finite_number, positive_number, whole_number
+from gym_lagrangian.checks import finite_number, one_of, positive_number, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.planning.members import THROUGH, returns_through
 from gym_lagrangian.planning.noise import correlated
-from gym_lagrangian.planning.returns import plan_return, ranked
+from gym_lagrangian.planning.returns import PlanReturn, plan_return, ranked
 from gym_lagrangian.systems.task import TaskState
 
 
@@ -32,6 +31,10 @@ class Planner(ABC):
         discount: γ in (0, 1], the weight of a reward relative to the one an action before.
         sigma: standard deviation of the noise around the plan, as a share of a full action.
         smoothness: β in [0, 1), the correlation of the noise from one action to the next.
+        through: which members of an ensemble follow a sequence, ``"mean"``, ``"own"`` or ``"all"``,
+            see `planning.members`.
+        pessimism: with ``"all"``, what the standard deviation of the members' returns costs;
+            negative for optimism.
 
     Raises:
         ConfigurationError: a number that makes no sense; the message names it.
@@ -43,6 +46,8 @@ class Planner(ABC):
     discount: float = 0.9
     sigma: float = 0.6
     smoothness: float = 0.5
+    through: str = "mean"
+    pessimism: float = 0.0
 
     def __post_init__(self) -> None:
         whole_number("samples", self.samples)
@@ -55,6 +60,12 @@ class Planner(ABC):
         positive_number("sigma", self.sigma, "share of a full action")
         if not 0 <= finite_number("smoothness", self.smoothness, "a correlation") < 1:
             raise ConfigurationError(f"smoothness = {self.smoothness}: expected a number in [0, 1)")
+        one_of("through", self.through, THROUGH)
+        if finite_number("pessimism", self.pessimism, "a weight") and self.through != "all":
+            raise ConfigurationError(
+                f"pessimism = {self.pessimism} weighs what members disagree about, and of "
+                f'through = {self.through!r} there is one return a sequence: give through="all"'
+            )
 
     @abstractmethod
     def plan(
@@ -75,8 +86,11 @@ class Planner(ABC):
         """What sequences of actions (samples, horizon, a) from one state are worth (samples,), see
         `returns.ranked`.
         """
-        one = partial(plan_return, env, params, start, discount=self.discount)
-        return ranked(jax.vmap(one)(actions))
+
+        def worth(params: Params, actions: Array) -> PlanReturn:
+            return plan_return(env, params, start, actions, self.discount)
+
+        return ranked(returns_through(worth, params, actions, self.through, self.pessimism))
 
     def sample(self, plan: Array, spread: Array | float, key: Array) -> Array:
         """Sequences (samples, horizon, a) around a plan, the first of them the plan itself.
