@@ -8,9 +8,20 @@ plans anew at every step of an environment and starts from what is left of the p
 """
 
 from gym_lagrangian.planning.cem import CEM
+from gym_lagrangian.planning.lqr import LQR, Unholdable, lqr
 from gym_lagrangian.planning.mppi import MPPI
-from gym_lagrangian.planning.planner import Planner
+from gym_lagrangian.planning.planner import Planner, Search
 from gym_lagrangian.planning.policy import Policy
 from gym_lagrangian.planning.returns import plan_return
 
-__all__ = ["CEM", "MPPI", "Planner", "Policy", "plan_return"]
+__all__ = [
+    "CEM",
+    "LQR",
+    "MPPI",
+    "Planner",
+    "Policy",
+    "Search",
+    "Unholdable",
+    "lqr",
+    "plan_return",
+]

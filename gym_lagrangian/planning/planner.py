@@ -3,8 +3,10 @@ r"""What every planner has in common: how many sequences it tries, how long, how
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +16,23 @@ from gym_lagrangian.checks import finite_number, positive_number, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.planning.noise import correlated
-from gym_lagrangian.planning.returns import plan_return, ranked
+from gym_lagrangian.planning.returns import Value, plan_return, ranked
 from gym_lagrangian.systems.task import TaskState
+
+# What sequences of actions (samples, horizon, a) are worth, (samples,), the more the better.
+Returns = Callable[[Array], Array]
+
+
+class Search(NamedTuple):
+    """A search under way, between two iterations.
+
+    Attributes:
+        plan: the actions (horizon, a) found so far.
+        spread: standard deviation of the noise around each of them, (horizon, a).
+    """
+
+    plan: Array
+    spread: Array
 
 
 @dataclass(frozen=True)
@@ -23,7 +40,7 @@ class Planner(ABC):
     """A search for the sequence of actions of the highest return.
 
     A planner is static: it hashes and compares by value, so that it can be a static argument of a
-    jitted function.
+    jitted function. A planner of your own states `improved`.
 
     Attributes:
         samples: sequences tried in one iteration.
@@ -32,6 +49,7 @@ class Planner(ABC):
         discount: γ in (0, 1], the weight of a reward relative to the one an action before.
         sigma: standard deviation of the noise around the plan, as a share of a full action.
         smoothness: β in [0, 1), the correlation of the noise from one action to the next.
+        iterations: how often the plan is improved in one decision.
 
     Raises:
         ConfigurationError: a number that makes no sense; the message names it.
@@ -43,6 +61,7 @@ class Planner(ABC):
     discount: float = 0.9
     sigma: float = 0.6
     smoothness: float = 0.5
+    iterations: int = 1
 
     def __post_init__(self) -> None:
         whole_number("samples", self.samples)
@@ -55,10 +74,28 @@ class Planner(ABC):
         positive_number("sigma", self.sigma, "share of a full action")
         if not 0 <= finite_number("smoothness", self.smoothness, "a correlation") < 1:
             raise ConfigurationError(f"smoothness = {self.smoothness}: expected a number in [0, 1)")
+        whole_number("iterations", self.iterations)
 
     @abstractmethod
+    def improved(self, returns: Returns, search: Search, key: Array) -> Search:
+        """A search after one more iteration: pure, for anyone's jit and vmap.
+
+        Arguments:
+            returns: what sequences (samples, horizon, a) are worth, (samples,).
+            search: the search so far.
+            key: a jax key, for the noise.
+        """
+
     def plan(
-        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
+        self,
+        env: FunctionalEnv,
+        params: Params,
+        start: TaskState,
+        plan: Array,
+        key: Array,
+        *,
+        value: Value | None = None,
+        iterations: Array | int | None = None,
     ) -> Array:
         """A better plan (horizon, a) than `plan`, from one state: pure, for anyone's jit and vmap.
 
@@ -67,15 +104,31 @@ class Planner(ABC):
             start: the state from which to plan, with its parameters, goal and time.
             plan: actions (horizon, a) to start from; zeros where nothing is known.
             key: a jax key, for the noise.
+            value: what the state at the end of a sequence is worth; None for nothing.
+            iterations: in place of the planner's own; may be traced.
         """
+        returns = partial(self.returns, env, params, start, value=value)
+
+        def improve(i: Array, search: Search) -> Search:
+            return self.improved(returns, search, jax.random.fold_in(key, i))
+
+        search = Search(plan, jnp.full_like(plan, self.sigma))
+        count = self.iterations if iterations is None else iterations
+        return jax.lax.fori_loop(0, count, improve, search).plan
 
     def returns(
-        self, env: FunctionalEnv, params: Params, start: TaskState, actions: Array
+        self,
+        env: FunctionalEnv,
+        params: Params,
+        start: TaskState,
+        actions: Array,
+        *,
+        value: Value | None = None,
     ) -> Array:
         """What sequences of actions (samples, horizon, a) from one state are worth (samples,), see
         `returns.ranked`.
         """
-        one = partial(plan_return, env, params, start, discount=self.discount)
+        one = partial(plan_return, env, params, start, discount=self.discount, value=value)
         return ranked(jax.vmap(one)(actions))
 
     def sample(self, plan: Array, spread: Array | float, key: Array) -> Array:
