@@ -172,11 +172,30 @@ def _number(name: str, value: Any, count: int | None) -> np.ndarray:
 def run(
     env: FunctionalEnv, params: Params, start: EnvState | State, actions: np.ndarray, dtype: str
 ) -> Simulation:
-    """The simulation as NumPy arrays, in one compiled call."""
+    """The simulation as NumPy arrays, in one compiled call.
+
+    Raises:
+        ConfigurationError: an episode of other sensors or motors.
+    """
+    _check_late_and_noisy(env, params, start)
     leaves, structure = jax.tree.flatten((env, params))
     start = jax.tree.map(lambda one: _in_precision(one, dtype), start)
     found = _compiled(structure)(leaves, start, actions)
     return jax.tree.map(np.array, found)
+
+
+def _check_late_and_noisy(env: FunctionalEnv, params: Params, start: EnvState | State) -> None:
+    if isinstance(start, EnvState):
+        return
+    late = 0 if start.queue is None else np.shape(start.queue)[-2]
+    noisy = start.stream is not None
+    if (late, noisy) != (env.action_delay, params.sensors is not None):
+        raise ConfigurationError(
+            f"this is an episode with action_delay = {late} and {'noisy' if noisy else 'exact'} "
+            f"sensors, the environment has action_delay = {env.action_delay} and "
+            f"{'exact' if params.sensors is None else 'noisy'} ones; take its x, m and goal: "
+            "EnvState(state.x, state.m, state.goal)"
+        )
 
 
 def _in_precision(array: Any, dtype: str) -> np.ndarray:

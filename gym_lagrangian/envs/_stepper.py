@@ -55,10 +55,13 @@ class Stepper:
         return key
 
     def start(self, x: np.ndarray, m: np.ndarray, goal: np.ndarray) -> None:
-        """Begin an episode at the state x with parameters m and a goal."""
+        """Begin an episode at the state x with parameters m and a goal; noise is that of the
+        episode under way.
+        """
+        stream = self.numpy()[0].stream if self.started else None
         with self._scope():
             given = (jnp.asarray(array, self._dtype) for array in (x, m, goal))
-            self._packed = self._functions.start(self._leaves, *given)
+            self._packed = self._functions.start(self._leaves, *given, stream)
 
     def restore(self, state: State) -> None:
         """Continue from a whole state, NumPy arrays as `numpy` gives them."""
@@ -118,17 +121,17 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
         key, draw = jax.random.split(key)
         return key, packing.pack(env.reset(draw, params), dtype)
 
-    def start(leaves, x, m, goal):
+    def start(leaves, x, m, goal, stream):
         env, params = rebuild(leaves)
-        return packing.pack(env.start(x, m, goal, params), dtype)
+        return packing.pack(env.start(x, m, goal, params, stream), dtype)
 
     def observe(leaves, state):
         env, params = rebuild(leaves)
         return packing.pack((state, env.observe(state, params)), dtype)
 
     def step(leaves, packed, action):
-        dynamics, dt = jax.tree.unflatten(moving, leaves)
-        params = dataclasses.replace(shaped, dynamics=dynamics, dt=dt)
+        dynamics, dt, sensors = jax.tree.unflatten(moving, leaves)
+        params = dataclasses.replace(shaped, dynamics=dynamics, dt=dt, sensors=sensors)
         state, _ = packing.unpack(packed)
         return packing.pack(env.step(None, state, action, params), dtype)
 
@@ -159,9 +162,9 @@ def _compiled_step(functions: _Functions, action: tuple[int, ...], device: Any) 
     return functions.step.lower(list(functions.moving), packed, action_).compile()
 
 
-def _moving(params: Params) -> tuple[Any, Any]:
-    """What moves a state; the bounds in `params` concern a reset alone."""
-    return params.dynamics, params.dt
+def _moving(params: Params) -> tuple[Any, Any, Any]:
+    """What a step depends on; the bounds in `params` concern a reset alone."""
+    return params.dynamics, params.dt, params.sensors
 
 
 def _examples(shapes: tuple) -> list[jax.ShapeDtypeStruct]:

@@ -26,6 +26,7 @@ from jax import Array
 from gym_lagrangian.checkpoints import Checkpoint, load, load_for
 from gym_lagrangian.checkpoints.card import hashable
 from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.envs.sensors import Sensors, drawn_stream, sensors_of
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, Force, UnforcedDynamics
@@ -68,6 +69,7 @@ class Params(eqx.Module):
         goal_bounds: (2, g) bounds between which the task's goal is drawn, likewise.
         reset_bounds: (2, 2n) bounds between which the starting state is drawn.
         dt: seconds in one step.
+        sensors: those that show an observation; None for exact ones.
     """
 
     dynamics: Dynamics
@@ -75,6 +77,7 @@ class Params(eqx.Module):
     goal_bounds: Array | np.ndarray
     reset_bounds: Array | np.ndarray
     dt: Array | np.ndarray
+    sensors: Sensors | None = None
 
 
 class State(NamedTuple):
@@ -97,6 +100,10 @@ class State(NamedTuple):
         steps: steps since reset.
         held: steps for which the goal has been held without interruption.
         diverged: whether the last step left the valid range, and was undone.
+        stream: whole numbers (2,) that say what noise this episode's sensors show, drawn at reset;
+            None where they are exact.
+        queue: actions (d, a) on their way to motors that are d steps late, the next to be exerted
+            first; None where they are not late.
     """
 
     x: Array
@@ -110,6 +117,8 @@ class State(NamedTuple):
     steps: Array
     held: Array
     diverged: Array
+    stream: Array | None = None
+    queue: Array | None = None
 
 
 class Info(NamedTuple):
@@ -168,10 +177,12 @@ class FunctionalEnv(Static):
     Attributes:
         task: what is done.
         own_reward: a reward in place of the task's, in either form.
+        action_delay: steps by which the motors are late.
     """
 
     task: Task
     own_reward: Callable[..., Any] | None = None
+    action_delay: int = 0
 
     @property
     def coordinates(self) -> Coordinates:
@@ -188,15 +199,20 @@ class FunctionalEnv(Static):
         key_m, key_x = jax.random.split(key)
         m = _uniform(key_m, params.m_bounds)
         goal = self.draw_goal(jax.random.fold_in(key, 2), params)
-        return self.start(_uniform(key_x, params.reset_bounds), m, goal, params)
+        stream = None if params.sensors is None else drawn_stream(jax.random.fold_in(key, 3))
+        return self.start(_uniform(key_x, params.reset_bounds), m, goal, params, stream)
 
     def draw_goal(self, key: Array, params: Params) -> Array:
         """The goal (g,) of an episode."""
         low, high = params.goal_bounds
         return self.task.draw_goal(key, jnp.asarray(low), jnp.asarray(high))
 
-    def start(self, x: Array, m: Array, goal: Array, params: Params) -> tuple[State, Timestep]:
-        """Begin an episode at the state x (2n,) with parameters m (k,) and goal (g,)."""
+    def start(
+        self, x: Array, m: Array, goal: Array, params: Params, stream: Array | None = None
+    ) -> tuple[State, Timestep]:
+        """Begin an episode at the state x (2n,) with parameters m (k,) and goal (g,), and the noise
+        of a stream (2,), where sensors are noisy; None for the first stream.
+        """
         q, qd = jnp.split(x, 2)
         zero = jnp.zeros((), x.dtype)
         count = jnp.zeros((), jnp.int32)
@@ -212,6 +228,7 @@ class FunctionalEnv(Static):
             model_dissipated=zero,
             held=count,
             diverged=jnp.zeros((), bool),
+            **self._late_and_noisy(x, params, stream),
         )
         here = self.view(state, params)
         idle = jnp.zeros(self.task.action_size, x.dtype)
@@ -220,7 +237,8 @@ class FunctionalEnv(Static):
     def step(
         self, key: Array | None, state: State, action: Array, params: Params
     ) -> tuple[State, Timestep]:
-        """Advance by `params.dt` under an action in [-1, 1], clipped to it.
+        """Advance by `params.dt` under an action in [-1, 1], clipped to it. Motors that are late
+        exert an earlier one, and the reward is of what they exert.
 
         A step that leaves the task's range, or is not finite, is undone: the state stays
         the last valid one, `diverged` and `truncated` are True, the reward is that of
@@ -228,6 +246,9 @@ class FunctionalEnv(Static):
         that JAX environments share, and may be None.
         """
         action = jnp.clip(jnp.asarray(action, state.x.dtype), -1.0, 1.0)
+        if state.queue is not None:
+            on_the_way = jnp.concatenate([state.queue, action[None]])
+            action, state = on_the_way[0], state._replace(queue=on_the_way[1:])
         before = self.view(state, params)
         moved = self.move(state.x, action, state.m, params)
         valid = self.is_valid(self._after(before, moved.x, moved.tau, params))
@@ -336,6 +357,20 @@ class FunctionalEnv(Static):
             found["model"] = params.dynamics.friction
         return {who: friction for who, friction in found.items() if _acts(friction, x, m)}
 
+    def _late_and_noisy(self, x: Array, params: Params, stream: Array | None) -> dict[str, Any]:
+        """The parts of a first state that late motors and noisy sensors need."""
+        parts: dict[str, Any] = {}
+        if params.sensors is not None:
+            parts["stream"] = jnp.zeros(2, jnp.int32) if stream is None else stream
+        if self.action_delay:
+            parts["queue"] = jnp.zeros((self.action_delay, self.task.action_size), x.dtype)
+        return parts
+
+    def _observation(self, state: State, here: TaskState, params: Params) -> Array:
+        if params.sensors is None:
+            return self.task.observation(here)
+        return params.sensors.observation(self.task, here, state.stream, state.steps)
+
     def _after(self, before: TaskState, x: Array, tau: Array, params: Params) -> TaskState:
         q, qd = jnp.split(x, 2)
         t = before.t + jnp.asarray(params.dt, q.dtype)
@@ -343,7 +378,7 @@ class FunctionalEnv(Static):
 
     def _timestep(self, state: State, here: TaskState, reward: Array, params: Params) -> Timestep:
         return Timestep(
-            observation=self.task.observation(here).astype(jnp.float32),
+            observation=self._observation(state, here, params).astype(jnp.float32),
             reward=reward,
             terminated=self.task.terminated(here) & ~state.diverged,
             truncated=state.diverged,
@@ -536,12 +571,14 @@ class Parts(NamedTuple):
         env: the task over its coordinates.
         m_bounds, goal_bounds: as in `Params`.
         checkpoint: the learned model that moves it; None for the exact dynamics.
+        sensors: as in `Params`.
     """
 
     env: FunctionalEnv
     m_bounds: np.ndarray
     goal_bounds: np.ndarray
     checkpoint: Checkpoint | None
+    sensors: Sensors | None = None
 
 
 def make(
@@ -550,6 +587,8 @@ def make(
     checkpoint: str | os.PathLike[str] | None = None,
     task: Any = None,
     reward: Any = None,
+    observation_noise: Any = None,
+    action_delay: int = 0,
     dt: float | None = None,
     dtype: str = "float32",
     integrator: str = "dop853",
@@ -564,6 +603,9 @@ def make(
         checkpoint: name or path of a learned model that replaces the exact dynamics.
         task: a `Task` subclass or "module:Class"; None for the system's own.
         reward: a function or "module:function" in place of the task's, in one of its two forms.
+        observation_noise: standard deviation of what sensors show, in SI units: one number, or one
+            each of q and then of q̇. `info` has the true state.
+        action_delay: whole steps by which motors are late; they exert nothing at first.
         dt: seconds in one step; None for the `time_step` of the coordinates.
         dtype: ``"float32"`` or ``"float64"`` (which needs jax's x64 mode, as in
             ``with jax.enable_x64(True)``); states, parameters and weights are held in it.
@@ -576,7 +618,15 @@ def make(
         ConfigurationError: an unknown name, or a value that makes no sense.
         CheckpointError: the checkpoint is damaged, or was trained for something else.
     """
-    parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
+    parts = build(
+        system,
+        checkpoint=checkpoint,
+        task=task,
+        reward=reward,
+        observation_noise=observation_noise,
+        action_delay=action_delay,
+        options=options,
+    )
     dt = parts.env.coordinates.time_step if dt is None else dt
     how = {"dt": dt, "dtype": dtype, "integrator": integrator, "substeps": substeps}
     return parts.env, params_of(parts, **how)
@@ -615,6 +665,7 @@ def params_of(
         goal_bounds=parts.goal_bounds,
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
+        sensors=parts.sensors,
     )
     return cast(params, dtype)
 
@@ -625,6 +676,8 @@ def build(
     checkpoint: str | os.PathLike[str] | None = None,
     task: Any = None,
     reward: Any = None,
+    observation_noise: Any = None,
+    action_delay: int = 0,
     options: dict[str, Any],
 ) -> Parts:
     """Coordinates, task, parameters and model from the arguments of an environment.
@@ -648,8 +701,11 @@ def build(
         check_friction(coordinates.physics)
     m_bounds = coordinates.parameter_bounds(**parameters)
     found = None if checkpoint is None else load_for(checkpoint, coordinates, m_bounds)
-    env = FunctionalEnv(task=built, own_reward=own_reward)
-    return Parts(env, m_bounds, built.goal_bounds(**goal), found)
+    delay = whole_number("action_delay", action_delay, least=0)
+    env = FunctionalEnv(task=built, own_reward=own_reward, action_delay=delay)
+    goal_bounds = built.goal_bounds(**goal)
+    sensors = sensors_of(built, observation_noise, m_bounds, goal_bounds)
+    return Parts(env, m_bounds, goal_bounds, found, sensors)
 
 
 def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps: int) -> Dynamics:
