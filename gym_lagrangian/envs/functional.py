@@ -369,7 +369,8 @@ class FunctionalEnv(Static):
     def _observation(self, state: State, here: TaskState, params: Params) -> Array:
         if params.sensors is None:
             return self.task.observation(here)
-        return params.sensors.observation(self.task, here, state.stream, state.steps)
+        stream: Any = state.stream  # which there is where sensors are
+        return params.sensors.observation(self.task, here, stream, state.steps)
 
     def _after(self, before: TaskState, x: Array, tau: Array, params: Params) -> TaskState:
         q, qd = jnp.split(x, 2)

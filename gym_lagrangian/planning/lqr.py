@@ -245,8 +245,11 @@ def _riccati(
     return cost, gain
 
 
+def middle_of(bounds: Any) -> Array:
+    """The middle (k,) of bounds (2, k), or (N, 2, k) of N environments."""
+    middle = np.asarray(bounds).mean(axis=tuple(range(np.ndim(bounds) - 1)))
+    return jnp.asarray(middle, jnp.result_type(float))
+
+
 def _given(value: Any, bounds: Any) -> Array:
-    """A value (k,), or the middle of its bounds (2, k), or (N, 2, k) of N environments."""
-    if value is None:
-        value = np.asarray(bounds).mean(axis=tuple(range(np.ndim(bounds) - 1)))
-    return jnp.asarray(value, jnp.result_type(float))
+    return middle_of(bounds) if value is None else jnp.asarray(value, jnp.result_type(float))

@@ -125,7 +125,7 @@ class Policy:
         """
         if not isinstance(planner, Planner):
             raise ConfigurationError(f"planner = {planner!r}: expected MPPI(...) or CEM(...)")
-        self._env, params = _task(where, checkpoint, arguments)
+        self._env, params = functional_task(where, checkpoint, arguments)
         self._interval = float(params.dt)
         self.dt = self._interval if dt is None else positive_number("dt", dt, "seconds")
         if self.dt < self._interval * (1 - 1e-6):
@@ -381,7 +381,15 @@ def later(plan: Array, elapsed: Array | float) -> Array:
     return (1.0 - elapsed) * plan + elapsed * following
 
 
-def _task(where: Any, checkpoint: Any, arguments: dict[str, Any]) -> FunctionalTask:
+def functional_task(
+    where: Any, checkpoint: Any = None, arguments: Mapping[str, Any] | None = None
+) -> FunctionalTask:
+    """The pure functions of an id, of an environment or of themselves, and their parameters.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    arguments = dict(arguments or {})
     if isinstance(where, str):
         row = find(where)
         given = row.kwargs | arguments
