@@ -36,13 +36,19 @@ import scipy.linalg
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.envs.functional import FunctionalEnv, Params
+from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import Scalar, Vector
 from gym_lagrangian.systems.task import TaskState
 
 # The curvature of the cost of a full action at least: what keeps gains finite.
 EFFORT = 0.1
+
+# Steps of Newton's method for the action that holds the goal.
+_NEWTON = 4
+
+# How near 1 the closed loop's largest eigenvalue may be.
+_SLOWEST = 1.0 - 1e-6
 
 # A typical offset of an angle in rad, and the least weight of any offset as a share of the largest.
 _ANGLE, _LEAST = 0.5, 1e-4
@@ -123,9 +129,9 @@ def lqr(
     positive_number("effort", effort, "curvature of the reward")
     m, goal = _given(m, params.m_bounds), _given(goal, params.goal_bounds)
     at = goal_state(env, m, goal)
-    found: dict[str, Any] = jax.tree.map(
-        lambda one: np.asarray(one, np.float64), _at(env, params, at, m, goal)
-    )
+    with jax.enable_x64(True):  # a Riccati equation needs its digits, whatever steps the motion
+        exact = cast((params, at, m, goal), "float64")
+        found: dict[str, Any] = jax.tree.map(np.asarray, _at(env, *exact))
     q_cost, r_cost = _costs(env, found, effort, weights)
     cost, gain = _riccati(env, found["A"], found["B"], q_cost, r_cost, discount)
     best, depth = _scale(float(found["reward"]), float(found["start"]), float(params.dt), discount)
@@ -167,8 +173,11 @@ def _at(env: FunctionalEnv, params: Params, x: Array, m: Array, goal: Array) -> 
     def reward(x: Array, action: Array) -> Array:
         return env.reward(_seen(x, m, goal), action, _seen(x, m, goal))
 
-    drift = x - moved(x, idle)
-    hold = jnp.clip(jnp.linalg.pinv(jax.jacfwd(moved, 1)(x, idle)) @ drift, -1.0, 1.0)
+    def nearer(_: Any, action: Array) -> Array:  # Gauss–Newton: to where the state stays
+        slope = jax.jacfwd(moved, 1)(x, action)
+        return jnp.clip(action + jnp.linalg.pinv(slope) @ (x - moved(x, action)), -1.0, 1.0)
+
+    hold = jax.lax.fori_loop(0, _NEWTON, nearer, idle)
     start = jnp.mean(jnp.asarray(params.reset_bounds, x.dtype), axis=-2).reshape(-1, len(x))[0]
     return {
         "A": jax.jacfwd(moved, 0)(x, hold),
@@ -237,12 +246,18 @@ def _riccati(
     try:
         cost = scipy.linalg.solve_discrete_are(root * a, root * b, q, r)
     except (np.linalg.LinAlgError, ValueError) as error:
-        raise Unholdable(
-            f"no linear feedback holds the goal of {env.task.label} of {env.coordinates.name} in "
-            f"these dynamics ({error}): plan without an LQR"
-        ) from error
+        raise _unholdable(env, error) from error
     gain = np.linalg.solve(r + discount * b.T @ cost @ b, discount * b.T @ cost @ a)
+    if root * np.abs(np.linalg.eigvals(a - b @ gain)).max() > _SLOWEST:
+        raise _unholdable(env, "its closed loop does not get there")
     return cost, gain
+
+
+def _unholdable(env: FunctionalEnv, why: Any) -> Unholdable:
+    return Unholdable(
+        f"no linear feedback holds the goal of {env.task.label} of {env.coordinates.name} in these "
+        f"dynamics ({why}): plan without an LQR"
+    )
 
 
 def middle_of(bounds: Any) -> Array:
