@@ -1,10 +1,11 @@
-"""Which planner to use where: one table, found by planning in the true dynamics.
+"""Which planner to use where: one table, tried by planning in the true dynamics.
 
     policy = policy_for("PilcoCartPole-v0", seed=0)
 
-With the settings of the table a swing-up from rest succeeds, in the true dynamics, in every one of
-the seeds tried. Anything else gets what they have in common: sequences that look two seconds ahead
-in steps in which a link does not turn far, and a regulator at the goal where the task names one.
+How many swing-ups from rest succeed with them stands beside each: the tip within 10 % of its length
+of upright, with the cart in the middle, during the whole last second. Anything else gets what they
+have in common: sequences that look two seconds ahead in steps in which a link does not turn far,
+and a regulator at the goal where the task names one.
 """
 
 from __future__ import annotations
@@ -42,11 +43,19 @@ class Setting(NamedTuple):
 # The name of what moves → its setting. The seconds of a planned step are those of the
 # environment where no dt is stated.
 SETTINGS: dict[str, Setting] = {
-    "PilcoPendulum": Setting(MPPI(samples=512, horizon=20), {**_LQR, "substeps": 2}),
-    "PilcoCartPole": Setting(MPPI(samples=512, horizon=20), {**_LQR, "substeps": 2}),
+    # 5 of 5, upright from 2.2 to 3.0 s of 4.
+    "PilcoPendulum": Setting(MPPI(samples=512, horizon=20), _LQR),
+    # 5 of 5, upright from 1.6 to 2.9 s of 4.
+    "PilcoCartPole": Setting(MPPI(samples=512, horizon=20), _LQR),
+    # 5 of 5, upright from 1.2 to 1.6 s of 3.
     "PilcoDoublePendulum": Setting(
         MPPI(samples=512, horizon=20, iterations=2), {**_LQR, "substeps": 3}
     ),
+    # 2 of 5, 4 of 5 wherever the cart is, upright from 3.5 to 4.6 s of 5: not good enough.
+    "PilcoCartDoublePendulum": Setting(
+        MPPI(samples=512, horizon=20, iterations=2), {**_LQR, "dt": 0.1, "substeps": 3}
+    ),
+    # 3 of 3, upright from 5.1 to 7.8 s of 10.
     "RameshCartTwoPole": Setting(
         MPPI(samples=128, elites=16, horizon=20), {**_LQR, "dt": 0.08, "substeps": 2}
     ),
