@@ -29,6 +29,8 @@ COMMON_ARGUMENTS = (
     "checkpoint",
     "task",
     "reward",
+    "observation_noise",
+    "action_delay",
     "dt",
     "dtype",
     "integrator",

@@ -26,7 +26,8 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.adapters import observations
-from gym_lagrangian.physics.shapes import AnyArray, Flag, Scalar
+from gym_lagrangian.physics.shapes import AnyArray, Flag, Parameters, Scalar
+from gym_lagrangian.systems.chain_kinematics import two_link_angles
 from gym_lagrangian.systems.task import Action, Goal, Observation, Task, TaskState
 
 # Faster than anything moves: a range that no model is refused by.
@@ -51,7 +52,15 @@ class _GymnasiumTask(Task):
         return -high, high
 
 
-class Pendulum(_GymnasiumTask):
+class _AtZero(_GymnasiumTask):
+    """Whose goal is at rest where all coordinates are zero."""
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """Zero."""
+        return jnp.zeros(2 * self.coordinates.n)
+
+
+class Pendulum(_AtZero):
     """`Pendulum-v1`: −θ² − .1 θ̇² − .001 u², of the state before the step and the torque u.
 
     Attributes:
@@ -71,7 +80,7 @@ class Pendulum(_GymnasiumTask):
         return -(theta**2 + 0.1 * before.qd[0] ** 2 + 0.001 * torque**2)
 
 
-class CartPole(_GymnasiumTask):
+class CartPole(_AtZero):
     """`CartPole-v1`: 1 a step, until |x| > 2.4 m or |θ| > 12°.
 
     Attributes:
@@ -133,8 +142,12 @@ class Acrobot(_GymnasiumTask):
         """The tip is up."""
         return -jnp.cos(after.q[0]) - jnp.cos(after.q[0] + after.q[1]) > 1.0
 
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """Both links upright at rest, where an episode has ended already."""
+        return jnp.array([np.pi, 0.0, 0.0, 0.0])
 
-class InvertedPendulum(_GymnasiumTask):
+
+class InvertedPendulum(_AtZero):
     """`InvertedPendulum-v5`: 1 a step, until |θ| > 0.2 rad.
 
     Attributes:
@@ -165,7 +178,7 @@ class InvertedPendulum(_GymnasiumTask):
         return jnp.abs(after.q[1]) > 0.2
 
 
-class InvertedDoublePendulum(_GymnasiumTask):
+class InvertedDoublePendulum(_AtZero):
     """`InvertedDoublePendulum-v5`: 10 a step until the tip is below 1 m, less its distance from
     upright and its speeds. The last entry of the observation, the force of the rail's end, is 0.
     Starting velocities are uniform, with the standard deviation of the original's normal ones.
@@ -243,6 +256,12 @@ class Reacher(_GymnasiumTask):
         disc = 0.2 * jnp.sqrt(draw[0]) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
         usual = jnp.all(jnp.abs(jnp.stack([low + 0.2, high - 0.2])) < 1e-6)
         return jnp.where(usual, disc, low + (high - low) * draw)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """The fingertip at the target at rest, the elbow bent to the positive side."""
+        down = jnp.stack([goal[1], -goal[0]])  # the angles here are from the x axis
+        first, second = two_link_angles(down, 0.1, 0.11)
+        return jnp.stack([first, second - first, 0.0 * first, 0.0 * first])
 
     def _offset(self, state: TaskState) -> Array:
         first, second = state.q[0], state.q[0] + state.q[1]

@@ -184,7 +184,11 @@ def run(
     Arguments:
         member: of an ensemble, which starts without one follow, () or one a start; None for none.
         members: whether each member is followed on its own.
+
+    Raises:
+        ConfigurationError: an episode of other sensors or motors.
     """
+    _check_late_and_noisy(env, params, start)
     leaves, structure = jax.tree.flatten((env, params))
     start = jax.tree.map(lambda one: _in_precision(one, dtype), start)
     found = _compiled(structure, members)(leaves, start, _fitting(member, start), actions)
@@ -197,6 +201,20 @@ def _fitting(member: np.ndarray | None, start: EnvState | State) -> np.ndarray |
     if member is None or np.shape(member) not in ((), rows):
         return None
     return np.broadcast_to(member, rows)
+
+
+def _check_late_and_noisy(env: FunctionalEnv, params: Params, start: EnvState | State) -> None:
+    if isinstance(start, EnvState):
+        return
+    late = 0 if start.queue is None else np.shape(start.queue)[-2]
+    noisy = start.stream is not None
+    if (late, noisy) != (env.action_delay, params.sensors is not None):
+        raise ConfigurationError(
+            f"this is an episode with action_delay = {late} and {'noisy' if noisy else 'exact'} "
+            f"sensors, the environment has action_delay = {env.action_delay} and "
+            f"{'exact' if params.sensors is None else 'noisy'} ones; take its x, m and goal: "
+            "EnvState(state.x, state.m, state.goal)"
+        )
 
 
 def _in_precision(array: Any, dtype: str) -> np.ndarray:

@@ -55,13 +55,14 @@ class Stepper:
         return key
 
     def start(self, x: np.ndarray, m: np.ndarray, goal: np.ndarray) -> None:
-        """Begin an episode at the state x with parameters m and a goal, and with the member of an
-        ensemble that the present one follows.
+        """Begin an episode at the state x with parameters m and a goal. The member of an ensemble
+        that it follows and the noise of its sensors are those of the episode under way.
         """
-        member = self.numpy()[0].member if self.started else None
+        here = self.numpy()[0] if self.started else None
+        kept = (None, None) if here is None else (here.member, here.stream)
         with self._scope():
             given = (jnp.asarray(array, self._dtype) for array in (x, m, goal))
-            self._packed = self._functions.start(self._leaves, *given, member)
+            self._packed = self._functions.start(self._leaves, *given, *kept)
 
     def restore(self, state: State) -> None:
         """Continue from a whole state, NumPy arrays as `numpy` gives them."""
@@ -121,9 +122,9 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
         key, draw = jax.random.split(key)
         return key, packing.pack(env.reset(draw, params), dtype)
 
-    def start(leaves, x, m, goal, member):
+    def start(leaves, x, m, goal, member, stream):
         env, params = rebuild(leaves)
-        return packing.pack(env.start(x, m, goal, params, member), dtype)
+        return packing.pack(env.start(x, m, goal, params, member, stream), dtype)
 
     def observe(leaves, state):
         env, params = rebuild(leaves)
@@ -131,8 +132,9 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
         return packing.pack((state, env.observe(state, params)), dtype)
 
     def step(leaves, packed, action):
-        dynamics, trust, dt = jax.tree.unflatten(moving, leaves)
-        params = dataclasses.replace(shaped, dynamics=dynamics, trust=trust, dt=dt)
+        dynamics, trust, dt, sensors = jax.tree.unflatten(moving, leaves)
+        changed = {"dynamics": dynamics, "trust": trust, "dt": dt, "sensors": sensors}
+        params = dataclasses.replace(shaped, **changed)
         state, _ = packing.unpack(packed)
         return packing.pack(env.step(None, state, action, params), dtype)
 
@@ -163,9 +165,9 @@ def _compiled_step(functions: _Functions, action: tuple[int, ...], device: Any) 
     return functions.step.lower(list(functions.moving), packed, action_).compile()
 
 
-def _moving(params: Params) -> tuple[Any, Any, Any]:
-    """What moves a state; the bounds in `params` concern a reset alone."""
-    return params.dynamics, params.trust, params.dt
+def _moving(params: Params) -> tuple[Any, ...]:
+    """What a step depends on; the bounds in `params` concern a reset alone."""
+    return params.dynamics, params.trust, params.dt, params.sensors
 
 
 def _examples(shapes: tuple) -> list[jax.ShapeDtypeStruct]:

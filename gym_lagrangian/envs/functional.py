@@ -26,6 +26,7 @@ from jax import Array
 from gym_lagrangian.checkpoints import Checkpoint, load, load_for
 from gym_lagrangian.checkpoints.card import hashable
 from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.envs.sensors import Sensors, drawn_stream, sensors_of
 from gym_lagrangian.envs.trust import MEAN, Trust, TrustOptions, trust_of
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
@@ -73,6 +74,7 @@ class Params(eqx.Module):
         reset_bounds: (2, 2n) bounds between which the starting state is drawn.
         dt: seconds in one step.
         trust: in the ensemble that `dynamics` are; None where they are none.
+        sensors: those that show an observation; None for exact ones.
     """
 
     dynamics: Dynamics
@@ -81,6 +83,7 @@ class Params(eqx.Module):
     reset_bounds: Array | np.ndarray
     dt: Array | np.ndarray
     trust: Trust | None = None
+    sensors: Sensors | None = None
 
     def moved_by(self, dynamics: Dynamics, options: TrustOptions = NO_OPTIONS) -> Params:
         """The same with other dynamics.
@@ -114,6 +117,10 @@ class State(NamedTuple):
         uncertainty: the spread of the ensemble's last step; None where no ensemble moves it.
         member: the member of the ensemble that this episode follows, −1 for the mean; None
             likewise.
+        stream: whole numbers (2,) that say what noise this episode's sensors show, drawn at reset;
+            None where they are exact.
+        queue: actions (d, a) on their way to motors that are d steps late, the next to be exerted
+            first; None where they are not late.
     """
 
     x: Array
@@ -129,6 +136,8 @@ class State(NamedTuple):
     diverged: Array
     uncertainty: Array | None = None
     member: Array | None = None
+    stream: Array | None = None
+    queue: Array | None = None
 
 
 class Info(NamedTuple):
@@ -194,10 +203,12 @@ class FunctionalEnv(Static):
     Attributes:
         task: what is done.
         own_reward: a reward in place of the task's, in either form.
+        action_delay: steps by which the motors are late.
     """
 
     task: Task
     own_reward: Callable[..., Any] | None = None
+    action_delay: int = 0
 
     @property
     def coordinates(self) -> Coordinates:
@@ -215,7 +226,9 @@ class FunctionalEnv(Static):
         m = _uniform(key_m, params.m_bounds)
         goal = self.draw_goal(jax.random.fold_in(key, 2), params)
         member = None if params.trust is None else params.trust.draw(jax.random.fold_in(key, 3))
-        return self.start(_uniform(key_x, params.reset_bounds), m, goal, params, member)
+        stream = None if params.sensors is None else drawn_stream(jax.random.fold_in(key, 4))
+        x = _uniform(key_x, params.reset_bounds)
+        return self.start(x, m, goal, params, member, stream)
 
     def draw_goal(self, key: Array, params: Params) -> Array:
         """The goal (g,) of an episode."""
@@ -223,13 +236,20 @@ class FunctionalEnv(Static):
         return self.task.draw_goal(key, jnp.asarray(low), jnp.asarray(high))
 
     def start(
-        self, x: Array, m: Array, goal: Array, params: Params, member: Array | None = None
+        self,
+        x: Array,
+        m: Array,
+        goal: Array,
+        params: Params,
+        member: Array | None = None,
+        stream: Array | None = None,
     ) -> tuple[State, Timestep]:
         """Begin an episode at the state x (2n,) with parameters m (k,) and goal (g,).
 
         Arguments:
             member: of an ensemble, which the episode follows, −1 for its mean; None for the first
                 that it may follow.
+            stream: the noise (2,) of sensors that are noisy; None for the first stream.
         """
         q, qd = jnp.split(x, 2)
         zero = jnp.zeros((), x.dtype)
@@ -247,6 +267,7 @@ class FunctionalEnv(Static):
             held=count,
             diverged=jnp.zeros((), bool),
             member=member,
+            **self._late_and_noisy(x, params, stream),
         )
         state = self.adopted(state, params)
         here = self.view(state, params)
@@ -266,7 +287,8 @@ class FunctionalEnv(Static):
     def step(
         self, key: Array | None, state: State, action: Array, params: Params
     ) -> tuple[State, Timestep]:
-        """Advance by `params.dt` under an action in [-1, 1], clipped to it.
+        """Advance by `params.dt` under an action in [-1, 1], clipped to it. Motors that are late
+        exert an earlier one, and the reward is of what they exert.
 
         A step that leaves the task's range, or is not finite, is undone: the state stays
         the last valid one, `diverged` and `truncated` are True, the reward is that of
@@ -275,6 +297,9 @@ class FunctionalEnv(Static):
         that JAX environments share, and may be None.
         """
         action = jnp.clip(jnp.asarray(action, state.x.dtype), -1.0, 1.0)
+        if state.queue is not None:
+            on_the_way = jnp.concatenate([state.queue, action[None]])
+            action, state = on_the_way[0], state._replace(queue=on_the_way[1:])
         before = self.view(state, params)
         moved = self.move(state.x, action, state.m, params, state.member)
         valid = self.is_valid(self._after(before, moved.x, moved.tau, params))
@@ -402,6 +427,21 @@ class FunctionalEnv(Static):
             found["model"] = params.dynamics.friction
         return {who: friction for who, friction in found.items() if _acts(friction, x, m)}
 
+    def _late_and_noisy(self, x: Array, params: Params, stream: Array | None) -> dict[str, Any]:
+        """The parts of a first state that late motors and noisy sensors need."""
+        parts: dict[str, Any] = {}
+        if params.sensors is not None:
+            parts["stream"] = jnp.zeros(2, jnp.int32) if stream is None else stream
+        if self.action_delay:
+            parts["queue"] = jnp.zeros((self.action_delay, self.task.action_size), x.dtype)
+        return parts
+
+    def _observation(self, state: State, here: TaskState, params: Params) -> Array:
+        if params.sensors is None:
+            return self.task.observation(here)
+        stream: Any = state.stream  # which there is where sensors are
+        return params.sensors.observation(self.task, here, stream, state.steps)
+
     def _after(self, before: TaskState, x: Array, tau: Array, params: Params) -> TaskState:
         q, qd = jnp.split(x, 2)
         t = before.t + jnp.asarray(params.dt, q.dtype)
@@ -411,7 +451,7 @@ class FunctionalEnv(Static):
         info = self.info(state, params)
         lost = False if info.uncertain is None else info.uncertain
         return Timestep(
-            observation=self.task.observation(here).astype(jnp.float32),
+            observation=self._observation(state, here, params).astype(jnp.float32),
             reward=reward,
             terminated=self.task.terminated(here) & ~state.diverged,
             truncated=state.diverged | lost,
@@ -648,12 +688,14 @@ class Parts(NamedTuple):
         env: the task over its coordinates.
         m_bounds, goal_bounds: as in `Params`.
         checkpoint: the learned model that moves it; None for the exact dynamics.
+        sensors: as in `Params`.
     """
 
     env: FunctionalEnv
     m_bounds: np.ndarray
     goal_bounds: np.ndarray
     checkpoint: Checkpoint | None
+    sensors: Sensors | None = None
 
 
 def make(
@@ -662,6 +704,8 @@ def make(
     checkpoint: str | os.PathLike[str] | None = None,
     task: Any = None,
     reward: Any = None,
+    observation_noise: Any = None,
+    action_delay: int = 0,
     dt: float | None = None,
     dtype: str = "float32",
     integrator: str = "dop853",
@@ -679,6 +723,9 @@ def make(
         checkpoint: name or path of a learned model that replaces the exact dynamics.
         task: a `Task` subclass or "module:Class"; None for the system's own.
         reward: a function or "module:function" in place of the task's, in one of its two forms.
+        observation_noise: standard deviation of what sensors show, in SI units: one number, or one
+            each of q and then of q̇. `info` has the true state.
+        action_delay: whole steps by which motors are late; they exert nothing at first.
         dt: seconds in one step; None for the `time_step` of the coordinates.
         dtype: ``"float32"`` or ``"float64"`` (which needs jax's x64 mode, as in
             ``with jax.enable_x64(True)``); states, parameters and weights are held in it.
@@ -692,7 +739,15 @@ def make(
         ConfigurationError: an unknown name, or a value that makes no sense.
         CheckpointError: the checkpoint is damaged, or was trained for something else.
     """
-    parts = build(system, checkpoint=checkpoint, task=task, reward=reward, options=options)
+    parts = build(
+        system,
+        checkpoint=checkpoint,
+        task=task,
+        reward=reward,
+        observation_noise=observation_noise,
+        action_delay=action_delay,
+        options=options,
+    )
     dt = parts.env.coordinates.time_step if dt is None else dt
     how = {"dt": dt, "dtype": dtype, "integrator": integrator, "substeps": substeps}
     trust = TrustOptions(uncertainty_limit, uncertainty_penalty, member)
@@ -739,6 +794,7 @@ def params_of(
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
         trust=trust_of(dynamics, trust),
+        sensors=parts.sensors,
     )
     return cast(params, dtype)
 
@@ -749,6 +805,8 @@ def build(
     checkpoint: str | os.PathLike[str] | None = None,
     task: Any = None,
     reward: Any = None,
+    observation_noise: Any = None,
+    action_delay: int = 0,
     options: dict[str, Any],
 ) -> Parts:
     """Coordinates, task, parameters and model from the arguments of an environment.
@@ -772,8 +830,11 @@ def build(
         check_friction(coordinates.physics)
     m_bounds = coordinates.parameter_bounds(**parameters)
     found = None if checkpoint is None else load_for(checkpoint, coordinates, m_bounds)
-    env = FunctionalEnv(task=built, own_reward=own_reward)
-    return Parts(env, m_bounds, built.goal_bounds(**goal), found)
+    delay = whole_number("action_delay", action_delay, least=0)
+    env = FunctionalEnv(task=built, own_reward=own_reward, action_delay=delay)
+    goal_bounds = built.goal_bounds(**goal)
+    sensors = sensors_of(built, observation_noise, m_bounds, goal_bounds)
+    return Parts(env, m_bounds, goal_bounds, found, sensors)
 
 
 def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps: int) -> Dynamics:

@@ -125,6 +125,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     | `checkpoint`  | set by id   | name or path of a learned model, None for the exact dynamics  |
     | `task`        | by system   | a `Task`, or "module:Class"                                   |
     | `reward`      | by task     | a function, or "module:function", in place of the task's      |
+    | `observation_noise` | 0     | standard deviation of what sensors show, in SI units: one     |
+    |               |             | number, or one each of q and then of q̇                        |
+    | `action_delay` | 0          | whole steps by which the motors are late                      |
     | `dt`          | by system   | seconds in one step, .05 unless the system states another     |
     | `dtype`       | `"float64"` | precision of the dynamics, `"float32"` or `"float64"`         |
     | `integrator`  | `"dop853"`  | `"rk4"`, `"dopri5"` or `"dop853"`                             |
@@ -145,6 +148,10 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
 
     and the parameters and options of the system (masses, lengths, `g`, `actuated` …): a
     parameter may be a pair (low, high), drawn from at every reset.
+
+    Noise is in the observation alone, before it is formed: `info`, reward and termination are those
+    of the true state. It is drawn from the seed of `reset`. Late motors exert nothing at first; the
+    actions on their way are part of the state that ``get_state(full=True)`` gives.
 
     `info` has the same keys from `reset` and `step`: `state` (q then q̇, float64), `time` (s),
     `diverged`, `success`; where the true equations are known `energy` (true energy of the state,
@@ -173,6 +180,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         checkpoint: str | os.PathLike[str] | None = None,
         task: Any = None,
         reward: Any = None,
+        observation_noise: Any = None,
+        action_delay: int = 0,
         dt: float | None = None,
         dtype: str = "float64",
         integrator: str = "dop853",
@@ -190,6 +199,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             "checkpoint": checkpoint,
             "task": task,
             "reward": reward,
+            "observation_noise": observation_noise,
+            "action_delay": action_delay,
             "dt": dt,
             "dtype": dtype,
             "integrator": integrator,
@@ -418,6 +429,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._twin = Stepper(self._env, params, self._dtype, self._device)
         state, _ = self._stepper.numpy()
         self._twin.start(state.x, state.m, state.goal)
+        twin, _ = self._twin.numpy()
+        self._twin.restore(twin._replace(queue=state.queue))
 
     def _received(self) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """What `step` returns, read off the packed vector: unpacking all of it takes longer than

@@ -65,6 +65,8 @@ class Shell(EzPickle, ABC):
         checkpoint: str | os.PathLike[str] | None,
         task: Any,
         reward: Any,
+        observation_noise: Any,
+        action_delay: int,
         dt: float | None,
         dtype: str,
         device: str,
@@ -78,7 +80,13 @@ class Shell(EzPickle, ABC):
         self._device = _device(device)
         with self.scope():
             parts = functional.build(
-                system, checkpoint=checkpoint, task=task, reward=reward, options=options
+                system,
+                checkpoint=checkpoint,
+                task=task,
+                reward=reward,
+                observation_noise=observation_noise,
+                action_delay=action_delay,
+                options=options,
             )
             dt = parts.env.coordinates.time_step if dt is None else dt
             how: dict[str, Any] = {"dtype": dtype, "integrator": integrator, "substeps": substeps}
@@ -141,8 +149,9 @@ class Shell(EzPickle, ABC):
         Arguments:
             state: where to start, what `get_state` gives or a bare x (2n,) with the m and goal of
                 this episode; a list of such or x (B, 2n) for many. ``get_state(full=True)`` starts
-                at its time as well. In a vector environment a bare x has the m and goals of the
-                sub-environments, and B is num_envs.
+                at its time as well, with its noise and the actions on their way. In a vector
+                environment a bare x has the m and goals of the sub-environments, and B is
+                num_envs.
             actions: in [-1, 1], (T, a) for every state, or (B, T, a).
             members: of an ensemble, follow each of its k members on its own, for the task's own
                 reward: every array then has a first axis k. Otherwise a state of

@@ -102,6 +102,8 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         checkpoint: str | os.PathLike[str] | None = None,
         task: Any = None,
         reward: Any = None,
+        observation_noise: Any = None,
+        action_delay: int = 0,
         dt: float | None = None,
         dtype: str = "float64",
         integrator: str = "dop853",
@@ -126,6 +128,8 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             checkpoint=checkpoint,
             task=task,
             reward=reward,
+            observation_noise=_own(observation_noise),
+            action_delay=action_delay,
             dt=dt,
             dtype=dtype,
             integrator=integrator,
@@ -156,6 +160,8 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             checkpoint=checkpoint,
             task=task,
             reward=reward,
+            observation_noise=observation_noise,
+            action_delay=action_delay,
             dt=dt,
             dtype=dtype,
             device=device,
@@ -518,7 +524,8 @@ def _jitted(structure: Any, mode: AutoresetMode, max_steps: int | None) -> _Jitt
         env, params = jax.tree.unflatten(structure, leaves)
 
         def one(p, episode, x, m, goal, chosen):
-            state, timestep = env.start(x, m, goal, p, episode.state.member)
+            kept = episode.state.member, episode.state.stream
+            state, timestep = env.start(x, m, goal, p, *kept)
             placed = episode._replace(state=state, done=jnp.zeros((), bool)), timestep
             return select(chosen, placed, (episode, env.observe(episode.state, p)))
 

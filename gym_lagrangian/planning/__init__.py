@@ -5,12 +5,28 @@
 
 A planner is a few numbers and one pure function, from a state to a sequence of actions; `Policy`
 plans anew at every step of an environment and starts from what is left of the plan before.
+`policy_for` knows a planner for the machines of the package, and a usual one for all others.
 """
 
 from gym_lagrangian.planning.cem import CEM
+from gym_lagrangian.planning.lqr import LQR, Unholdable, lqr
 from gym_lagrangian.planning.mppi import MPPI
-from gym_lagrangian.planning.planner import Planner
+from gym_lagrangian.planning.planner import Planner, Search
 from gym_lagrangian.planning.policy import Policy
 from gym_lagrangian.planning.returns import plan_return
+from gym_lagrangian.planning.settings import Setting, planner_for, policy_for
 
-__all__ = ["CEM", "MPPI", "Planner", "Policy", "plan_return"]
+__all__ = [
+    "CEM",
+    "LQR",
+    "MPPI",
+    "Planner",
+    "Policy",
+    "Search",
+    "Setting",
+    "Unholdable",
+    "lqr",
+    "plan_return",
+    "planner_for",
+    "policy_for",
+]

@@ -17,10 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import whole_number
-from gym_lagrangian.envs.functional import FunctionalEnv, Params
-from gym_lagrangian.planning.planner import Planner
-from gym_lagrangian.systems.task import TaskState
+from gym_lagrangian.planning.planner import Planner, Returns, Search
 
 
 @dataclass(frozen=True)
@@ -40,20 +37,8 @@ class CEM(Planner):
     elites: int = 16
     iterations: int = 4
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole_number("iterations", self.iterations)
-
-    def plan(
-        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
-    ) -> Array:
-        def improve(carry: tuple[Array, Array], key: Array) -> tuple[tuple[Array, Array], None]:
-            actions = self.sample(*carry, key)
-            _, best = jax.lax.top_k(self.returns(env, params, start, actions), self.elites)
-            elites = actions[best]
-            return (jnp.mean(elites, axis=0), jnp.std(elites, axis=0)), None
-
-        wide = jnp.full_like(plan, self.sigma)
-        keys = jax.random.split(key, self.iterations)
-        (plan, _), _ = jax.lax.scan(improve, (plan, wide), keys)
-        return plan
+    def improved(self, returns: Returns, search: Search, key: Array) -> Search:
+        actions = self.sample(search.plan, search.spread, key)
+        _, best = jax.lax.top_k(returns(actions), self.elites)
+        elites = actions[best]
+        return Search(jnp.mean(elites, axis=0), jnp.std(elites, axis=0))

@@ -25,9 +25,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.envs.functional import FunctionalEnv, Params
-from gym_lagrangian.planning.planner import Planner, share
-from gym_lagrangian.systems.task import TaskState
+from gym_lagrangian.planning.planner import Planner, Returns, Search, share
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,8 @@ class MPPI(Planner):
     """Model predictive path integral control.
 
     Attributes:
-        samples, elites, horizon, discount, sigma, smoothness, through, pessimism: as for
-            `Planner`.
+        samples, elites, horizon, discount, sigma, smoothness, through, pessimism, iterations: as
+            for `Planner`.
         temperature: λ > 0, as a share of the standard deviation of the elites' returns; towards 0
             the best sample alone counts.
         finest: the smallest noise as a share of `sigma`, in (0, 1].
@@ -53,12 +51,10 @@ class MPPI(Planner):
         positive_number("temperature", self.temperature, "share of the spread of the returns")
         share("finest", self.finest)
 
-    def plan(
-        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
-    ) -> Array:
-        sizes = self.sigma * jnp.geomspace(self.finest, 1.0, self.samples, dtype=plan.dtype)
-        actions = self.sample(plan, sizes[:, None, None], key)
-        values, best = jax.lax.top_k(self.returns(env, params, start, actions), self.elites)
+    def improved(self, returns: Returns, search: Search, key: Array) -> Search:
+        sizes = jnp.geomspace(self.finest, 1.0, self.samples, dtype=search.plan.dtype)
+        actions = self.sample(search.plan, sizes[:, None, None] * search.spread, key)
+        values, best = jax.lax.top_k(returns(actions), self.elites)
         spread = jnp.std(values) + 1e-6  # where all are worth the same, their average
         weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))
-        return jnp.tensordot(weights, actions[best], axes=1)
+        return search._replace(plan=jnp.tensordot(weights, actions[best], axes=1))

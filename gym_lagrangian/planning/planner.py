@@ -3,7 +3,9 @@ r"""What every planner has in common: how many sequences it tries, how long, how
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
@@ -13,8 +15,23 @@ from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.planning.members import THROUGH, returns_through
 from gym_lagrangian.planning.noise import correlated
-from gym_lagrangian.planning.returns import PlanReturn, plan_return, ranked
+from gym_lagrangian.planning.returns import PlanReturn, Value, plan_return, ranked
 from gym_lagrangian.systems.task import TaskState
+
+# What sequences of actions (samples, horizon, a) are worth, (samples,), the more the better.
+Returns = Callable[[Array], Array]
+
+
+class Search(NamedTuple):
+    """A search under way, between two iterations.
+
+    Attributes:
+        plan: the actions (horizon, a) found so far.
+        spread: standard deviation of the noise around each of them, (horizon, a).
+    """
+
+    plan: Array
+    spread: Array
 
 
 @dataclass(frozen=True)
@@ -22,7 +39,7 @@ class Planner(ABC):
     """A search for the sequence of actions of the highest return.
 
     A planner is static: it hashes and compares by value, so that it can be a static argument of a
-    jitted function.
+    jitted function. A planner of your own states `improved`.
 
     Attributes:
         samples: sequences tried in one iteration.
@@ -35,6 +52,7 @@ class Planner(ABC):
             see `planning.members`.
         pessimism: with ``"all"``, what the standard deviation of the members' returns costs;
             negative for optimism.
+        iterations: how often the plan is improved in one decision.
 
     Raises:
         ConfigurationError: a number that makes no sense; the message names it.
@@ -48,6 +66,7 @@ class Planner(ABC):
     smoothness: float = 0.5
     through: str = "mean"
     pessimism: float = 0.0
+    iterations: int = 1
 
     def __post_init__(self) -> None:
         whole_number("samples", self.samples)
@@ -66,10 +85,28 @@ class Planner(ABC):
                 f"pessimism = {self.pessimism} weighs what members disagree about, and of "
                 f'through = {self.through!r} there is one return a sequence: give through="all"'
             )
+        whole_number("iterations", self.iterations)
 
     @abstractmethod
+    def improved(self, returns: Returns, search: Search, key: Array) -> Search:
+        """A search after one more iteration: pure, for anyone's jit and vmap.
+
+        Arguments:
+            returns: what sequences (samples, horizon, a) are worth, (samples,).
+            search: the search so far.
+            key: a jax key, for the noise.
+        """
+
     def plan(
-        self, env: FunctionalEnv, params: Params, start: TaskState, plan: Array, key: Array
+        self,
+        env: FunctionalEnv,
+        params: Params,
+        start: TaskState,
+        plan: Array,
+        key: Array,
+        *,
+        value: Value | None = None,
+        iterations: Array | int | None = None,
     ) -> Array:
         """A better plan (horizon, a) than `plan`, from one state: pure, for anyone's jit and vmap.
 
@@ -78,17 +115,33 @@ class Planner(ABC):
             start: the state from which to plan, with its parameters, goal and time.
             plan: actions (horizon, a) to start from; zeros where nothing is known.
             key: a jax key, for the noise.
+            value: what the state at the end of a sequence is worth; None for nothing.
+            iterations: in place of the planner's own; may be traced.
         """
+        returns = partial(self.returns, env, params, start, value=value)
+
+        def improve(i: Array, search: Search) -> Search:
+            return self.improved(returns, search, jax.random.fold_in(key, i))
+
+        search = Search(plan, jnp.full_like(plan, self.sigma))
+        count = self.iterations if iterations is None else iterations
+        return jax.lax.fori_loop(0, count, improve, search).plan
 
     def returns(
-        self, env: FunctionalEnv, params: Params, start: TaskState, actions: Array
+        self,
+        env: FunctionalEnv,
+        params: Params,
+        start: TaskState,
+        actions: Array,
+        *,
+        value: Value | None = None,
     ) -> Array:
         """What sequences of actions (samples, horizon, a) from one state are worth (samples,), see
         `returns.ranked`.
         """
 
         def worth(params: Params, actions: Array) -> PlanReturn:
-            return plan_return(env, params, start, actions, self.discount)
+            return plan_return(env, params, start, actions, self.discount, value=value)
 
         return ranked(returns_through(worth, params, actions, self.through, self.pessimism))
 

@@ -7,17 +7,22 @@ from there on, by its mean over every dt of the new grid:
     u'_k = (1 − h/dt) u_k + (h/dt) u_{k+1},
 
 with nothing, u = 0, beyond the end.
+
+Near the goal a policy may leave planning to the regulator of the linearised motion, which is finer:
+see `takeover`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import equinox as eqx
 import gymnasium
 import gymnasium.wrappers.vector
 import jax
@@ -31,9 +36,13 @@ from gym_lagrangian.envs.functional import FunctionalEnv, Params, cast, check_dt
 from gym_lagrangian.envs.shell import Shell
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.integrators import INTEGRATORS
+from gym_lagrangian.planning.budget import Budget
 from gym_lagrangian.planning.planner import Planner
-from gym_lagrangian.registration import find
-from gym_lagrangian.systems.task import TaskState
+from gym_lagrangian.planning.regulators import Regulators
+from gym_lagrangian.planning.returns import Value
+from gym_lagrangian.planning.takeover import SECONDS, regulated
+from gym_lagrangian.registration import find, load_reward
+from gym_lagrangian.systems.task import TaskState, check_task
 
 FunctionalTask = tuple[FunctionalEnv, Params]
 
@@ -61,7 +70,11 @@ class Policy:
     The planner sees the state, not the observation. A batch of states (N, 2n), as a vector
     environment's `info["state"]` is, is planned for in one call, every row with a plan of its own.
     It compiles once for a kind of dynamics, a planner and a number of states; another instance,
-    seed, m or weights compile nothing. Plans are float32.
+    seed, m or weights, of a model or of a learned value, compile nothing. Plans are float32.
+
+    Attributes:
+        dt: seconds for which a planned action holds.
+        took_over: whether the regulator acted in each state (N,) of the last decision.
     """
 
     def __init__(
@@ -74,6 +87,10 @@ class Policy:
         substeps: int = 1,
         checkpoint: str | os.PathLike[str] | None = None,
         seed: int = 0,
+        reward: Any = None,
+        value: Value | str | None = None,
+        takeover: bool = False,
+        budget: float | None = None,
         **arguments: Any,
     ):
         """Plan in the dynamics, and for the reward, of `where`.
@@ -87,17 +104,28 @@ class Policy:
             integrator, substeps: how a planned step is integrated, coarse being good enough.
             checkpoint: with an id, name or path of the model to plan in.
             seed: of the planner's noise.
+            reward: what to plan for in place of the environment's reward, a function or
+                "module:function", in one of the two forms of `Task.reward`.
+            value: what the state at the end of a plan is worth: a pure function (q, q̇, m, goal) →
+                scalar in the reward's units, an equinox module being one; ``"lqr"`` for the value
+                of the regulator at the task's goal, see `lqr`; None for nothing.
+            takeover: whether that regulator acts in place of the planner where its closed loop,
+                followed in these dynamics, gets to the goal.
+            budget: seconds for one decision: as many iterations as fit, at least one, which makes
+                plans depend on the machine. None for the planner's number of iterations.
             arguments: with an id, further arguments of `gymnasium.make`, but for those above.
 
         Raises:
             ConfigurationError: not an environment of this package; a dt that is shorter than the
                 environment's step, or another than the model can take; a model trained without
-                forces.
+                forces; an LQR for a task without a goal state.
+            Unholdable: a `ConfigurationError`, from here or from `act`: no feedback holds the goal
+                in these dynamics.
             CheckpointError: the checkpoint is damaged, or was trained for something else.
         """
         if not isinstance(planner, Planner):
             raise ConfigurationError(f"planner = {planner!r}: expected MPPI(...) or CEM(...)")
-        self._env, params = _task(where, checkpoint, arguments)
+        self._env, params = functional_task(where, checkpoint, arguments)
         self._interval = float(params.dt)
         self.dt = self._interval if dt is None else positive_number("dt", dt, "seconds")
         if self.dt < self._interval * (1 - 1e-6):
@@ -113,19 +141,50 @@ class Policy:
             )
         one_of("integrator", integrator, INTEGRATORS)
         whole_number("substeps", substeps)
+        self._acting_in = self._env
+        if reward is not None:
+            self._env = dataclasses.replace(self._env, own_reward=load_reward(reward))
+            check_task(self._env.task, self._env.own_reward)
         dynamics = params.dynamics.integrated(integrator=integrator, substeps=substeps)
         params = dataclasses.replace(params, dynamics=dynamics, dt=np.asarray(self.dt))
         with _float32():
             self._params = cast(params, "float32")
+            fine = self._interval if dynamics.fixed_dt is None else self.dt
+            self._fine = dataclasses.replace(self._params, dt=jnp.float32(fine))
+            self._elapsed = jnp.float32(self._interval / self.dt)
+        self.planner = planner
+        self._takeover = self._regulators(self._fine, 1.0) if takeover else None
+        self._budget = None if budget is None else Budget(budget)
+        self.value = value
         self._bounds = {
             "m": np.asarray(params.m_bounds),
             "goal": np.asarray(params.goal_bounds),
         }
+        self.took_over = np.zeros(0, bool)
         self._clock: np.ndarray | None = None
         self._noticed = False
-        self.planner = planner
         self._plans: Array | None = None
         self.reset(seed=seed)
+
+    @property
+    def value(self) -> Value | str | None:
+        """What the state at the end of a plan is worth; assign to replace it. An equinox module of
+        the same structure compiles nothing.
+        """
+        return self._value if self._lqr is None else "lqr"
+
+    @value.setter
+    def value(self, value: Value | str | None) -> None:
+        if not (value is None or value == "lqr" or callable(value)):
+            raise ConfigurationError(
+                f'value = {value!r}: expected a function of (q, qd, m, goal), "lqr" or None'
+            )
+        self._lqr = self._value = None
+        if value == "lqr":
+            self._lqr = self._regulators(self._params, self.planner.discount)
+        else:
+            with _float32():
+                self._value = cast(value, "float32")
 
     def reset(self, *, seed: int | None = None, mask: np.ndarray | None = None) -> None:
         """Forget the plan.
@@ -180,13 +239,52 @@ class Policy:
             tau=0.0 * rows[:, :n],
         )
         with _float32():
-            plans = self._plans_for(count)
-            elapsed = self._interval / self.dt
-            actions, self._plans, self._key = _decide(
-                self._env, self.planner, self._params, start, plans, elapsed, self._key
-            )
-        actions = np.asarray(actions)
+            actions = self._decided(start, self._plans_for(count))
         return actions if x.ndim == 2 else actions[0]
+
+    def _decided(self, start: TaskState, plans: Array) -> np.ndarray:
+        """Actions (N, a), by the regulator or by planning."""
+        regulated, self.took_over = self._regulated(start)
+        if self.took_over.all():
+            self._plans = jnp.zeros_like(plans)
+            return regulated
+        actions, self._plans = self._planned(start, plans)
+        if not self.took_over.any():
+            return actions
+        taken = self.took_over[:, None]
+        self._plans = jnp.where(taken[:, :, None], 0.0, self._plans)
+        return np.where(taken, regulated, actions)
+
+    def _planned(self, start: TaskState, plans: Array) -> tuple[np.ndarray, Array]:
+        """Actions (N, a) by planning, and the plans (N, horizon, a) that follow them."""
+        value, own = self._value, isinstance(self._lqr, Regulators)
+        if self._lqr is not None:
+            value = self._lqr.at(start)
+
+        def decide(iterations: int) -> tuple[Any, ...]:
+            given = (start, plans, self._key, value, jnp.int32(iterations), self._elapsed)
+            found = _decide(self._env, self.planner, self._params, *given, own=own)
+            return np.asarray(found[0]), *found[1:]
+
+        if self._budget is None:
+            found = decide(self.planner.iterations)
+        else:
+            found = self._budget.decide((plans.shape, jax.tree.structure(value)), decide)
+        actions, plans, self._key = found
+        return actions, plans
+
+    def _regulated(self, start: TaskState) -> tuple[np.ndarray, np.ndarray]:
+        """The regulators' actions (N, a), and which of them (N,) reach the goal."""
+        if self._takeover is None:
+            return np.zeros(0), np.zeros(len(start.q), bool)
+        steps = math.ceil(SECONDS / float(self._fine.dt))
+        regulators = self._takeover.at(start)
+        found = regulated(self._env, self._fine, regulators, start, steps)
+        return np.array(found[0]), np.array(found[1])
+
+    def _regulators(self, params: Params, discount: float) -> Regulators:
+        with _float32():
+            return Regulators(self._env, params, discount)
 
     def check(self, env: Any) -> tuple[str, ...]:
         """In what an environment differs from what is planned for, and a warning of each.
@@ -197,7 +295,7 @@ class Policy:
         Raises:
             ConfigurationError: it is no environment of this package.
         """
-        differences = _differences(self._env, self._interval, self._bounds, env)
+        differences = _differences(self._acting_in, self._interval, self._bounds, env)
         for difference in differences:
             warnings.warn(f"this policy plans for {difference}", stacklevel=2)
         return differences
@@ -246,24 +344,35 @@ class Policy:
         return self._plans
 
 
-@partial(jax.jit, static_argnames=("env", "planner"))
+@eqx.filter_jit
 def _decide(
     env: FunctionalEnv,
     planner: Planner,
     params: Params,
     start: TaskState,
     plans: Array,
-    elapsed: Array | float,
     key: Array,
+    value: Value | None,
+    iterations: Array,
+    elapsed: Array,
+    *,
+    own: bool,
 ) -> tuple[Array, Array, Array]:
-    """Actions (N, a) to take now, the plans (N, horizon, a) that follow them, and the next key."""
+    """Actions (N, a) to take now, the plans (N, horizon, a) that follow them, and the next key.
+
+    Arguments:
+        own: whether every state has a value of its own, `value` having a first axis N.
+    """
     key, draw = jax.random.split(key)
 
-    def one(i, start, plan):
-        plan = planner.plan(env, params, start, plan, jax.random.fold_in(draw, i))
+    def one(i, start, plan, arrays):
+        found, noise = eqx.combine(arrays, fixed), jax.random.fold_in(draw, i)
+        plan = planner.plan(env, params, start, plan, noise, value=found, iterations=iterations)
         return plan[0], later(plan, elapsed)
 
-    return *jax.vmap(one)(jnp.arange(len(plans)), start, plans), key
+    arrays, fixed = eqx.partition(value, eqx.is_array)
+    axes = (0, 0, 0, 0 if own else None)
+    return *jax.vmap(one, in_axes=axes)(jnp.arange(len(plans)), start, plans, arrays), key
 
 
 def later(plan: Array, elapsed: Array | float) -> Array:
@@ -272,7 +381,15 @@ def later(plan: Array, elapsed: Array | float) -> Array:
     return (1.0 - elapsed) * plan + elapsed * following
 
 
-def _task(where: Any, checkpoint: Any, arguments: dict[str, Any]) -> FunctionalTask:
+def functional_task(
+    where: Any, checkpoint: Any = None, arguments: Mapping[str, Any] | None = None
+) -> FunctionalTask:
+    """The pure functions of an id, of an environment or of themselves, and their parameters.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    arguments = dict(arguments or {})
     if isinstance(where, str):
         row = find(where)
         given = row.kwargs | arguments

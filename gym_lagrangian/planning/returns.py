@@ -6,15 +6,19 @@ with F the dynamics of `params`, true or learned, and r the reward of the enviro
 γ < 1 is for unstable equilibria: whatever a sequence does there is blown up within a second, and
 without it the actions now are judged by the luck of those at the end.
 
-A motion that the task calls terminated earns nothing further, as its episode is over. A motion that
-leaves the task's range, or is not finite, is a motion of which the dynamics say nothing: its
-sequence ranks below every one that stays, whatever the signs of the rewards, and among those that
-leave the later one above the earlier.
+A terminal value V adds γ^H V(s_H): what a state is worth that the horizon ends in, the rewards
+beyond it discounted to it.
+
+A motion that the task calls terminated earns nothing further, V neither, as its episode is over. A
+motion that leaves the task's range, or is not finite, is a motion of which the dynamics say
+nothing: its sequence ranks below every one that stays, whatever the signs of the rewards, and among
+those that leave the later one above the earlier.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +26,10 @@ from jax import Array
 
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.systems.task import TaskState
+
+# What a state is worth from there on: a pure function (q, q̇, m, goal) → scalar. An equinox module
+# is one whose weights are arguments of what is compiled.
+Value = Callable[[Array, Array, Array, Array], Any]
 
 
 class PlanReturn(NamedTuple):
@@ -42,6 +50,7 @@ def plan_return(
     start: TaskState,
     actions: Array,
     discount: float = 1.0,
+    value: Value | None = None,
 ) -> PlanReturn:
     """The return of one sequence of actions from one state.
 
@@ -49,6 +58,7 @@ def plan_return(
         start: where it begins.
         actions: (H, a) in [-1, 1], each held for `params.dt` seconds.
         discount: γ in (0, 1], the weight of a reward relative to the one before.
+        value: what the last state is worth, in the reward's units; None for nothing.
     """
 
     def step(
@@ -63,9 +73,13 @@ def plan_return(
         return (after, valid, running & ~env.task.terminated(after)), (reward, valid)
 
     running = ~env.task.terminated(start)
-    _, (rewards, valid) = jax.lax.scan(step, (start, jnp.ones((), bool), running), actions)
-    value = jnp.sum(discount ** jnp.arange(len(rewards)) * rewards)
-    return PlanReturn(value, jnp.mean(valid))
+    first = (start, jnp.ones((), bool), running)
+    (end, _, running), (rewards, valid) = jax.lax.scan(step, first, actions)
+    total = jnp.sum(discount ** jnp.arange(len(rewards)) * rewards)
+    if value is not None:
+        further = jnp.asarray(value(end.q, end.qd, end.m, end.goal), total.dtype)
+        total += jnp.where(running, discount ** len(rewards) * further, 0.0)
+    return PlanReturn(total, jnp.mean(valid))
 
 
 def ranked(returns: PlanReturn) -> Array:

@@ -109,6 +109,20 @@ def places(coordinates: Coordinates, q: Any, m: Any) -> Any:
     return xp.concatenate([pivot, pivot + steps.cumsum(axis=0)])
 
 
+def two_link_angles(tip: Any, first: Any, second: Any) -> Any:
+    """Absolute angles (2,) of two links of these lengths in m from hanging down whose tip is at
+    `tip` (2,), the second turned counter-clockwise from the first; of a tip out of reach, as near
+    to it as they come.
+    """
+    x, down = tip[0], -tip[1]
+    squared = x**2 + down**2
+    bent = (squared - first**2 - second**2) / (2.0 * first * second)
+    elbow = jnp.arccos(jnp.clip(bent, -1.0, 1.0))
+    sideways, along = second * jnp.sin(elbow), first + second * jnp.cos(elbow)
+    shoulder = jnp.arctan2(x, down) - jnp.arctan2(sideways, along)
+    return jnp.stack([shoulder, shoulder + elbow])
+
+
 def module_of(array: Any) -> Any:
     """NumPy for its own arrays, which pictures are drawn of; `jax.numpy` elsewhere."""
     return np if isinstance(array, np.ndarray | np.generic) else jnp

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.physics.shapes import AnyArray, Flag, Scalar, Vector
+from gym_lagrangian.physics.shapes import AnyArray, Flag, Parameters, Scalar, Vector
 from gym_lagrangian.systems.chain_kinematics import (
     Kind,
     absolute_angles,
@@ -24,10 +24,11 @@ from gym_lagrangian.systems.chain_kinematics import (
     lengths,
     module_of,
     places,
+    two_link_angles,
 )
 from gym_lagrangian.systems.coordinates import Magnitudes
 from gym_lagrangian.systems.scene import Scene
-from gym_lagrangian.systems.task import Action, Observation, Task, TaskState
+from gym_lagrangian.systems.task import Action, Goal, Observation, Task, TaskState
 
 # How near upright and how slow a chain has to be to count as held, in rad and rad/s or m/s.
 _NEAR, _SLOW = 0.2, 0.5
@@ -115,6 +116,13 @@ class ChainTask(Task):
         upright = jnp.all(jnp.abs(self.from_upright(state.q)) < _NEAR)
         return upright & jnp.all(jnp.abs(state.qd) < _SLOW)
 
+    def upright(self, offset: float = 0.0) -> tuple[float, ...]:
+        """The state (2n,) with every link upright at rest, a cart in the middle, plus an offset."""
+        kind = self.kind
+        angles = [np.pi if i == 0 or kind.angles == "absolute" else 0.0 for i in range(kind.links)]
+        middle = np.array([*([0.0] * kind.first), *angles, *([0.0] * self.coordinates.n)])
+        return tuple((middle + offset).tolist())
+
     def _effects(self) -> np.ndarray:
         """Columns (n, n): the generalized force of a unit force or torque of every motor."""
         kind = self.kind
@@ -162,6 +170,10 @@ class SwingUp(ChainTask):
         """Upright and nearly still."""
         return self.held_upright(state)
 
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """Every link upright at rest, a cart in the middle."""
+        return jnp.array(self.upright())
+
 
 class Balance(ChainTask):
     """Keep every link upright: 1 a step until one falls or the cart leaves its track.
@@ -186,12 +198,12 @@ class Balance(ChainTask):
     @property
     def reset_low(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`spread` below upright and rest."""
-        return self._upright(-self.spread)
+        return self.upright(-self.spread)
 
     @property
     def reset_high(self) -> tuple[float, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """`spread` above upright and rest."""
-        return self._upright(self.spread)
+        return self.upright(self.spread)
 
     def terminated(self, after: TaskState) -> Flag:
         """Whether a link leans too far, or the cart has left its track."""
@@ -206,18 +218,15 @@ class Balance(ChainTask):
         """Upright and nearly still."""
         return self.held_upright(state)
 
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """Every link upright at rest, a cart in the middle."""
+        return jnp.array(self.upright())
+
     def scene(self, state: TaskState) -> Scene:
         """The chain, seen from nearer: nothing of it is far below the pivot."""
         picture = super().scene(state)
         (width, height), (x, y) = picture.extent, picture.centre
         return picture._replace(extent=(0.75 * width, 0.68 * height), centre=(x, y + 0.4 * height))
-
-    def _upright(self, offset: float) -> tuple[float, ...]:
-        """A state (2n,) with every link upright at rest, plus an offset."""
-        kind = self.kind
-        angles = [np.pi if i == 0 or kind.angles == "absolute" else 0.0 for i in range(kind.links)]
-        middle = np.array([*([0.0] * kind.first), *angles, *([0.0] * self.coordinates.n)])
-        return tuple((middle + offset).tolist())
 
 
 class Reach(ChainTask):
@@ -293,6 +302,18 @@ class Reach(ChainTask):
         """The tip at the target and nearly still."""
         there = self._squared_distance(state) < _REACHED**2
         return there & jnp.all(jnp.abs(state.qd) < _SLOW)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray | None:
+        """The tip at the target at rest, the elbow bent to the positive side. None but for two
+        links on a pivot: one seldom gets there, of more there is a choice.
+        """
+        if self.kind.links != 2 or self.kind.on_cart:
+            return None
+        q = jnp.zeros(2)
+        target = self.target(TaskState(q, q, m, goal, jnp.zeros(()), q))
+        angles = two_link_angles(target, *lengths(self.coordinates, m))
+        own = np.linalg.inv(self.kind.absolute_of_own()) @ angles
+        return jnp.concatenate([own, jnp.zeros(2)])
 
     def scene(self, state: TaskState) -> Scene:
         """The chain, and the target."""

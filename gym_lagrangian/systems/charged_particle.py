@@ -40,7 +40,7 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, Parameter
 from gym_lagrangian.systems.projection import points, projected
 from gym_lagrangian.systems.scene import Bob, Point, Scene, force
-from gym_lagrangian.systems.task import Action, Task, TaskState
+from gym_lagrangian.systems.task import Action, Goal, Task, TaskState
 
 AXES = ("x", "y", "z")
 
@@ -100,6 +100,10 @@ class Reach(Task):
         """Within 0.2 m of the target and slower than 0.3 m/s."""
         near = jnp.sum(self.offset(state) ** 2) < _REACHED**2
         return near & (jnp.sum(state.qd**2) < _SLOW**2)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """At rest at the target."""
+        return jnp.zeros(2 * self.coordinates.n).at[:2].set(goal)
 
     def offset(self, state: TaskState) -> Vector:
         """The particle from the target, (n,) in m."""

@@ -25,6 +25,7 @@ from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.physics.shapes import (
+    AnyArray,
     Flag,
     Parameters,
     Scalar,
@@ -36,7 +37,7 @@ from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample, uniform_state
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, Torque
-from gym_lagrangian.systems.task import Action, Observation, Task, TaskState
+from gym_lagrangian.systems.task import Action, Goal, Observation, Task, TaskState
 
 ACTUATED = ("both", "shoulder", "elbow")
 
@@ -112,6 +113,10 @@ class SwingUp(Task):
         """Both links within 0.2 rad of upright and slower than 0.5 rad/s."""
         upright = jnp.all(jnp.abs(_from_upright(state.q)) < 0.2)
         return upright & jnp.all(jnp.abs(state.qd) < 0.5)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """Both links upright at rest."""
+        return jnp.array([np.pi, np.pi, 0.0, 0.0])
 
     def in_range(self, state: TaskState) -> Flag:
         """|ω| ≤ `omega_max`."""

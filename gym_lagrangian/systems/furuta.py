@@ -29,6 +29,7 @@ import numpy as np
 from gym_lagrangian.checks import positive_number
 from gym_lagrangian.physics.friction import coulomb, viscous
 from gym_lagrangian.physics.shapes import (
+    AnyArray,
     Flag,
     Parameters,
     Scalar,
@@ -39,7 +40,7 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.projection import circle, points
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, Torque
-from gym_lagrangian.systems.task import Action, Task, TaskState
+from gym_lagrangian.systems.task import Action, Goal, Task, TaskState
 
 # How near upright and how slow the rig has to be to count as held, in rad and rad/s.
 _NEAR, _SLOW = 0.2, 2.0
@@ -76,6 +77,10 @@ class FurutaTask(Task):
         """The pendulum within 0.2 rad of upright, both joints slower than 2 rad/s."""
         upright = jnp.abs(from_upright(state.q[1])) < _NEAR
         return upright & jnp.all(jnp.abs(state.qd) < _SLOW)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """The pendulum upright and the arm in its middle, at rest."""
+        return jnp.array([0.0, np.pi, 0.0, 0.0])
 
 
 class SwingUp(FurutaTask):

@@ -31,6 +31,7 @@ from jax import Array
 
 from gym_lagrangian.checks import one_of, positive_number
 from gym_lagrangian.physics.shapes import (
+    AnyArray,
     Flag,
     Parameters,
     Scalar,
@@ -42,7 +43,7 @@ from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 from gym_lagrangian.systems.scene import Bob, Force, Gauge, Scene
-from gym_lagrangian.systems.task import Observation, Task, TaskState, widened
+from gym_lagrangian.systems.task import Goal, Observation, Task, TaskState, widened
 
 LAGRANGIANS = ("paper", "special_relativity")
 
@@ -98,6 +99,10 @@ class Reach(Task):
         """Within 0.2 m of the origin and slower than 0.1 c."""
         c = self.coordinates.named(state.m).c
         return (jnp.abs(state.q[0]) < 0.2) & (jnp.abs(state.qd[0]) < 0.1 * c)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """At rest at the origin."""
+        return jnp.zeros(2)
 
     def in_range(self, state: TaskState) -> Flag:
         """|v| < c and |q| ≤ `position_max`."""

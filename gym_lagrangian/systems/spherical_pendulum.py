@@ -35,6 +35,7 @@ from gym_lagrangian.checks import positive_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.friction import coulomb, viscous
 from gym_lagrangian.physics.shapes import (
+    AnyArray,
     Flag,
     Parameters,
     Scalar,
@@ -46,7 +47,7 @@ from gym_lagrangian.systems.coordinates import Parameter
 from gym_lagrangian.systems.projection import circle, points, projected
 from gym_lagrangian.systems.sample import Distributions, Sample, drawn_at
 from gym_lagrangian.systems.scene import Bob, Rod, Scene, force
-from gym_lagrangian.systems.task import Action, Task, TaskState
+from gym_lagrangian.systems.task import Action, Goal, Task, TaskState
 
 # How near upright and how slow the rod has to be to count as held, in rad and rad/s.
 _NEAR, _SLOW = 0.2, 0.5
@@ -90,6 +91,10 @@ class SphericalTask(Task):
         """The rod within 0.2 rad of upright and slower than 0.5 rad/s."""
         upright = rod_height(state.q) > np.cos(_NEAR)
         return upright & (_squared_speed(state.q, state.qd) < _SLOW**2)
+
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
+        """The rod upright at rest."""
+        return jnp.array([np.pi, 0.0, 0.0, 0.0])
 
 
 class SwingUp(SphericalTask):

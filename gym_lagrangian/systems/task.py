@@ -181,6 +181,12 @@ class Task(Static):
         """Whether the state counts as solved, a boolean scalar; never by default."""
         return jnp.zeros((), bool)
 
+    def goal_state(self, m: Parameters, goal: Goal) -> AnyArray | None:
+        """The state (2n,) in which the task is done and can stay so, q and then q̇; None where
+        there is not one such state. Planners linearise the motion there.
+        """
+        return None
+
     def in_range(self, state: TaskState) -> Flag:
         """Whether the state is within the range for which its motion means anything.
 
