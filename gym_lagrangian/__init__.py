@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         rendering,
         systems,
     )
+    from gym_lagrangian.acting import learn
     from gym_lagrangian.adapters import Adapter, register_adapter
     from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
     from gym_lagrangian.envs.state import EnvState, EpisodeState
@@ -64,6 +65,7 @@ __all__ = [
     "evaluation",
     "fit",
     "functional",
+    "learn",
     "models",
     "planning",
     "plots",
@@ -96,6 +98,7 @@ _HOMES = {
     "Transitions": "gym_lagrangian.learning.transitions",
     "collect": "gym_lagrangian.learning.recording",
     "evaluate": "gym_lagrangian.evaluation",
+    "learn": "gym_lagrangian.acting",
     "fit": "gym_lagrangian.learning.fit",
     "read_logs": "gym_lagrangian.learning.logs.reading",
     "read_minari": "gym_lagrangian.learning.minari",
