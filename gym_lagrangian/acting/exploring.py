@@ -1,12 +1,12 @@
 r"""Random actions to begin with.
 
-White noise averages out before a pendulum answers it, and a force that holds too long drives a cart
-off its track. The actions here are a first-order autoregression with a correlation time of T,
+White noise in short steps averages out before a pendulum answers it, and a force that holds too long
+drives a cart off its track or whirls a light link about. The actions here are a first-order autoregression with a correlation time of T,
 
     u_k = clip(σ ε_k, −1, 1),    ε_k = β ε_{k−1} + √(1 − β²) η_k,    β = exp(−dt / T),
 
-with T = 0.25 s and σ = 1: smooth for short steps, nearly independent for long ones, at full force
-about a third of the time.
+with T = 0.1 s and σ = ½: smooth for short steps, nearly independent for long ones. Gentle motion is
+the easiest to learn from first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 # T in seconds, and σ as a share of a full action.
-_CORRELATED, _SIZE = 0.25, 1.0
+_CORRELATED, _SIZE = 0.1, 0.5
 
 
 def random_actions(size: int, steps: int, dt: float, seed: np.random.SeedSequence) -> np.ndarray:

@@ -12,6 +12,7 @@ and a model begins anew where they have changed.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,22 @@ from gym_lagrangian.checks import whole_number
 from gym_lagrangian.errors import TrainingDiverged
 from gym_lagrangian.learning.config import FitConfig
 from gym_lagrangian.learning.fit import fit
-from gym_lagrangian.learning.scales import scales, seen_as
+from gym_lagrangian.learning.scales import Scales, scales, seen_as
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.registration import load_model
 from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
+
+# How much heavier than the data suggest a machine is before anything is learned of it.
+_HEAVY = 4.0
+
+# Learning rates that are tried one after another, as shares of the model's usual one.
+_RATES = (0.5, 0.125, 0.03125)
+
+# A fit of few steps that cost little: what is observed exactly needs no long windows.
+_QUICK = {"horizon": 1, "batch": 32, "chunk": 500, "warmup": 100}
+
+# A network for a few hundred transitions.
+_SMALL = {"width": 32, "depth": 2, "initialiser": "gentle"}
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,8 @@ class Fitting:
     """
 
     model: str
-    first: int = 3000
-    later: int = 1500
+    first: int = 4000
+    later: int = 2000
     config: tuple[tuple[str, Any], ...] = ()
     model_config: tuple[tuple[str, Any], ...] = ()
     friction: str | None = None
@@ -69,8 +82,8 @@ class Fitting:
     ) -> Checkpoint:
         """A model of the data, which goes on from the one before where that can be.
 
-        Where a fit diverges, a new one begins from random weights; where that does too, the model
-        before stays.
+        A fit that diverges is made again with a quarter of the learning rate, twice at most, then
+        from random weights; where those diverge too, the model before stays.
 
         Raises:
             TrainingDiverged: there is none before.
@@ -78,28 +91,32 @@ class Fitting:
         """
         seen = scaled(data)
         data = Transitions(seen, **data.arrays, dt=data.dt)
-        warm = before is not None and before.card.model_coordinates().agrees_with(seen)
-        warm = warm and before.card.model_coordinates().magnitudes == seen.magnitudes  # type: ignore[union-attr]
-        try:
-            return self._fitted(data, world, before if warm else None, seed, out)
-        except TrainingDiverged:
-            if before is None:
-                raise
-        try:
-            return self._fitted(data, world, None, seed, out)
-        except TrainingDiverged:
-            checkpoint_file.save(out, before.model, before.card)
-            return checkpoint_file.load(out)
+        begins = (before, None) if _goes_on(before, seen) else (None,)
+        for init, rate in itertools.product(begins, _RATES):
+            try:
+                return self._fitted(data, world, init, rate, seed, out)
+            except TrainingDiverged as error:
+                last = error
+        if before is None:
+            raise last
+        checkpoint_file.save(out, before.model, before.card)
+        return checkpoint_file.load(out)
 
     def _fitted(
-        self, data: Transitions, world: World, init: Checkpoint | None, seed: int, out: Path
+        self,
+        data: Transitions,
+        world: World,
+        init: Checkpoint | None,
+        rate: float,
+        seed: int,
+        out: Path,
     ) -> Checkpoint:
         given: dict[str, Any] = {} if self.members == 1 else {"members": self.members}
         return fit(
             data,
             self.model,
             out=out,
-            config=self._config(world, seed, warm=init is not None),
+            config=self._config(world, seed, rate, warm=init is not None),
             model_config=self._model_config(data, world) if init is None else None,
             init=init,
             overwrite=True,
@@ -109,24 +126,40 @@ class Fitting:
             **given,
         )
 
-    def _config(self, world: World, seed: int, *, warm: bool) -> FitConfig:
-        usual = {"horizon": 3, "substeps": substeps_of(world.dt), "chunk": 250, "robust": False}
+    def _config(self, world: World, seed: int, rate: float, *, warm: bool) -> FitConfig:
+        usual = {"substeps": substeps_of(world.dt), "robust": False} | _QUICK
         how = usual | dict(self.config) | {"seed": seed}
-        config = replace(FitConfig.of(self.model, **how), steps=self.later if warm else self.first)
+        config = FitConfig.of(self.model, **how)
+        rates = {"learning_rate": rate * config.learning_rate}
+        config = replace(config, **rates, steps=self.later if warm else self.first)
         return replace(config, starts=1) if warm else replace(config, trial=config.steps // 4)
 
     def _model_config(self, data: Transitions, world: World) -> dict[str, Any]:
         """The settings of a model that begins from random weights."""
         known = load_model(self.model).settings()
-        found = rounded(scales(data, data.coordinates).settings(known))
+        found = rounded(_heavy(scales(data, data.coordinates)).settings(known))
+        found |= {k: v for k, v in _SMALL.items() if k in known}
         friction = self.friction or world.friction
         found |= {"friction": friction} if "friction" in known else {}
         return found | dict(self.model_config)
 
 
+def _heavy(found: Scales) -> Scales:
+    """Larger masses than the data suggest: a machine that is too light to begin with is thrown about
+    by its own torques within a step, and a fit finds no way back.
+    """
+    return found._replace(mass=_HEAVY * found.mass, momentum=_HEAVY * found.momentum)
+
+
 def rounded(settings: dict[str, Any]) -> dict[str, Any]:
     """Magnitudes as the nearest powers of two."""
     return {k: (2.0 ** np.round(np.log2(v))).tolist() for k, v in settings.items()}
+
+
+def _goes_on(before: Checkpoint | None, seen: Coordinates) -> bool:
+    """Whether a model is one of these coordinates, magnitudes and all."""
+    own = None if before is None else before.card.model_coordinates()
+    return own is not None and own.agrees_with(seen) and own.magnitudes == seen.magnitudes
 
 
 def scaled(data: Transitions) -> Coordinates:

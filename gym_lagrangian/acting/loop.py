@@ -92,7 +92,7 @@ def learn(
     strategy: str | Strategy = "planning",
     planner: Planner | None = None,
     members: int = 1,
-    steps: tuple[int, int] = (3000, 1500),
+    steps: tuple[int, int] = (4000, 2000),
     config: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     friction: str | None = None,
