@@ -1,12 +1,13 @@
 r"""Random actions to begin with.
 
-White noise in short steps averages out before a pendulum answers it, and a force that holds too long
-drives a cart off its track or whirls a light link about. The actions here are a first-order autoregression with a correlation time of T,
+White noise in short steps averages out before a pendulum answers it, and a force that holds too
+long drives a cart off its track or whirls a light link about. The actions here are a first-order
+autoregression with a correlation time of T,
 
     u_k = clip(σ ε_k, −1, 1),    ε_k = β ε_{k−1} + √(1 − β²) η_k,    β = exp(−dt / T),
 
-with T = 0.1 s and σ = ½: smooth for short steps, nearly independent for long ones. Gentle motion is
-the easiest to learn from first.
+with T = 0.1 s and σ = ½: smooth for short steps, nearly independent for long ones. Gentle motion
+is the easiest to learn from first.
 """
 
 from __future__ import annotations

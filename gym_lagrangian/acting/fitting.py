@@ -1,13 +1,14 @@
 r"""A model fitted again after every episode, quickly.
 
-Three things make it quick. A fit goes on from the last model, so that it needs a short schedule. Its
-programs are compiled once: windows are padded (see `learning.windows`), and everything else on which
-a program depends stays from fit to fit, and nearly always from seed to seed: the windows' length,
-the substeps, and the model's magnitudes, which are those of the first data (see `learning.scales`)
-rounded to powers of two. And nothing is measured that no loop needs.
+Four things make it quick. Networks and windows are small. A fit goes on from the last model, so
+that it needs a short schedule. Its programs are compiled once: windows are padded (see
+`learning.windows`), and everything else on which a program depends stays from fit to fit, and
+mostly from seed to seed: the windows' length, the substeps, and the model's magnitudes, which are
+those of the first data (see `learning.scales`) rounded to powers of two. And nothing is measured
+that no loop needs.
 
-Where the coordinates state no magnitudes, those of the data are rounded up to powers of two as well,
-and a model begins anew where they have changed.
+Where the coordinates state no magnitudes, those of the data are rounded up to powers of two as
+well, and a model begins anew where they have changed.
 """
 
 from __future__ import annotations
@@ -145,8 +146,8 @@ class Fitting:
 
 
 def _heavy(found: Scales) -> Scales:
-    """Larger masses than the data suggest: a machine that is too light to begin with is thrown about
-    by its own torques within a step, and a fit finds no way back.
+    """Larger masses than the data suggest: a machine that is too light to begin with is thrown
+    about by its own torques within a step, and a fit finds no way back.
     """
     return found._replace(mass=_HEAVY * found.mass, momentum=_HEAVY * found.momentum)
 

@@ -101,7 +101,9 @@ class Folder:
             names = [k for k in {**there, **settings} if there.get(k) != settings.get(k)]
             raise ConfigurationError(
                 f"out = {str(self.path)!r} holds another run: "
-                + "; ".join(f"{k} is {there.get(k)!r} there, not {settings.get(k)!r}" for k in names)
+                + "; ".join(
+                    f"{k} is {there.get(k)!r} there, not {settings.get(k)!r}" for k in names
+                )
                 + ". Go on with that one's settings, or give another folder"
             )
 

@@ -107,8 +107,9 @@ def learn(
     """Learn a model of an environment while acting in it, from resets alone.
 
     The agent sees observations, rewards and flags. It reads neither `info` nor the state, and never
-    sets one: coordinates come from observations, by the inverse that the task or the adapter states.
-    It knows the task: what an action does, what is rewarded, and where an episode ends.
+    sets one: coordinates come from observations, by the inverse that the task or the adapter
+    states. It knows the task: what an action does, what is rewarded, and where an episode ends. Of
+    a system of this package it knows the typical magnitudes, which are units, and no equation.
 
     The folder `out` holds everything, see `acting.folder`. Called again with the same settings, a
     run goes on where it was killed, or on from its end with a larger budget.
@@ -318,7 +319,10 @@ class _Run:
         return self._left(whole)
 
     def _random_actor(self, index: int, steps: int) -> Actor:
-        seeds, size = np.random.SeedSequence([self._settings.seed, index]), self._world.task.action_size
+        seeds, size = (
+            np.random.SeedSequence([self._settings.seed, index]),
+            self._world.task.action_size,
+        )
         actions = iter(random_actions(size, steps, self._world.dt, seeds))
         return lambda state, observation, time: next(actions)
 
@@ -388,7 +392,7 @@ def _strategy(strategy: Any, planner: Planner | None) -> Strategy:
         raise ConfigurationError('planner: only with strategy = "planning"; a Planning has its own')
     if not isinstance(strategy, Strategy):
         raise ConfigurationError(
-            f'strategy = {strategy!r}: expected "planning", "policy", Planning(…) or PolicySearch(…)'
+            f'strategy = {strategy!r}: expected "planning", "policy", a Planning or PolicySearch'
         )
     if planner is not None and not isinstance(strategy, Planning):
         raise ConfigurationError(f"planner = {planner!r}: the strategy does not plan")
@@ -408,7 +412,9 @@ def _limit(world: World, episode: float | None) -> int:
 
 def _two(steps: Any) -> tuple[int, int]:
     if not isinstance(steps, tuple | list) or len(steps) != 2:
-        raise ConfigurationError(f"steps = {steps!r}: expected those of the first fit and of others")
+        raise ConfigurationError(
+            f"steps = {steps!r}: expected those of the first fit and of others"
+        )
     return steps[0], steps[1]
 
 

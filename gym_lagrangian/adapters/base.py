@@ -104,8 +104,8 @@ class Adapter(ABC):
         )
 
     def task(self, env: Any) -> Task:
-        """What `env` rewards and how it ends, as pure functions (see `gym_lagrangian.adapters.tasks`),
-        which planning needs.
+        """What `env` rewards and how it ends, as the pure functions that planning needs (see
+        `gym_lagrangian.adapters.tasks`).
 
         Raises:
             ConfigurationError: none is known, as of any adapter that does not state one.

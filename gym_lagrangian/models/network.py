@@ -101,7 +101,7 @@ def paper(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
 
 def gentle(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
     """As `fan_in`, and a tenth of that in the last layer: a function that is nearly constant. An
-    untrained mass matrix that varies with q is felt by q̇²: fast motion of it blows up within a step.
+    untrained mass matrix that varies with q is felt by q̇²: fast motion blows up within a step.
     """
     *hidden, last = fan_in(key, sizes)
     return (*hidden, 0.1 * last)
