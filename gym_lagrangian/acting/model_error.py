@@ -3,7 +3,9 @@ r"""How well a model predicts what it has not seen: the next states of the newes
     error = Σ_k Σ_i |x̂_i(t_{k+1}) − x_i(t_{k+1})| / s_i  ÷  Σ_k Σ_i |x_i(t_{k+1}) − x_i(t_k)| / s_i,
 
 with x̂ the prediction from the state and the force at t_k, s the typical magnitudes of q and q̇, and
-differences of angles taken on the circle. 0 is perfect, 1 is what standing still would give.
+differences of angles taken on the circle. 0 is perfect, 1 is what standing still would give. No
+error above counts for more than its typical magnitude, so that one prediction that blows up does
+not hide all others.
 """
 
 from __future__ import annotations
@@ -29,16 +31,16 @@ def one_step_error(found: Checkpoint, data: Transitions) -> float:
     dynamics = dynamics_of(found, integrator="rk4", substeps=substeps_of(data.dt))
     before, after = (np.hstack(x) for x in ((data.q, data.qd), (data.next_q, data.next_qd)))
     predicted = np.concatenate(
-        [_predicted(dynamics, part, data.dt) for part in _parts(before, data.tau, data.m)]
+        [_predicted(dynamics, *part, data.dt) for part in _parts(before, data.tau, data.m)]
     )
     typical = found.card.model_coordinates().magnitudes
     angular = [*data.coordinates.angular, *[False] * data.coordinates.n]
     scale = np.array([*typical.q, *typical.qd])
     missed, moved = (
-        np.abs(_difference(a, after, angular) / scale).sum()
-        for a in (predicted[: len(data)], before)
+        np.abs(_difference(a, after, angular) / scale) for a in (predicted[: len(data)], before)
     )
-    return float(missed / max(moved, np.finfo(float).tiny))
+    missed = np.where(missed < 1.0, missed, 1.0)  # NaN too
+    return float(missed.sum() / max(moved.sum(), np.finfo(float).tiny))
 
 
 def _difference(a: np.ndarray, b: np.ndarray, angular: list[bool]) -> np.ndarray:
@@ -53,8 +55,8 @@ def _parts(*arrays: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     return list(zip(*(np.split(array, count // _ROWS) for array in full), strict=True))
 
 
-def _predicted(dynamics: Any, part: tuple[np.ndarray, ...], dt: float) -> np.ndarray:
-    return np.asarray(_stepped(dynamics, *part, np.float32(dt)), np.float64)
+def _predicted(dynamics: Any, x: Any, tau: Any, m: Any, dt: float) -> np.ndarray:
+    return np.asarray(_stepped(dynamics, x, tau, m, np.float32(dt)), np.float64)
 
 
 @eqx.filter_jit

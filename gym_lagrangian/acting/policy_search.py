@@ -93,7 +93,7 @@ def _padded(states: np.ndarray) -> tuple[Any, Any]:
 
 
 def _write(path: Path, agent: Agent) -> None:
-    leaves = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(agent))}
+    leaves: Any = {str(i): np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(agent))}
     with replacing(path, failure=DataError) as part, part.open("wb") as file:
         np.savez(file, **leaves)
 

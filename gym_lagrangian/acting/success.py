@@ -48,9 +48,10 @@ def tip_at_goal(lived: Lived) -> bool:
 
 
 def _distance(world: World, state: np.ndarray) -> float:
-    q, qd = np.split(state, 2)
     task: Any = world.task
-    return float(task.tip_distance(TaskState(q, qd, world.m, world.goal, np.zeros(()), 0.0 * q)))
+    q, qd = np.split(state, 2)
+    here: Any = (q, qd, world.m, world.goal, np.zeros(()), 0.0 * q)
+    return float(task.tip_distance(TaskState(*here)))
 
 
 def usual_criterion(world: World) -> Criterion | None:

@@ -47,7 +47,9 @@ class _ClassicAdapter(Adapter):
         return Coordinates(self.names, angular=self.angular, parameters=parameters, name=self.name)
 
     def task(self, env: Any) -> Task:
-        return super().task(env) if self.pure is None else self.pure(self.coordinates(env))
+        return (
+            super().task(env) if self.pure is None else self.pure(coordinates=self.coordinates(env))
+        )
 
     def step(self, env: Any, action: Any, q: np.ndarray, qd: np.ndarray) -> Outcome:
         outcome = self._outcome(env, action, q, qd)

@@ -102,7 +102,7 @@ class MujocoAdapter(Adapter):
         pure = _TASKS.get(type(env).__name__)
         if pure is None or self.joints is not None:
             return super().task(env)  # which refuses
-        return pure(self.coordinates(env))
+        return pure(coordinates=self.coordinates(env))
 
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         """The other joints stay as they are."""

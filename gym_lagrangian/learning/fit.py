@@ -376,7 +376,7 @@ def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:
 
 
 @eqx.filter_jit
-def _energies(model: Any, q: Array, qd: Array, m: Array) -> Array:
+def _energies(model: Any, q: Any, qd: Any, m: Any) -> Array:
     """The energies of rows, in float32."""
     rows = (jnp.asarray(x, jnp.float32) for x in (q, qd, m))
     return jax.vmap(model.energy)(*rows)
