@@ -122,9 +122,8 @@ class TestSight:
 
         for name in ("get_state", "set_state", "simulate"):
             monkeypatch.setattr(LagrangianEnv, name, refuse)
-        for name in ("functional_state", "dynamics", "system"):
-            if name != "system":  # whose a model is may be known, not where it is
-                monkeypatch.setattr(LagrangianEnv, name, property(refuse))
+        for name in ("functional_state", "dynamics"):
+            monkeypatch.setattr(LagrangianEnv, name, property(refuse))
         env = Blind(gymnasium.make(ID))
         with pytest.raises(AssertionError):
             env.unwrapped.get_state()
@@ -151,7 +150,7 @@ def test_another_run_of_the_same_structure_compiles_nothing(run, tmp_path):
 
 
 class TestExperience:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def world(self):
         return world_of(gymnasium.make("Pendulum-v1"))
 
@@ -206,7 +205,7 @@ class TestExploring:
 class TestSuccess:
     """The tip of a pendulum of 1 m, at 10 Hz."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def world(self):
         return world_of(gymnasium.make(ID))
 

@@ -135,7 +135,7 @@ def learn(
         successes: end before the budget once so many episodes in a row succeeded.
         seed: of resets, random actions, weights and plans.
         adapter: of somebody else's environment; default the one registered for its class.
-        task: of somebody else's environment, a `Task` over its coordinates; default the adapter's.
+        task: a `Task` over the environment's coordinates; default its own, or the adapter's.
         on_progress: called after every episode.
         arguments: of `gymnasium.make`, for an id.
 
@@ -154,6 +154,8 @@ def learn(
     """
     budget = positive_number("budget", budget, "real seconds")
     with contextlib.ExitStack() as stack:
+        if task is not None and _is_own(env):
+            arguments, task = arguments | {"task": task}, None
         made = stack.enter_context(_environment(env, arguments))
         world = world_of(made, adapter=adapter, task=task)
         settings = _Settings(
@@ -375,13 +377,27 @@ def _environment(env: Any, arguments: dict[str, Any]) -> Any:
 
 
 def _made(env_id: str, arguments: dict[str, Any]) -> gymnasium.Env:
-    try:
-        row = find(env_id)
-    except ConfigurationError:
-        if env_id.rpartition(":")[2] not in gymnasium.registry:
-            raise
+    if not _is_own(env_id):
         return gymnasium.make(env_id, **arguments)
+    row = find(env_id)
     return gymnasium.make(row.id, **row.kwargs | arguments)
+
+
+def _is_own(env: Any) -> bool:
+    """Whether it is an id of this package rather than of somebody else, or no id.
+
+    Raises:
+        ConfigurationError: it is an id that nobody has registered.
+    """
+    if not isinstance(env, str):
+        return False
+    try:
+        find(env)
+    except ConfigurationError:
+        if env.rpartition(":")[2] not in gymnasium.registry:
+            raise
+        return False
+    return True
 
 
 def _strategy(strategy: Any, planner: Planner | None) -> Strategy:

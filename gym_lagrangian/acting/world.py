@@ -113,7 +113,9 @@ def world_of(env: gymnasium.Env, *, adapter: Any = None, task: Any = None) -> Wo
 
 def _of_own(env: gymnasium.Env, base: LagrangianEnv, task: Any) -> World:
     if task is not None:
-        raise ConfigurationError(f"task = {task!r}: give it to gymnasium.make instead")
+        raise ConfigurationError(
+            f"task = {task!r}: an environment of this package has its own; make it with that task"
+        )
     functional, params = base.functional
     return World(
         env=env,
