@@ -30,6 +30,7 @@ from gym_lagrangian.acting.success import (
 )
 from gym_lagrangian.acting.world import world_of
 from gym_lagrangian.adapters import tasks
+from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError
 
 
@@ -415,3 +416,22 @@ def test_states_of_an_episode_are_read_from_observations(run):
     states = states_of(world_of(gymnasium.make(ID)), lived)
     assert states.shape == (41, 2)
     np.testing.assert_allclose(np.cos(states[:, 0]), lived.observations[:, 0], atol=1e-6)
+
+
+class TestCommand:
+    SMALL = ("--steps", "20", "10", "--model-option", "width=4", "--model-option", "depth=1")
+
+    def test_learns_and_says_what_came_of_it(self, tmp_path, capsys):
+        out = tmp_path / "run"
+        command = ["learn", ID, "Baseline", "--budget", "2", "--out", str(out), *self.SMALL]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            assert main(command) == 0
+        printed = capsys.readouterr().out
+        assert "seconds until it first succeeded: –" in printed
+        assert f"written: {out}" in printed
+        assert len(Folder(out).history()) == 1
+
+    def test_bad_input_is_said_in_a_line(self, tmp_path, capsys):
+        assert main(["learn", ID, "--budget", "0", "--out", str(tmp_path / "run")]) == 2
+        assert "budget = 0" in capsys.readouterr().err

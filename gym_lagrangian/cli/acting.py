@@ -35,6 +35,14 @@ def add_commands(commands: Any) -> None:
     learn.add_argument("--successes", type=int, metavar="N", help="end after so many in a row")
     learn.add_argument("--friction", choices=("none", "viscous", "coulomb", "passive"))
     learn.add_argument("--seed", type=int, default=0)
+    learn.add_argument(
+        "--steps",
+        type=int,
+        nargs=2,
+        default=(4000, 2000),
+        metavar=("FIRST", "LATER"),
+        help="optimiser steps of the first fit, and of those that go on from it",
+    )
     add_options(learn, "model", "an argument of the model's constructor")
     learn.set_defaults(run=_learn)
 
@@ -46,7 +54,7 @@ def _learn(options: argparse.Namespace) -> None:
 
     what, arguments = environment(options)
     names = ("budget", "out", "random", "episode", "strategy", "members", "successes", "friction")
-    given = {name: getattr(options, name) for name in (*names, "seed")}
+    given = {name: getattr(options, name) for name in (*names, "seed", "steps")}
     with tqdm(total=options.budget, unit="s", bar_format=_BAR) as bar:
 
         def show(progress: Progress) -> None:
