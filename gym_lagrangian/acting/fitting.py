@@ -91,15 +91,16 @@ class Fitting:
             DataError: the data are too few to fit anything.
         """
         seen = scaled(data)
-        data = Transitions(seen, **data.arrays, dt=data.dt)
+        kept: dict[str, Any] = {**data.arrays, "dt": data.dt}
+        data, failures = Transitions(seen, **kept), []
         begins = (before, None) if _goes_on(before, seen) else (None,)
         for init, rate in itertools.product(begins, _RATES):
             try:
                 return self._fitted(data, world, init, rate, seed, out)
             except TrainingDiverged as error:
-                last = error
+                failures.append(error)
         if before is None:
-            raise last
+            raise failures[-1]
         checkpoint_file.save(out, before.model, before.card)
         return checkpoint_file.load(out)
 

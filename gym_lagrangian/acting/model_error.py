@@ -47,7 +47,7 @@ def _difference(a: np.ndarray, b: np.ndarray, angular: list[bool]) -> np.ndarray
     return np.where(angular, np.arctan2(np.sin(a - b), np.cos(a - b)), a - b)
 
 
-def _parts(*arrays: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+def _parts(*arrays: np.ndarray) -> list[Any]:
     """The rows in parts of `_ROWS`, the last filled with copies of the last row."""
     count = -(-len(arrays[0]) // _ROWS) * _ROWS
     rows = np.minimum(np.arange(count), len(arrays[0]) - 1)
