@@ -27,7 +27,7 @@ def transitions(world: World, episodes: Sequence[Episode]) -> Transitions | None
     observed cannot be learned from. The force of an action is that in the state where it began.
     """
     rows = [_rows(world, episode) for episode in episodes]
-    found = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    found: dict[str, Any] = {k: np.concatenate([row[k] for row in rows]) for k in rows[0]}
     if not len(found["q"]):
         return None
     m = np.broadcast_to(world.m, (len(found["q"]), len(world.m)))
@@ -38,7 +38,7 @@ def _rows(world: World, episode: Episode) -> dict[str, np.ndarray]:
     states, tau = states_of(world, episode), forces(world, episode)
     (q, qd), (next_q, next_qd) = (np.split(x, 2, axis=1) for x in (states[:-1], states[1:]))
     arrays = {"q": q, "qd": qd, "tau": tau, "next_q": next_q, "next_qd": next_qd}
-    seen = np.isfinite(states).all(axis=1)
+    seen = np.all(np.isfinite(states), axis=1, keepdims=True)[:, 0]
     kept = seen[:-1] & seen[1:]
     kept[-1] &= not episode.undone
     return {name: array[kept] for name, array in arrays.items()}

@@ -30,9 +30,8 @@ def one_step_error(found: Checkpoint, data: Transitions) -> float:
     """The error above of a model in transitions that it was not fitted to."""
     dynamics = dynamics_of(found, integrator="rk4", substeps=substeps_of(data.dt))
     before, after = (np.hstack(x) for x in ((data.q, data.qd), (data.next_q, data.next_qd)))
-    predicted = np.concatenate(
-        [_predicted(dynamics, *part, data.dt) for part in _parts(before, data.tau, data.m)]
-    )
+    parts = _parts(before, data.tau, data.m)
+    predicted = np.concatenate([_predicted(dynamics, *part, dt=data.dt) for part in parts])
     typical = found.card.model_coordinates().magnitudes
     angular = [*data.coordinates.angular, *[False] * data.coordinates.n]
     scale = np.array([*typical.q, *typical.qd])
@@ -55,7 +54,7 @@ def _parts(*arrays: np.ndarray) -> list[Any]:
     return list(zip(*(np.split(array, count // _ROWS) for array in full), strict=True))
 
 
-def _predicted(dynamics: Any, x: Any, tau: Any, m: Any, dt: float) -> np.ndarray:
+def _predicted(dynamics: Any, x: Any, tau: Any, m: Any, *, dt: float) -> np.ndarray:
     return np.asarray(_stepped(dynamics, x, tau, m, np.float32(dt)), np.float64)
 
 
