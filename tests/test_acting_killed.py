@@ -32,7 +32,7 @@ def start(out):
     cache = {"JAX_COMPILATION_CACHE_DIR": str(out.parent / "cache")}
     cache["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     command = [sys.executable, acting_victim.__file__, str(out)]
-    return subprocess.Popen(command, env=os.environ | cache | {"PYTHONPATH": path})
+    return subprocess.Popen(command, env=cache | os.environ | {"PYTHONPATH": path})
 
 
 def written(out):
