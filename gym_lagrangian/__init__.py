@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         rendering,
         systems,
     )
+    from gym_lagrangian.acting import learn
     from gym_lagrangian.adapters import Adapter, register_adapter
     from gym_lagrangian.envs import LagrangianEnv, LearnedDynamicsEnv
     from gym_lagrangian.envs.state import EnvState, EpisodeState
@@ -68,6 +69,7 @@ __all__ = [
     "evaluation",
     "fit",
     "functional",
+    "learn",
     "models",
     "planning",
     "plots",
@@ -103,6 +105,7 @@ _HOMES = {
     "collect": "gym_lagrangian.learning.recording",
     "evaluate": "gym_lagrangian.evaluation",
     "fit": "gym_lagrangian.learning.fit",
+    "learn": "gym_lagrangian.acting",
     "read_logs": "gym_lagrangian.learning.logs.reading",
     "read_minari": "gym_lagrangian.learning.minari",
     "register_adapter": "gym_lagrangian.adapters",

@@ -138,6 +138,7 @@ LAYERS = (
     ("evaluation",),
     ("learning",),
     ("planning",),
+    ("acting",),
     ("viewing",),
     ("reproduce",),
     ("cli",),

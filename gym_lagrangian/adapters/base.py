@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike
 from gym_lagrangian.checks import vector
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.coordinates import Coordinates
+from gym_lagrangian.systems.task import Task
 
 # What `step` of an environment returns: observation, reward, terminated, truncated, info.
 Outcome = tuple[Any, Any, bool, bool, dict[str, Any]]
@@ -100,6 +101,18 @@ class Adapter(ABC):
         raise ConfigurationError(
             f"{_name(self)} knows no state (q, q̇) of an observation of {env}: state it by "
             f"overriding {_name(self)}.state_of(env, observation)"
+        )
+
+    def task(self, env: Any) -> Task:
+        """What `env` rewards and how it ends, as the pure functions that planning needs (see
+        `gym_lagrangian.adapters.tasks`).
+
+        Raises:
+            ConfigurationError: none is known, as of any adapter that does not state one.
+        """
+        raise ConfigurationError(
+            f"{_name(self)} knows no reward of {env} as a pure function, which planning needs: "
+            f"state it by overriding {_name(self)}.task(env), or give task=MyTask"
         )
 
     def is_free(self, env: Any) -> bool:

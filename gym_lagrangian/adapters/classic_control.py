@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gym_lagrangian.adapters import observations
+from gym_lagrangian.adapters import observations, tasks
 from gym_lagrangian.adapters.base import Adapter, Outcome, Watched, own_step
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.coordinates import Coordinates, Parameter
+from gym_lagrangian.systems.task import Task
 
 
 class _ClassicAdapter(Adapter):
@@ -29,12 +30,14 @@ class _ClassicAdapter(Adapter):
     Attributes:
         name, names, angular: of the coordinates.
         parameters: a name → the environment's attribute and its unit.
+        pure: the environment's task as pure functions; None where it is not known.
     """
 
     name: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
     angular: ClassVar[tuple[bool, ...]]
     parameters: ClassVar[dict[str, tuple[str, str]]]
+    pure: ClassVar[type[Task] | None] = None
 
     def coordinates(self, env: Any) -> Coordinates:
         parameters = {
@@ -42,6 +45,11 @@ class _ClassicAdapter(Adapter):
             for name, (attribute, unit) in self.parameters.items()
         }
         return Coordinates(self.names, angular=self.angular, parameters=parameters, name=self.name)
+
+    def task(self, env: Any) -> Task:
+        return (
+            super().task(env) if self.pure is None else self.pure(coordinates=self.coordinates(env))
+        )
 
     def step(self, env: Any, action: Any, q: np.ndarray, qd: np.ndarray) -> Outcome:
         outcome = self._outcome(env, action, q, qd)
@@ -60,6 +68,7 @@ class PendulumAdapter(_ClassicAdapter):
     """
 
     name = "Pendulum-v1"
+    pure = tasks.Pendulum
     names = ("theta",)
     angular = (True,)
     parameters: ClassVar = {"g": ("g", "m/s²"), "m": ("m", "kg"), "l": ("l", "m")}
@@ -97,6 +106,7 @@ class CartPoleAdapter(_ClassicAdapter):
     """`CartPole-v1`: cart and pole, θ clockwise from upright; a force of ±10 N by two actions."""
 
     name = "CartPole-v1"
+    pure = tasks.CartPole
     names = ("x", "theta")
     angular = (False, True)
     parameters: ClassVar = {
@@ -149,6 +159,7 @@ class AcrobotAdapter(_ClassicAdapter):
     """
 
     name = "Acrobot-v1"
+    pure = tasks.Acrobot
     names = ("theta1", "theta2")
     angular = (True, True)
     parameters: ClassVar = {

@@ -19,10 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gym_lagrangian.adapters import observations
+from gym_lagrangian.adapters import observations, tasks
 from gym_lagrangian.adapters.base import Adapter, Outcome, Watched, own_step
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.coordinates import Coordinates, Parameter
+from gym_lagrangian.systems.task import Task
 
 
 class Joint(NamedTuple):
@@ -95,6 +96,13 @@ class MujocoAdapter(Adapter):
         if inverse is None or self.joints is not None:
             return super().state_of(env, observation)  # which refuses
         return inverse(observation)
+
+    def task(self, env: Any) -> Task:
+        """Known of InvertedPendulum, InvertedDoublePendulum and Reacher."""
+        pure = _TASKS.get(type(env).__name__)
+        if pure is None or self.joints is not None:
+            return super().task(env)  # which refuses
+        return pure(coordinates=self.coordinates(env))
 
     def set_state(self, env: Any, q: np.ndarray, qd: np.ndarray) -> None:
         """The other joints stay as they are."""
@@ -173,6 +181,13 @@ _INVERSES: dict[str, Callable[[Any], observations.Pair]] = {
     "InvertedPendulumEnv": observations.inverted_pendulum,
     "InvertedDoublePendulumEnv": observations.inverted_double_pendulum,
     "ReacherEnv": observations.reacher,
+}
+
+# What they reward and how they end, likewise.
+_TASKS: dict[str, type[Task]] = {
+    "InvertedPendulumEnv": tasks.InvertedPendulum,
+    "InvertedDoublePendulumEnv": tasks.InvertedDoublePendulum,
+    "ReacherEnv": tasks.Reacher,
 }
 
 

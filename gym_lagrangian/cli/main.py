@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gym_lagrangian.cli import learning, listing, logs, measuring, viewing
+from gym_lagrangian.cli import acting, learning, listing, logs, measuring, viewing
 from gym_lagrangian.errors import GymLagrangianError
 from gym_lagrangian.version import __version__
 
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     viewing.add_commands(commands)
     measuring.add_commands(commands)
     learning.add_commands(commands)
+    acting.add_commands(commands)
     logs.add_commands(commands)
     return parser
 

@@ -21,6 +21,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
@@ -51,7 +52,7 @@ from gym_lagrangian.learning.torques import (
     torques,
 )
 from gym_lagrangian.learning.transitions import Transitions
-from gym_lagrangian.learning.windows import Windows, growing_windows, held_out
+from gym_lagrangian.learning.windows import Windows, growing_windows, held_out, padded
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.residual import places_among
@@ -398,16 +399,23 @@ def _has_friction(model: Model, data: Transitions) -> bool:
 
 def _energy_balance(model: Any, data: Transitions) -> tuple[np.ndarray, float]:
     """E⁺ − E − τᵀΔq of every transition (N,), and the standard deviation of E, in joules."""
-    energy = eqx.filter_jit(eqx.filter_vmap(model.energy))
+    count = len(data)
     turned = data.next_q - data.q
     angles = np.arctan2(np.sin(turned), np.cos(turned))
     work = np.sum(data.tau * np.where(data.coordinates.angular, angles, turned), axis=1)
     states = ((data.q, data.qd), (data.next_q, data.next_qd))
     before, after = (
-        np.asarray(energy(*(np.asarray(x, np.float32) for x in (q, qd, data.m))), np.float64)
+        np.asarray(_energies(model, *(padded(x, -1) for x in (q, qd, data.m))), np.float64)[:count]
         for q, qd in states
     )
     return after - before - work, float(before.std())
+
+
+@eqx.filter_jit
+def _energies(model: Any, q: Any, qd: Any, m: Any) -> Array:
+    """The energies of rows, in float32."""
+    rows = (jnp.asarray(x, jnp.float32) for x in (q, qd, m))
+    return jax.vmap(model.energy)(*rows)
 
 
 def _has_recipe(model: str, data: Transitions, conditions: Conditions) -> bool:

@@ -204,7 +204,7 @@ def growing_windows(
     arrays = _rows(data) | {k: np.asarray(v, np.float32) for k, v in numbers.items()}
 
     def of(starts: np.ndarray, k: int) -> Windows:
-        rows: dict[str, Any] = {"starts": _padded(starts, 0), "count": np.int32(len(starts))}
+        rows: dict[str, Any] = {"starts": padded(starts, 0), "count": np.int32(len(starts))}
         rows = {name: np.asarray(value, np.int32) for name, value in rows.items()}
         return Windows(steps=k, **rows, **arrays, **how)
 
@@ -227,11 +227,11 @@ def _rows(data: Transitions) -> dict[str, Any]:
     here, there = (_near_zero(data, a) for a in (data.q, data.next_q))
     after = np.hstack([there, data.next_qd])
     arrays = (here, data.qd, data.tau, data.m, np.ones(len(data)), after)
-    *sample, after = (jnp.asarray(_padded(a, -1), jnp.float32) for a in arrays)
+    *sample, after = (jnp.asarray(padded(a, -1), jnp.float32) for a in arrays)
     return {"samples": Sample(*sample), "after": after}
 
 
-def _padded(array: np.ndarray, copied: int) -> np.ndarray:
+def padded(array: np.ndarray, copied: int) -> np.ndarray:
     """The array with copies of one of its rows up to the next size of a grid, four an octave."""
     rows = len(array)
     size = max(_SMALLEST, int(np.ceil(2.0 ** (np.ceil(4.0 * np.log2(rows)) / 4.0))))

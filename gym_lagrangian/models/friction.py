@@ -63,7 +63,7 @@ class Viscous(eqx.Module):
         """Coefficients that begin small; neither `shape` nor `key` is used."""
         n, k = embedding.n, len(embedding.m_index)
         self.embedding, self.power = embedding, power
-        self.bias = jnp.full(n, _START)
+        self.bias = _START * jnp.ones(n)  # jnp.full would be weakly typed, and compile a fit twice
         self.weights = jnp.zeros((n, k)) if k else None
 
     def coefficients(self, m: Parameters) -> Vector:
@@ -99,7 +99,7 @@ class Coulomb(eqx.Module):
     def __init__(self, embedding: Embedding, shape: Shape, power: float, *, key: Array):
         """A force that begins small; neither `shape` nor `key` is used."""
         self.embedding, self.power = embedding, power
-        self.slope = self.step = self.width = jnp.full(embedding.n, _START)
+        self.slope = self.step = self.width = _START * jnp.ones(embedding.n)
 
     def __call__(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
         """F (n,) in N or N·m."""
@@ -134,7 +134,7 @@ class Passive(eqx.Module):
         self.embedding, self.power = embedding, power
         shape = replace(shape, width=min(shape.width, 32), depth=2, initialiser="fan_in")
         self.network = Network(embedding.size + n, n * n, shape, key=key)
-        self.slope = self.step = self.width = jnp.full(n, _START)
+        self.slope = self.step = self.width = _START * jnp.ones(n)
 
     def __call__(self, q: Vector, qd: Vector, m: Parameters) -> Vector:
         """F (n,) in N or N·m."""

@@ -100,9 +100,18 @@ def paper(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
     )
 
 
+def gentle(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
+    """As `fan_in`, and a tenth of that in the last layer: a function that is nearly constant. An
+    untrained mass matrix that varies with q is felt by q̇²: fast motion blows up within a step.
+    """
+    *hidden, last = fan_in(key, sizes)
+    return (*hidden, 0.1 * last)
+
+
 INITIALISERS: dict[str, Callable[[Array, tuple[int, ...]], tuple[Weights, ...]]] = {
     "fan_in": fan_in,
     "paper": paper,
+    "gentle": gentle,
 }
 
 CONDITIONINGS = ("input", "product")
@@ -116,8 +125,8 @@ class Shape:
     Attributes:
         width, depth: units in a hidden layer, and hidden layers.
         activation: a name in `ACTIVATIONS`; smooth, since q̈ may be made of second derivatives.
-        initialiser: the name in `INITIALISERS` of what draws the first weights: ``"fan_in"``, or
-            ``"paper"`` for Appendix B.
+        initialiser: the name in `INITIALISERS` of what draws the first weights: ``"fan_in"``,
+            ``"gentle"`` for a nearly constant function, or ``"paper"`` for Appendix B.
         conditioning: how the parameters enter that a model is conditioned on: ``"input"``, beside
             the state; or ``"product"``, as factors, see `gym_lagrangian.models.product`.
 

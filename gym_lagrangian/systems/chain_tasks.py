@@ -111,6 +111,17 @@ class ChainTask(Task):
         theta = absolute_angles(self.kind, q)
         return jnp.arctan2(-jnp.sin(theta), -jnp.cos(theta))
 
+    def goal_place(self, state: TaskState) -> AnyArray:
+        """Where the tip is to be, (2,) in m: straight above the pivot, a cart's being at x = 0."""
+        length, xp = lengths(self.coordinates, state.m).sum(), module_of(state.m)
+        return xp.stack([0.0 * length, length])
+
+    def tip_distance(self, state: TaskState) -> Scalar:
+        """The tip's distance from `goal_place`, as a share of the chain's length."""
+        offset = self.goal_place(state) - places(self.coordinates, state.q, state.m)[-1]
+        squared = (offset**2).sum() / lengths(self.coordinates, state.m).sum() ** 2
+        return squared**0.5
+
     def held_upright(self, state: TaskState) -> Flag:
         """Every link within 0.2 rad of upright, every coordinate slower than 0.5 rad/s or m/s."""
         upright = jnp.all(jnp.abs(self.from_upright(state.q)) < _NEAR)
@@ -173,6 +184,28 @@ class SwingUp(ChainTask):
     def goal_state(self, m: Parameters, goal: Goal) -> AnyArray:
         """Every link upright at rest, a cart in the middle."""
         return jnp.array(self.upright())
+
+
+class TipUp(SwingUp):
+    r"""Swing up as `SwingUp`, rewarded for the place of the tip alone, as PILCO's tasks are.
+
+    With d the distance of the tip from straight above the pivot, a cart's being at x = 0, as a
+    share of the chain's length,
+
+        reward = ½ / (1 + d²) + ½ exp(−d² / (2·0.2²)),
+
+    between 0 and 1. The second half is PILCO's saturating cost, the first says everywhere where the
+    goal is.
+
+    Attributes:
+        actuated, force_max, absolute_torques, track, velocity_max: as for `ChainTask`.
+    """
+
+    def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """As the class says."""
+        offset = self.goal_place(after) - places(self.coordinates, after.q, after.m)[-1]
+        squared = jnp.sum(offset**2) / jnp.sum(lengths(self.coordinates, after.m)) ** 2
+        return 0.5 / (1.0 + squared) + 0.5 * jnp.exp(-squared / (2 * _HALF**2))
 
 
 class Balance(ChainTask):
@@ -270,6 +303,10 @@ class Reach(ChainTask):
         reach = length.sum()
         least = xp.maximum(0.0, 2.0 * length.max() - reach)
         return (least + share * (reach - least)) * xp.stack([xp.sin(angle), -xp.cos(angle)])
+
+    def goal_place(self, state: TaskState) -> AnyArray:
+        """`target`."""
+        return self.target(state)
 
     def observation(self, state: TaskState) -> Observation:
         """(cos and sin of every angle, x of a cart, q̇, target, target − tip)."""

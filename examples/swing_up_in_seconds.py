@@ -1,0 +1,85 @@
+"""Swing-ups learned while acting: real seconds until the first success, and until it always does.
+
+    python examples/swing_up_in_seconds.py --tasks pendulum cartpole --models DeLaN MLP --seeds 10 \
+        --out swing_ups
+
+PILCO's settings; the pendulum's episodes as Black-DROPS has them (10 Hz, 4 s, 2.5 N·m). A success:
+the tip within 10 % of its length of the goal during the whole last second. An agent begins with one
+random episode. All random ones count; a run ends at six successes in a row. The same command goes
+on where it was stopped.
+"""
+
+import argparse
+import json
+import statistics
+import warnings
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gym_lagrangian import learn
+
+TIP_UP = "gym_lagrangian.systems.chain_tasks:TipUp"
+# What is made, and the real seconds after which a run counts as failed.
+TASKS = {
+    "pendulum": ("PilcoPendulum-v0", {"force_max": 2.5}, 40.0),
+    "cartpole": ("PilcoCartPole-v0", {"actuated": "x", "force_max": 10.0}, 60.0),
+    "doublependulum": (
+        "PilcoDoublePendulum-v0",
+        {"force_max": 2.0, "absolute_torques": True},
+        60.0,
+    ),
+    "cartdoublependulum": (
+        "PilcoCartDoublePendulum-v0",
+        {"actuated": "x", "force_max": 20.0},
+        120.0,
+    ),
+}
+
+
+def run(task: str, model: str, seed: int, options: argparse.Namespace) -> dict:
+    """One run, begun or gone on with."""
+    env_id, motors, budget = TASKS[task]
+    out = options.out / task / model / f"{seed:02d}"
+    how = {"budget": options.budget or budget, "out": out, "seed": seed, "successes": 6}
+    if options.fit_steps:
+        how["steps"] = (options.fit_steps, options.fit_steps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        found = learn(env_id, model, task=TIP_UP, **motors, **how)
+    return {"first": found.until_first, "always": found.until_always, "seconds": found.seconds}
+
+
+def spread(seconds: list) -> str:
+    """How many there are, and their median and extremes."""
+    there = [s for s in seconds if s is not None]
+    if not there:
+        return f"0 of {len(seconds)}"
+    middle = statistics.median(there)
+    return f"{len(there)} of {len(seconds)}, {middle:g} s ({min(there):g}–{max(there):g})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS])
+    parser.add_argument("--models", nargs="+", default=["DeLaN", "LNN", "Baseline", "MLP"])
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--budget", type=float, help="real seconds; default: by task, 40 to 120")
+    parser.add_argument("--fit-steps", type=int, help="of every fit; default: those of learn")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+
+    runs = [(t, m, s) for t in options.tasks for m in options.models for s in range(options.seeds)]
+    results: dict = {}
+    for task, model, seed in tqdm(runs, unit="run"):
+        results.setdefault(task, {}).setdefault(model, []).append(run(task, model, seed, options))
+        (options.out / "results.json").write_text(json.dumps(results, indent=1))
+    print("| task | model | first success after | always after |\n|---|---|---|---|")
+    for task, models in results.items():
+        for model, found in models.items():
+            first, always = (spread([one[k] for one in found]) for k in ("first", "always"))
+            print(f"| {task} | {model} | {first} | {always} |")
+
+
+if __name__ == "__main__":
+    main()
