@@ -114,6 +114,7 @@ SYSTEMS: dict[str, SystemRow] = {
         "gym_lagrangian.systems.double_pendulum:DoublePendulum",
         "two point masses on massless rods, the paper's",
         NETWORKS,
+        conditioned=("LNN",),
         distributions="gym_lagrangian.reproduce.distributions:double_pendulum",
     ),
     "RelativisticParticle": SystemRow(

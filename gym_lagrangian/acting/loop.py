@@ -125,7 +125,7 @@ def learn(
         episode: seconds after which an episode is reset; default the environment's time limit.
         strategy: ``"planning"``, ``"policy"`` (PPO in the model, see `acting.policy_search`), or a
             `Planning` or `PolicySearch` with settings of its own.
-        planner: of the strategy ``"planning"``; default `acting.planning.usual_planner`.
+        planner: of the strategy ``"planning"``; default that of `planning.settings`.
         members: models in the ensemble that is fitted; 1 for a single model.
         steps: optimiser steps of a fit from random weights, and of one that goes on.
         config: other settings of the fits by name, see `FitConfig`.

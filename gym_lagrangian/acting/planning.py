@@ -7,6 +7,7 @@ planner's affair.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +16,12 @@ import numpy as np
 from gym_lagrangian.acting.strategy import Actor, Situation, Strategy
 from gym_lagrangian.acting.world import World
 from gym_lagrangian.envs.functional import Params, dynamics_of
-from gym_lagrangian.planning import MPPI, Planner, Policy
-
-# How far a planner looks ahead where nobody says otherwise, in seconds.
-_AHEAD = 1.8
+from gym_lagrangian.planning import Planner, Policy
+from gym_lagrangian.planning.policy import FunctionalTask
+from gym_lagrangian.planning.settings import UnholdableWarning, policy_for, setting_of
 
 # The substeps of the integrator in a step of dt seconds: one for every so many seconds.
 _SUBSTEP = 0.05
-
-
-def usual_planner(world: World) -> Planner:
-    """MPPI that looks 1.8 s ahead, in steps of the environment's own."""
-    return MPPI(samples=1024, horizon=max(5, round(_AHEAD / world.dt)), discount=0.97)
 
 
 def substeps_of(dt: float) -> int:
@@ -50,9 +45,12 @@ class Planning(Strategy):
     """MPPI, CEM or another planner, in the model and for the task's own reward.
 
     Attributes:
-        planner: None for `usual_planner`.
-        dt: seconds for which a planned action holds; None for the environment's step.
-        substeps: how finely a planned step is integrated; None for one every .05 s.
+        planner: None for that of `planning.settings`, with its regulator at the goal as soon as the
+            model has one.
+        dt: seconds for which a planned action holds; None for the setting's, or with a planner of
+            one's own for the environment's step.
+        substeps: how finely a planned step is integrated; None for the setting's, or one every
+            .05 s.
     """
 
     planner: Planner | None = None
@@ -60,17 +58,36 @@ class Planning(Strategy):
     substeps: int | None = None
 
     def actor(self, situation: Situation) -> Actor:
-        world, how = situation.world, {"integrator": "rk4", "substeps": self._substeps(situation)}
-        params = params_of(world, situation.checkpoint, **how)
-        planner = self.planner or usual_planner(world)
-        where = (world.functional, params)
-        policy = Policy(where, planner, dt=self.dt, seed=situation.seed, **how)
+        world = situation.world
+        planner, arguments = self._setting(world)
+        how = {"integrator": "rk4", "substeps": arguments["substeps"]}
+        where = (world.functional, params_of(world, situation.checkpoint, **how))
+        given = {**arguments, "integrator": "rk4", "seed": situation.seed}
+        if self.planner is not None:
+            policy = Policy(where, planner, **given)
+        else:
+            policy = _usual_policy(where, given)
         return lambda state, observation, time: policy.act(state, time=time)
 
     def document(self, world: World) -> dict[str, Any]:
-        planner = self.planner or usual_planner(world)
-        settings = {type(planner).__name__: dataclasses.asdict(planner)}
-        return {"planning": settings, "dt": self.dt, "substeps": self.substeps}
+        planner, arguments = self._setting(world)
+        return {"planning": {type(planner).__name__: dataclasses.asdict(planner), **arguments}}
 
-    def _substeps(self, situation: Situation) -> int:
-        return self.substeps or substeps_of(self.dt or situation.world.dt)
+    def _setting(self, world: World) -> tuple[Planner, dict[str, Any]]:
+        """The planner, and further arguments of `Policy`."""
+        planner, usual = self.planner, {}
+        if planner is None:
+            bounds = (np.stack([one, one]) for one in (world.m, world.goal))
+            planner, usual = setting_of(world.functional, world.dt, *bounds)
+        dt = self.dt or usual.get("dt") or world.dt
+        substeps = self.substeps or usual.get("substeps") or substeps_of(dt)
+        return planner, {**usual, "dt": dt, "substeps": substeps}
+
+
+def _usual_policy(where: FunctionalTask, given: dict[str, Any]) -> Policy:
+    """The policy of a setting. A model that has learned little has no regulator at the goal yet,
+    of which nobody needs to be told after every fit.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnholdableWarning)
+        return policy_for(where, **given)

@@ -28,6 +28,10 @@ _AHEAD, _SHORTEST = 2.0, 0.08
 _LQR: Mapping[str, Any] = MappingProxyType({"value": "lqr", "takeover": True})
 
 
+class UnholdableWarning(UserWarning):
+    """A policy plans without the regulator at the goal that its setting has."""
+
+
 class Setting(NamedTuple):
     """A planner and how to use it.
 
@@ -72,8 +76,14 @@ def planner_for(where: Any) -> Setting:
         ConfigurationError: it is none of these.
     """
     env, params = functional_task(where)
-    found = SETTINGS.get(env.coordinates.name) or _usual(env, params)
+    found = setting_of(env, float(params.dt), params.m_bounds, params.goal_bounds)
     return _in_steps_of(found, params)
+
+
+def setting_of(env: FunctionalEnv, dt: float, m_bounds: Any, goal_bounds: Any) -> Setting:
+    """The setting for a task in steps of dt seconds, whatever moves it."""
+    found = SETTINGS.get(env.coordinates.name)
+    return found or _usual(env, dt, middle_of(m_bounds), middle_of(goal_bounds))
 
 
 def policy_for(where: Any, **arguments: Any) -> Policy:
@@ -92,14 +102,13 @@ def policy_for(where: Any, **arguments: Any) -> Policy:
     try:
         return Policy(where, **given)
     except Unholdable as error:
-        warnings.warn(str(error), stacklevel=2)
+        warnings.warn(str(error), UnholdableWarning, stacklevel=2)
         return Policy(where, **given | {"value": None, "takeover": False})
 
 
-def _usual(env: FunctionalEnv, params: Params) -> Setting:
-    dt = max(float(params.dt), _SHORTEST)
-    middle = (middle_of(bounds) for bounds in (params.m_bounds, params.goal_bounds))
-    known = env.task.goal_state(*middle) is not None
+def _usual(env: FunctionalEnv, dt: float, m: Any, goal: Any) -> Setting:
+    dt = max(dt, _SHORTEST)
+    known = env.task.goal_state(m, goal) is not None
     planner = MPPI(samples=512, horizon=max(2, round(_AHEAD / dt)))
     return Setting(planner, {"dt": dt, "substeps": 2, **(_LQR if known else {})})
 
