@@ -32,6 +32,7 @@ ARGUMENTS = {
         "--steps=20",
         "--transitions=2000",
     ],
+    "domain_randomisation.py": ["--seeds=1", "--envs=8", "--updates=1", "--pendulums=4"],
     "from_data_alone.py": [
         "--models=MLP",
         "--counts=100",
