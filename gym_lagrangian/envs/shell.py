@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Card, Checkpoint, load
+from gym_lagrangian.checks import shown, whole_number
 from gym_lagrangian.envs import functional
 from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
@@ -33,6 +34,9 @@ from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
+
+# Pixels. Below the least, text and world no longer fit one above the other.
+LEAST_SIZE, MOST_SIZE = 100, 8192
 
 # What copies keep of an environment besides its arguments and its episode.
 KEPT_ATTRIBUTES = ("_spec", "action_space", "observation_space")
@@ -246,7 +250,20 @@ class Shell(EzPickle, ABC):
         return scope(self._dtype, self._device)
 
 
-def _device(platform: str) -> Any:
+def check_size(pixels: Any) -> int:
+    """The width and height of a picture, whether one is going to be drawn or not.
+
+    Raises:
+        ConfigurationError: no whole number of pixels, or one beyond what pictures can have.
+    """
+    return whole_number("render_size", pixels, least=LEAST_SIZE, most=MOST_SIZE)
+
+
+def _device(platform: Any) -> Any:
+    if not isinstance(platform, str):
+        raise ConfigurationError(
+            f'device = {shown(platform)}: expected the name of a jax platform, such as "cpu"'
+        )
     try:
         return jax.devices(platform)[0]
     except RuntimeError as error:

@@ -11,6 +11,7 @@ and resumed gives the same numbers as one that was not.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -29,6 +30,7 @@ from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.errors import CheckpointError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
+from gym_lagrangian.files import only_writer
 from gym_lagrangian.learning.config import OptimiserConfig
 from gym_lagrangian.learning.optimiser import Optimiser, Schedule
 from gym_lagrangian.learning.sources import Source
@@ -64,6 +66,17 @@ def loss(model: Model, source: Source, key: Array, size: int) -> Array:
     samples, targets = source.batch(key, size)
     errors = jax.vmap(partial(source.loss, model))(samples, targets)
     return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
+
+
+def _alone(run: Callable[..., Checkpoint]) -> Callable[..., Checkpoint]:
+    """`run`, refused while another process or thread writes the same `out`."""
+
+    @functools.wraps(run)
+    def alone(*arguments: Any, out: Path, **settings: Any) -> Checkpoint:
+        with only_writer(out, failure=CheckpointError):
+            return run(*arguments, out=out, **settings)
+
+    return alone
 
 
 class Stage(NamedTuple):
@@ -126,6 +139,7 @@ def _advance(
     return model, state, np.asarray(losses)[: end - first]
 
 
+@_alone
 def learn(
     fresh: Model,
     stages: Sequence[Stage],
@@ -146,6 +160,8 @@ def learn(
     findings: Callable[[Model], dict[str, Any]] | None = None,
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
+
+    It is the only one of its path as long as it lasts, see `files.only_writer`.
 
     Arguments:
         fresh: the model to begin with.
@@ -301,6 +317,11 @@ def _load_run(path: Path, fresh: Model, card: Card, config: OptimiserConfig) -> 
     if not path.exists():
         raise CheckpointError(f"nothing to resume: {str(path)!r} does not exist")
     saved = checkpoints.load(path)
+    if "step" not in saved.card.metrics:
+        raise CheckpointError(
+            f"{str(path)!r} is a finished checkpoint, not the state of an unfinished run: nothing "
+            "to resume"
+        )
     if replace(saved.card, metrics={}) != card:
         raise CheckpointError(
             f"{str(path)!r} was started with another configuration: {_difference(saved.card, card)}"
@@ -320,6 +341,12 @@ def _load_run(path: Path, fresh: Model, card: Card, config: OptimiserConfig) -> 
 def _restored(saved: Checkpoint, name: str, like: Any) -> Any:
     """The pytree that was saved leaf by leaf under a name."""
     leaves, treedef = jax.tree.flatten(like)
+    missing = [f"{name}.{i}" for i in range(len(leaves)) if f"{name}.{i}" not in saved.extra]
+    if missing:
+        raise CheckpointError(
+            f"{str(saved.path)!r} lacks the arrays {', '.join(missing)} of an unfinished run: "
+            "begin the run again, with overwrite"
+        )
     arrays = [jnp.asarray(saved.extra[f"{name}.{i}"]) for i in range(len(leaves))]
     return jax.tree.unflatten(treedef, arrays)
 

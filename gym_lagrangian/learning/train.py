@@ -23,6 +23,7 @@ from gym_lagrangian.learning.conditions import (
 from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn
+from gym_lagrangian.learning.npz import read_npz
 from gym_lagrangian.learning.relative import Relative
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
@@ -32,7 +33,6 @@ from gym_lagrangian.learning.sources import (
     label_of,
     parameters_in,
     protocol_states,
-    read_npz,
 )
 from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.models.embedding import Embedding

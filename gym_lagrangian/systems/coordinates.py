@@ -21,7 +21,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from gym_lagrangian.checks import finite_number, known_names, positive_number
+from gym_lagrangian.checks import finite_number, known_names, positive_number, shown
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import Parameters
 from gym_lagrangian.systems.preset import Preset
@@ -478,17 +478,25 @@ def _scale(name: str, what: str, value: Any, n: int) -> tuple[float, ...]:
     return tuple(positive_number(f"{name}.{what}", one) for one in each(name, what, value, n))
 
 
+def _ends(value: Any) -> tuple[Any, ...]:
+    """The number, or the numbers of a pair."""
+    if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, np.ma.MaskedArray):
+        value = value.tolist()
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 def _bounds(
     system: str, name: str, parameter: Parameter, value: float | Sequence[float]
 ) -> tuple[float, float]:
     what = f"{system} parameter {name}"
-    if isinstance(value, str) or np.ndim(value) > 1 or np.size(value) not in (1, 2):
+    ends = _ends(value)
+    if isinstance(value, str) or len(ends) not in (1, 2):
         raise ConfigurationError(
-            f"{what} = {value!r}: expected a finite number in {parameter.unit}, or a pair "
+            f"{what} = {shown(value)}: expected a finite number in {parameter.unit}, or a pair "
             "(low, high) to draw from at every reset"
         )
     check = positive_number if parameter.positive else finite_number
-    pair = [check(what, v, parameter.unit) for v in np.atleast_1d(np.asarray(value, object))]
+    pair = [check(what, v, parameter.unit) for v in ends]
     low, high = pair[0], pair[-1]
     if parameter.least is not None and low < parameter.least:
         raise ConfigurationError(
