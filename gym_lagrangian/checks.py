@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ def shown(value: Any) -> str:
         text = repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
         return "an integer of thousands of digits"
+    text = " ".join(text.split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
 
 
@@ -64,6 +65,19 @@ def positive_number(what: str, value: Any, unit: str = "") -> float:
     return number
 
 
+def mapping(what: str, value: Any) -> dict[str, Any]:
+    """`value` as a dict of its own, empty for None.
+
+    Raises:
+        ConfigurationError: not a mapping from names.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise ConfigurationError(f"{what} = {shown(value)}: expected a dict of arguments by name")
+    return dict(value)
+
+
 def one_or_each(
     what: str, value: Any, check: Callable[..., float], *expected: Any
 ) -> float | tuple[float, ...]:
@@ -84,13 +98,14 @@ def whole_number(what: str, value: Any, *, least: int = 1, most: int | None = No
         ConfigurationError: not a whole number of at least `least`, or one above `most`.
     """
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool | np.timedelta64)
-    if not is_whole or value < least:
+    number = int(value) if is_whole else None
+    if number is None or number < least:
         raise ConfigurationError(
             f"{what} = {shown(value)}: expected a whole number of at least {least}"
         )
-    if most is not None and value > most:
+    if most is not None and number > most:
         raise ConfigurationError(f"{what} = {shown(value)}: expected at most {most:,}")
-    return int(value)
+    return number
 
 
 def seed_number(value: Any) -> int:

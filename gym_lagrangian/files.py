@@ -33,7 +33,7 @@ def readable_path(
         GymLagrangianError: `failure`, as there is no regular file.
     """
     if not isinstance(path, str | os.PathLike):
-        raise failure(f"{what} = {path!r}: expected a path")
+        raise failure(f"{what} is {path!r}: expected a path")
     found = Path(path).expanduser()
     if not is_file(found):
         is_there = os.path.lexists(found) if "\0" not in str(found) else False
@@ -52,8 +52,10 @@ def writable_path(
             write to.
     """
     if not isinstance(path, str | os.PathLike):
-        raise failure(f"{what} = {path!r}: expected a path that ends in {suffix}")
+        raise failure(f"{what} is {path!r}: expected a path that ends in {suffix}")
     found = Path(path).expanduser()
+    if "\0" in str(found):
+        raise failure(f"{str(found)!r}: the name of {what} has a zero byte")
     if found.suffix != suffix:
         raise failure(f"{str(found)!r}: the name of {what} must end in {suffix}")
     try:

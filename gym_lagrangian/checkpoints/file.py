@@ -41,7 +41,7 @@ from safetensors import safe_open
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints.card import Card
 from gym_lagrangian.checkpoints.identity import moves_as
-from gym_lagrangian.checks import shown
+from gym_lagrangian.checks import finite_number, shown
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
 from gym_lagrangian.files import is_file, replacing, writable_path
 from gym_lagrangian.models.base import Model
@@ -318,6 +318,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
     try:
+        _check_fields(fields)
         ranges = {name: _pair(one) for name, one in fields.get("ranges", {}).items()}
         kept = {**fields, "conditioned_on": tuple(fields["conditioned_on"])}
         kept |= {"ranges": ranges} if ranges else {}
@@ -326,6 +327,43 @@ def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
         raise CheckpointError(f"{str(path)!r}: {error}") from error
     except Exception as error:  # whatever a header raises that has the form of none
         raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
+
+
+# What the fields of a card are in JSON, where a file has them.
+_FIELDS: dict[str, type | tuple[type | None, ...]] = {
+    "coordinates": dict,
+    "physics": (dict, None),
+    "parameters": dict,
+    "conditioned_on": list,
+    "model": str,
+    "model_config": dict,
+    "training": dict,
+    "data": str,
+    "forced": bool,
+    "metrics": dict,
+    "package_version": str,
+    "ranges": dict,
+    "friction": (str, None),
+    "members": int,
+    "base": (dict, None),
+    "init": (dict, None),
+}
+
+
+def _check_fields(fields: dict[str, Any]) -> None:
+    """Refuse a card whose fields are of another kind than they are written as.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name, kinds in _FIELDS.items():
+        expected = kinds if isinstance(kinds, tuple) else (kinds,)
+        found = fields.get(name, ...)
+        usual = any(found is None if kind is None else isinstance(found, kind) for kind in expected)
+        if found is not ... and not usual:
+            raise ValueError(f"{name} is {shown(found)}")
+    for name, value in fields["parameters"].items():
+        finite_number(name, value, "as JSON has it")
 
 
 def _pair(value: Any) -> tuple[float, float]:

@@ -33,6 +33,7 @@ from gym_lagrangian.checks import (
     whole_number,
 )
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.forks import warn_from_now_on
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, Force, UnforcedDynamics
 from gym_lagrangian.registration import (
@@ -638,6 +639,7 @@ def params_of(
         reset_bounds=parts.env.task.reset_bounds(),
         dt=np.asarray(dt),
     )
+    warn_from_now_on()
     return cast(params, dtype)
 
 

@@ -388,11 +388,11 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         """The keys to reset with. One uint32 from each sub-environment's own generator makes its
         key, as in the scalar environment; what is not seeded goes on with the key that it has.
         """
-        if seed is None or np.ndim(seed) == 0:
+        if seed is None or not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
             first = check_seed(seed)
             seeds = [None if first is None else first + i for i in range(self.num_envs)]
         else:
-            seeds = [check_seed(one) for one in seed]  # type: ignore[union-attr]
+            seeds = [check_seed(one) for one in seed]
         if len(seeds) != self.num_envs:
             raise ConfigurationError(
                 f"{len(seeds)} seeds for num_envs = {self.num_envs}: expected as many"

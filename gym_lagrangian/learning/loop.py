@@ -28,9 +28,11 @@ from jax import Array
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
-from gym_lagrangian.errors import CheckpointError, TrainingDiverged
+from gym_lagrangian.checks import real_number, shown
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.files import only_writer
+from gym_lagrangian.forks import warn_from_now_on
 from gym_lagrangian.learning.config import OptimiserConfig
 from gym_lagrangian.learning.optimiser import Optimiser, Schedule
 from gym_lagrangian.learning.sources import Source
@@ -117,7 +119,11 @@ def _chunk(
             lambda p: loss(eqx.combine(p, static), source, batch_key, batch)
         )(params)
         updates, state = update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, losses.at[number - first].set(value)
+        return (
+            optax.apply_updates(params, updates),
+            state,
+            losses.at[number - first].set(value.astype(losses.dtype)),
+        )
 
     carry = params, begin, jnp.zeros(room)
     params, state, losses = jax.lax.fori_loop(first, end, step, carry)
@@ -178,6 +184,9 @@ def learn(
 
     The other arguments, and what is raised, are those of `train`.
     """
+    if not real_number(save_every) >= 0:
+        raise ConfigurationError(f"save_every = {shown(save_every)}: expected seconds, at least 0")
+    warn_from_now_on()
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
     if trained and held_out is not None and not resume:
         run = run._replace(held_out=[(0, float(held_out(fresh)))])

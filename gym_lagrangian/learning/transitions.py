@@ -353,6 +353,10 @@ def _column_array(name: str, column: Any, label: str) -> np.ndarray:
     return as_array(f"column {name}", column, label)
 
 
+# Seconds; models learn in float32, which holds nothing much smaller.
+_LEAST_DT = 1e-30
+
+
 def _one_dt(dt: Any, label: str, rows: int) -> float:
     given = as_array("dt", dt, label)
     if given.ndim > 1 or (given.ndim == 1 and len(given) not in (1, rows)):
@@ -361,7 +365,7 @@ def _one_dt(dt: Any, label: str, rows: int) -> float:
             f"the {rows} rows"
         )
     found = np.unique(given)
-    if not np.all(np.isfinite(found)) or np.any(found <= 0):
+    if not np.all(np.isfinite(found)) or np.any(found < _LEAST_DT):
         raise DataError(f"{label}: dt is {shown(dt)}: expected a positive number of seconds")
     if not math.isclose(found[0], found[-1]):
         listed = ", ".join(f"{value:g}" for value in found[:5])

@@ -15,13 +15,20 @@ import functools
 import keyword
 import math
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import jax
 import numpy as np
 
-from gym_lagrangian.checks import finite_number, known_names, positive_number, shown
+from gym_lagrangian.checks import (
+    finite_number,
+    known_names,
+    mapping,
+    positive_number,
+    real_number,
+    shown,
+)
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import Parameters
 from gym_lagrangian.systems.preset import Preset
@@ -64,7 +71,9 @@ class Parameter(NamedTuple):
         """`value`, or a parameter whose default that number or pair is."""
         if isinstance(value, Parameter):
             return value
-        size = float(np.max(np.abs(np.asarray(value, np.float64))))
+        size = max(abs(real_number(one)) for one in _ends(value))
+        if not math.isfinite(size):
+            raise ValueError(f"{shown(value)} is no number")
         default = tuple(value) if isinstance(value, Sequence) else value
         return cls(default, positive=False, scale=size or 1.0)
 
@@ -109,7 +118,7 @@ class Usage(NamedTuple):
         Raises:
             ConfigurationError: an unknown name.
         """
-        given = value._asdict() if isinstance(value, Usage) else dict(value or {})
+        given = value._asdict() if isinstance(value, Usage) else mapping("usage", value)
         known_names("usage", cls._fields, given)
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in given.items()
@@ -392,9 +401,11 @@ def normalised(name: str, stated: Any) -> dict[str, Any]:
     n = len(names)
     found = {
         "coordinates": names,
-        "angular": tuple(map(bool, each(name, "angular", stated.angular, n))),
+        "angular": tuple(_flag(name, one) for one in each(name, "angular", stated.angular, n)),
         "parameters": _parameters(name, stated.parameters),
-        "speed_limit": tuple(each(name, "speed_limit", stated.speed_limit or None, n)),
+        "speed_limit": tuple(
+            _limit(name, one) for one in each(name, "speed_limit", stated.speed_limit or None, n)
+        ),
     }
     for scale in SCALES:
         value = getattr(stated, scale)
@@ -416,12 +427,29 @@ def each(name: str, what: str, value: Any, count: int) -> tuple:
     """
     if value is None or isinstance(value, str | bool | int | float):
         return (value,) * count
+    if not isinstance(value, Iterable):
+        raise ConfigurationError(f"{name}.{what} = {shown(value)}: expected one value a coordinate")
     values = tuple(value)
     if len(values) != count:
         raise ConfigurationError(
             f"{name}.{what} has {len(values)} values, expected {count}: one a coordinate"
         )
     return values
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_) and value not in (0, 1):
+        raise ConfigurationError(f"{name}.angular has {shown(value)}: expected True or False")
+    return bool(value)
+
+
+def _limit(name: str, value: Any) -> Any:
+    is_pair = isinstance(value, tuple | list) and len(value) == 2
+    if value is not None and not (is_pair and all(isinstance(one, str) for one in value)):
+        raise ConfigurationError(
+            f"{name}.speed_limit has {shown(value)}: expected two names of parameters, or None"
+        )
+    return value
 
 
 def bounds_of(
@@ -467,8 +495,8 @@ def _parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Parameter
         found = {one: Parameter.of(value) for one, value in parameters.items()}
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"{name}.parameters = {dict(parameters)!r}: expected numbers, pairs (low, high) or "
-            "Parameter(...)"
+            f"{name}.parameters = {shown(dict(parameters))}: expected numbers, pairs (low, high) "
+            "or Parameter(...)"
         ) from error
     bounds_of(name, found, {})
     return found
