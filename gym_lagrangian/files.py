@@ -137,14 +137,20 @@ def _locked(lock: Path) -> int:
         try:
             if fcntl is not None:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.truncate(held, 0)
-            os.write(held, str(os.getpid()).encode())
-            if _same(held, lock):
-                return held
         except BaseException:
             os.close(held)
             raise
+        if _same(held, lock):
+            break
         os.close(held)  # the holder before took the file away between the two steps
+    try:
+        os.truncate(held, 0)
+        os.write(held, str(os.getpid()).encode())
+    except BaseException:
+        lock.unlink()
+        os.close(held)
+        raise
+    return held
 
 
 def _same(held: int, lock: Path) -> bool:

@@ -278,7 +278,10 @@ def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
             raise CheckpointError(f"{what} was trained for {name}={trained!r}, not {asked!r}")
     here = references.reference_to(type(system), "system")
     recorded = found["fingerprint"]
-    same = here == found["entry_point"] if recorded is None else moves_as(system, recorded)
+    try:
+        same = here == found["entry_point"] if recorded is None else moves_as(system, recorded)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{what} has a fingerprint that is none: {error}") from error
     if not same:
         raise CheckpointError(
             f"{what} is a model of {found['entry_point']}, and {here} moves otherwise: its "
@@ -362,6 +365,9 @@ def _check_fields(fields: dict[str, Any]) -> None:
         usual = any(found is None if kind is None else isinstance(found, kind) for kind in expected)
         if found is not ... and not usual:
             raise ValueError(f"{name} is {shown(found)}")
+    physics = fields.get("physics")
+    if physics is not None and {"entry_point", "options", "fingerprint"} - set(physics):
+        raise ValueError(f"physics is {shown(physics)}")
     for name, value in fields["parameters"].items():
         finite_number(name, value, "as JSON has it")
 
