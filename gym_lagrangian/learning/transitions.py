@@ -94,7 +94,9 @@ class Transitions:
         arrays = {"q": q, "qd": qd, "tau": tau, "m": m, "next_q": next_q, "next_qd": next_qd}
         arrays["qdd"] = qdd
         arrays = {name: as_array(name, a, label) for name, a in arrays.items() if a is not None}
-        if "q" not in arrays or arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
+        if absent := [name for name in REQUIRED[:-1] if name not in arrays]:
+            raise DataError(f"{label}: arrays {', '.join(absent)} are None: expected numbers")
+        if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
             raise DataError(f"{label}: there is not one transition: array q has no rows")
         rows = len(arrays["q"])
         shapes = dict.fromkeys(arrays, (rows, n))

@@ -15,7 +15,7 @@ import functools
 import keyword
 import math
 from collections import namedtuple
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -193,7 +193,7 @@ class Coordinates:
             name=name,
             coordinates=coordinates,
             angular=angular,
-            parameters=parameters or {},
+            parameters={} if parameters is None else parameters,
             q_scale=q_scale,
             qd_scale=qd_scale,
             tau_scale=tau_scale,
@@ -399,13 +399,13 @@ def normalised(name: str, stated: Any) -> dict[str, Any]:
     """
     names = _names(name, stated.coordinates)
     n = len(names)
+    limits: Any = stated.speed_limit
+    limits = None if isinstance(limits, tuple | list) and not limits else limits
     found = {
         "coordinates": names,
         "angular": tuple(_flag(name, one) for one in each(name, "angular", stated.angular, n)),
         "parameters": _parameters(name, stated.parameters),
-        "speed_limit": tuple(
-            _limit(name, one) for one in each(name, "speed_limit", stated.speed_limit or None, n)
-        ),
+        "speed_limit": tuple(_limit(name, one) for one in each(name, "speed_limit", limits, n)),
     }
     for scale in SCALES:
         value = getattr(stated, scale)
@@ -427,9 +427,12 @@ def each(name: str, what: str, value: Any, count: int) -> tuple:
     """
     if value is None or isinstance(value, str | bool | int | float):
         return (value,) * count
-    if not isinstance(value, Iterable):
-        raise ConfigurationError(f"{name}.{what} = {shown(value)}: expected one value a coordinate")
-    values = tuple(value)
+    try:
+        values = tuple(value)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{name}.{what} = {shown(value)}: expected one value a coordinate"
+        ) from error
     if len(values) != count:
         raise ConfigurationError(
             f"{name}.{what} has {len(values)} values, expected {count}: one a coordinate"
