@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import gymnasium
@@ -21,6 +22,7 @@ from system_helpers import QUICK
 
 from gym_lagrangian import Coordinates, FitConfig, TrainingConfig, Transitions, checkpoints, train
 from gym_lagrangian.checkpoints.file import _digest
+from gym_lagrangian.cli import main
 from gym_lagrangian.errors import (
     CheckpointError,
     ConfigurationError,
@@ -249,6 +251,21 @@ def test_drift_is_a_small_number_whatever_the_sign_of_g(g):
     env.reset(seed=0)
     drifts = [env.step(np.ones(2, np.float32))[4]["energy_drift"] for _ in range(20)]
     assert np.abs(drifts).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"integrator": "dop853", "substeps": 2}], ids=["rk4", "fine"]
+)
+def test_a_coarse_integrator_is_pointed_out_once(given):
+    """One substep of rk4 loses energy where the arm whips; what is fine enough is not mentioned."""
+    env = make(**given)
+    env.reset(options={"state": [2.5, 2.5, 0.0, 0.0]})
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        drifts = [env.step(np.zeros(2, np.float32))[4]["energy_drift"] for _ in range(400)]
+    coarse = np.abs(drifts).max() > 0.01
+    assert coarse == (not given)
+    assert sum("too coarse" in str(one.message) for one in found) == coarse
 
 
 def test_an_unknown_argument_is_a_type_error_in_pythons_own_words():
@@ -548,3 +565,19 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         train("DoublePendulum", "Baseline", out=tmp_path / "m.safetensors", **SHORT, **SMALL)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["a.npz"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_ctrl_c_before_anything_is_saved_says_so(tmp_path, capsys, monkeypatch, before):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["gym_lagrangian.learning.train"], "learn", stop)
+    unfinished = tmp_path / "m.resume.safetensors"
+    if before:
+        unfinished.write_text("of another run")
+    out = ["--out", str(tmp_path / "m.safetensors"), "--overwrite", "--steps", "2"]
+    assert main(["train", "RelativisticParticle", "Baseline", *out]) == 130
+    said = capsys.readouterr().err
+    assert "saved" not in said.replace("anything to save", "")
+    assert (f"{unfinished} is as it was" if before else "before there was anything to save") in said

@@ -31,7 +31,7 @@ from gym_lagrangian.envs.functional import (
     no_number,
     scene_of,
 )
-from gym_lagrangian.envs.shell import Shell, check_size, is_drawn
+from gym_lagrangian.envs.shell import NOTABLE_DRIFT, Shell, check_size, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.systems.scene import Scene
@@ -407,6 +407,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         }
         for name, place in where.energies:
             details[name] = numbers[place]
+        if self._watched and abs(details["energy_drift"]) > NOTABLE_DRIFT:
+            self._warn_of_drift(details["energy_drift"])
         if where.goal is not None:
             details["goal"] = vector[where.goal].astype(np.float64)
         if where.m is not None:

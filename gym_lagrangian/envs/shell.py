@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
@@ -38,6 +39,11 @@ from gym_lagrangian.systems.task import Task
 # Pixels. Below the least, text and world no longer fit one above the other.
 LEAST_SIZE, MOST_SIZE = 100, 8192
 
+DEFAULT_INTEGRATOR = "dop853"
+
+# A drift of energy, as a share of its scale, that the default integrator is far from.
+NOTABLE_DRIFT = 0.01
+
 # What copies keep of an environment besides its arguments and its episode.
 KEPT_ATTRIBUTES = ("_spec", "action_space", "observation_space")
 
@@ -54,6 +60,7 @@ class Shell(EzPickle, ABC):
     _built_card: Card | None
     _swapped: bool = False
     _stands_in: bool = False
+    _watched: bool = False
 
     @property
     @abstractmethod
@@ -87,6 +94,8 @@ class Shell(EzPickle, ABC):
             self._env = parts.env
             self._use(params)
             self.dt = float(dt)
+        exact = checkpoint is None and self.system is not None
+        self._watched = exact and (integrator != DEFAULT_INTEGRATOR or substeps is not None)
         self._card = self._built_card = None
         if checkpoint is not None and parts.checkpoint is not None:
             self._card = self._built_card = parts.checkpoint.card
@@ -243,7 +252,17 @@ class Shell(EzPickle, ABC):
         """
         with self.scope():
             self._use(dataclasses.replace(self._params, dynamics=cast(dynamics, self._dtype)))
-        self._card, self._swapped = card, True
+        self._card, self._swapped, self._watched = card, True, False
+
+    def _warn_of_drift(self, drift: float) -> None:
+        """Say once that the integrator or the substeps that were given make or lose energy."""
+        self._watched = False
+        warnings.warn(
+            f"the exact simulation of {self.coordinates.name} has drifted by {drift:+.1%} of its "
+            "energy scale: the integrator or the substeps that were given are too coarse. Leave "
+            "them out, or take more substeps or a shorter dt",
+            stacklevel=3,
+        )
 
     def scope(self) -> AbstractContextManager[None]:
         """Precision and device of this environment, without touching anyone else's."""

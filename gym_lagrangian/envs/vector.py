@@ -33,7 +33,7 @@ from gym_lagrangian.envs._arguments import (
 from gym_lagrangian.envs._scope import KEPT
 from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
 from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
-from gym_lagrangian.envs.shell import Shell, check_size, is_drawn
+from gym_lagrangian.envs.shell import NOTABLE_DRIFT, Shell, check_size, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.errors import ConfigurationError
 
@@ -245,6 +245,8 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             infos |= self._final(stepped, episodes.state.m)
         observation, reward, terminated, truncated = (self._hand_out(x) for x in timestep[:4])
         if self.output == "numpy":
+            if self._watched and (worst := np.abs(infos["energy_drift"]).max()) > NOTABLE_DRIFT:
+                self._warn_of_drift(float(worst))
             reward = reward.astype(np.float64)
             if np.isnan(reward).any():
                 row = int(np.flatnonzero(np.isnan(reward))[0])
