@@ -9,6 +9,10 @@ class ConfigurationError(GymLagrangianError, ValueError):
     """An argument that makes no sense for this system, model or environment."""
 
 
+class UnknownArgument(ConfigurationError, TypeError):
+    """A keyword argument that nothing takes: a TypeError too, as Python's own is."""
+
+
 class CheckpointError(GymLagrangianError, ValueError):
     """A checkpoint that is missing, unreadable, damaged or made for something else."""
 

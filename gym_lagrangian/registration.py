@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import gymnasium
 
 from gym_lagrangian import references
-from gym_lagrangian.checks import known_arguments, known_names
+from gym_lagrangian.checks import known_arguments, known_names, mapping
 from gym_lagrangian.errors import ConfigurationError
 
 GENERIC_ID = "Lagrangian-v0"
@@ -410,7 +410,7 @@ def build_system(system: Any, options: Mapping[str, Any]) -> Any:
     Raises:
         ConfigurationError: as `load_system`, or an unknown option.
     """
-    found = load_system(system)
+    found, options = load_system(system), mapping("system_options", options)
     if inspect.isclass(found):
         known_arguments(found.__name__, found, options)
         return found(**options)

@@ -125,7 +125,7 @@ class TestRegistration:
 # `registration` are strings, which anyone may read; the package itself is the façade on top.
 LAYERS = (
     ("errors", "version"),
-    ("checks", "files", "references"),
+    ("checks", "files", "forks", "references"),
     ("registration",),
     ("systems.scene", "systems.preset"),
     ("physics",),

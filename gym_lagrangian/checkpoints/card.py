@@ -196,7 +196,7 @@ def fresh_model(
 def hashable(value: Any) -> Any:
     """An option, which is compared by value, with tuples in place of lists and arrays."""
     if isinstance(value, np.ndarray | jax.Array):
-        value = np.asarray(value).tolist()
+        value = value.tolist()  # of a masked array with None where the mask is
     return tuple(map(hashable, value)) if isinstance(value, list) else value
 
 

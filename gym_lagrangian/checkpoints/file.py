@@ -40,13 +40,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints.card import Card
 from gym_lagrangian.checkpoints.identity import moves_as
-from gym_lagrangian.errors import CheckpointError, ConfigurationError, GymLagrangianError
-from gym_lagrangian.files import replacing
+from gym_lagrangian.checks import finite_number, shown
+from gym_lagrangian.errors import CheckpointError, ConfigurationError
+from gym_lagrangian.files import is_file, replacing, writable_path
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import conditioned_twin
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -106,7 +107,7 @@ def resolve(name_or_path: str | os.PathLike[str], system: Coordinates | None = N
     """
     if not isinstance(name_or_path, str | os.PathLike):
         raise CheckpointError(
-            f"checkpoint = {name_or_path!r}: expected a path, or one of the shipped names "
+            f"checkpoint = {shown(name_or_path)}: expected a path, or one of the shipped names "
             f"{', '.join(shipped()) or '(none)'}"
         )
     text = os.fspath(name_or_path)
@@ -118,9 +119,9 @@ def resolve(name_or_path: str | os.PathLike[str], system: Coordinates | None = N
         variant = "-".join(map(str, (text, *options)))
         name = variant if variant in shipped() else text
         path = Path(str(resources.files("gym_lagrangian") / "checkpoints" / f"{name}{SUFFIX}"))
-    if not path.is_file():
+    if not is_file(path):
         raise CheckpointError(
-            f"no checkpoint {text!r}: expected the path of a {SUFFIX} file, or one of the "
+            f"no checkpoint {shown(text)}: expected the path of a {SUFFIX} file, or one of the "
             f"shipped names {', '.join(shipped()) or '(none)'}"
         )
     return path
@@ -132,16 +133,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
     Raises:
         CheckpointError: it does not end in ``.safetensors``, or its folder is none to write to.
     """
-    path = Path(path).expanduser()
-    if path.suffix != SUFFIX:
-        raise CheckpointError(f"{str(path)!r}: a checkpoint's name must end in {SUFFIX}")
-    nearest = next(parent for parent in path.absolute().parents if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise CheckpointError(
-            f"cannot write the checkpoint {str(path)!r}: {str(nearest)!r} is not a folder to "
-            "write to"
-        )
-    return path
+    return writable_path(path, SUFFIX, "the checkpoint", failure=CheckpointError)
 
 
 def save(
@@ -189,11 +181,12 @@ def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None
             "retrain it or fetch it again"
         )
     card = _card(path, document["card"], version)
+    arrays = _with_prefix("model.", tensors)
+    _refuse_larger(path, card.model_config, arrays)
     try:
         skeleton = eqx.filter_eval_shape(card.build_model, key=jax.random.key(0))
-    except (GymLagrangianError, TypeError) as error:
+    except Exception as error:  # whatever a constructor raises that is given what a file says
         raise CheckpointError(f"{str(path)!r} cannot be rebuilt: {error}") from error
-    arrays = _with_prefix("model.", tensors)
     model = _fill(path, skeleton, arrays)
     return Checkpoint(
         model, card, claimed, _with_prefix("extra.", tensors), path, os.fspath(name_or_path)
@@ -289,7 +282,10 @@ def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
             raise CheckpointError(f"{what} was trained for {name}={trained!r}, not {asked!r}")
     here = references.reference_to(type(system), "system")
     recorded = found["fingerprint"]
-    same = here == found["entry_point"] if recorded is None else moves_as(system, recorded)
+    try:
+        same = here == found["entry_point"] if recorded is None else moves_as(system, recorded)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{what} has a fingerprint that is none: {error}") from error
     if not same:
         raise CheckpointError(
             f"{what} is a model of {found['entry_point']}, and {here} moves otherwise: its "
@@ -306,7 +302,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
+    except Exception as error:  # whatever the bytes of a damaged file make the library raise
         raise CheckpointError(
             f"{str(path)!r} is not a readable safetensors file (truncated?): {error}"
         ) from error
@@ -314,7 +310,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         document = json.loads(metadata[_KEY])
         format_version = document["format"]
         document["card"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{str(path)!r} is a safetensors file without a gym_lagrangian header; "
             "expected one written by gym_lagrangian.checkpoints.file.save"
@@ -329,14 +325,55 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
     try:
+        _check_fields(fields)
         ranges = {name: _pair(one) for name, one in fields.get("ranges", {}).items()}
         kept = {**fields, "conditioned_on": tuple(fields["conditioned_on"])}
         kept |= {"ranges": ranges} if ranges else {}
         return Card.of_format_1(kept) if version == 1 else Card(**kept)
     except ConfigurationError as error:
         raise CheckpointError(f"{str(path)!r}: {error}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # whatever a header raises that has the form of none
         raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
+
+
+# What the fields of a card are in JSON, where a file has them.
+_FIELDS: dict[str, type | tuple[type | None, ...]] = {
+    "coordinates": dict,
+    "physics": (dict, None),
+    "parameters": dict,
+    "conditioned_on": list,
+    "model": str,
+    "model_config": dict,
+    "training": dict,
+    "data": str,
+    "forced": bool,
+    "metrics": dict,
+    "package_version": str,
+    "ranges": dict,
+    "friction": (str, None),
+    "members": int,
+    "base": (dict, None),
+    "init": (dict, None),
+}
+
+
+def _check_fields(fields: dict[str, Any]) -> None:
+    """Refuse a card whose fields are of another kind than they are written as.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    for name, kinds in _FIELDS.items():
+        expected = kinds if isinstance(kinds, tuple) else (kinds,)
+        found = fields.get(name, ...)
+        usual = any(found is None if kind is None else isinstance(found, kind) for kind in expected)
+        if found is not ... and not usual:
+            raise ValueError(f"{name} is {shown(found)}")
+    physics = fields.get("physics")
+    if physics is not None and {"entry_point", "options", "fingerprint"} - set(physics):
+        raise ValueError(f"physics is {shown(physics)}")
+    for name, value in fields["parameters"].items():
+        finite_number(name, value, "as JSON has it")
 
 
 def _pair(value: Any) -> tuple[float, float]:
@@ -354,6 +391,22 @@ def _arrays(model: Model) -> dict[str, np.ndarray]:
     return {name: np.asarray(leaf) for name, leaf in _named_leaves(model)[0]}
 
 
+# What a setting of a model counts is at most so many where a file has fewer numbers than that.
+_FEW = 10_000
+
+
+def _refuse_larger(path: Path, config: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse settings of a model that is larger than the arrays beside them, before it is built."""
+    layers, weights = len(arrays), max(_FEW, sum(array.size for array in arrays.values()))
+    for name, value in config.items() if isinstance(config, dict) else ():
+        most = layers if name == "depth" else weights
+        if isinstance(value, int) and value > most:
+            raise CheckpointError(
+                f"{str(path)!r}: {name} = {shown(value)} does not go with its {layers} arrays of "
+                f"{weights} numbers"
+            )
+
+
 def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
     named, treedef = _named_leaves(skeleton)
     expected = {name: leaf.shape for name, leaf in named}
@@ -362,7 +415,16 @@ def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
         raise CheckpointError(
             f"{str(path)!r} holds arrays {found}, but its configuration describes {expected}"
         )
-    return jax.tree_util.tree_unflatten(treedef, [jnp.asarray(arrays[name]) for name, _ in named])
+    leaves = [jnp.asarray(arrays[name], leaf.dtype) for name, leaf in named]
+    bad = [
+        name for (name, _), leaf in zip(named, leaves, strict=True) if not jnp.isfinite(leaf).all()
+    ]
+    if bad:
+        raise CheckpointError(
+            f"{str(path)!r} holds weights that are not finite in {', '.join(bad)}: train "
+            "the model again"
+        )
+    return jax.tree_util.tree_unflatten(treedef, leaves)
 
 
 def _digest(document: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:

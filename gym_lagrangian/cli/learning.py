@@ -254,6 +254,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
 
     from gym_lagrangian.learning.loop import Progress, resume_path
 
+    before = _written(resume_path(out))
     with tqdm(total=config.steps, unit="step") as bar:
 
         def show(progress: Progress) -> None:
@@ -276,10 +277,25 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 on_progress=show,
             )
         except KeyboardInterrupt:
-            bar.write(f"saved {resume_path(out)}; go on with --resume", file=sys.stderr)
+            bar.write(_what_is_left(resume_path(out), before), file=sys.stderr)
             raise
     print(f"written: {out} (SHA-256 {result.sha256[:16]})")
     _report(result.card.metrics)
+
+
+def _written(path: Path) -> int | None:
+    """When a file was last written, in nanoseconds; None where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _what_is_left(unfinished: Path, before: int | None) -> str:
+    """What to say of a run that was interrupted: whether its state was saved since it began."""
+    now = _written(unfinished)
+    if now is not None and now != before:
+        return f"saved {unfinished}; go on with --resume"
+    if now is not None:
+        return f"nothing new to save; {unfinished} is as it was"
+    return "interrupted before there was anything to save"
 
 
 def _report(metrics: dict[str, Any]) -> None:

@@ -121,7 +121,7 @@ def _predict(options: argparse.Namespace) -> None:
 def _to_predict(options: argparse.Namespace, coordinates: Coordinates) -> Transitions:
     """The transitions in a file of some, or in logs at the step of the model."""
     from gym_lagrangian.learning.logs.machine import Machine
-    from gym_lagrangian.learning.sources import read_npz
+    from gym_lagrangian.learning.npz import read_npz
     from gym_lagrangian.learning.transitions import Transitions
 
     if len(options.logs) == 1 and options.logs[0].endswith(".npz"):

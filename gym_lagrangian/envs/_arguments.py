@@ -14,6 +14,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from gym_lagrangian.checkpoints import Card, check_parameters
+from gym_lagrangian.checks import held_in, numbers_in, shown, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.envs.state import STATES, EnvState, stacked
 from gym_lagrangian.errors import ConfigurationError
@@ -21,27 +22,33 @@ from gym_lagrangian.systems.task import TaskState
 
 
 def check_action(
-    action: ArrayLike, shape: tuple[int, ...], *, takes_forces: bool
+    action: ArrayLike, shape: tuple[int, ...], *, takes_forces: bool, on_device: bool = False
 ) -> np.ndarray | jax.Array:
-    """The action as a float32 array; a jax array is passed on as it is, and only its shape is
-    looked at, so that it need not come back from its device.
+    """The action as a float32 array.
+
+    Arguments:
+        on_device: pass a jax array on as it is, and look only at its shape and type, so that it
+            need not come back from its device.
 
     Raises:
-        ConfigurationError: another shape, values that are not finite, or that are not zero
-            where the dynamics take no forces.
+        ConfigurationError: no numbers, another shape, values that are not finite, or that are
+            not zero where the dynamics take no forces.
     """
     array: np.ndarray | jax.Array
+    kept = on_device and isinstance(action, jax.Array)
     try:
-        array = action if isinstance(action, jax.Array) else np.array(action, np.float32)
-    except (TypeError, ValueError) as error:
+        array = action if kept else _as_float32(action)  # type: ignore[assignment]
+    except ValueError as error:
         raise ConfigurationError(
-            f"action {action!r}: expected numbers of shape {shape} in [-1, 1]"
+            f"action {shown(action)}: expected numbers of shape {shape} in [-1, 1]"
         ) from error
     if array.shape != shape:
         raise ConfigurationError(
             f"action has shape {array.shape}, expected {shape} with values in [-1, 1]"
         )
     if isinstance(array, jax.Array):
+        if jnp.issubdtype(array.dtype, jnp.complexfloating) or array.dtype == bool:
+            raise ConfigurationError(f"action is of type {array.dtype}: expected real numbers")
         return array
     if not np.isfinite(array).all():
         raise ConfigurationError(f"action {array} is not finite; expected values in [-1, 1]")
@@ -52,6 +59,12 @@ def check_action(
             "or train it on states with forces"
         )
     return array
+
+
+def _as_float32(action: Any) -> np.ndarray:
+    if type(action) is np.ndarray and action.dtype.char in "fd":  # the usual ones, in little time
+        return np.array(action, np.float32)
+    return numbers_in(action).astype(np.float32)
 
 
 # What reset options may say of where an episode starts.
@@ -68,7 +81,7 @@ def check_options(options: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
         return {}
     if not isinstance(options, Mapping):
         raise ConfigurationError(
-            f"options = {options!r}: expected a dict with the keys {', '.join(known)}"
+            f"options = {shown(options)}: expected a dict with the keys {', '.join(known)}"
         )
     unknown = [key for key in options if key not in known]
     if unknown:
@@ -76,6 +89,15 @@ def check_options(options: Any, known: tuple[str, ...]) -> Mapping[str, Any]:
             f"options have no key {', '.join(map(repr, unknown))}; they have {', '.join(known)}"
         )
     return options
+
+
+def check_seed(seed: Any) -> int | None:
+    """A seed as an int of at least 0, however large; None as it is.
+
+    Raises:
+        ConfigurationError: neither.
+    """
+    return None if seed is None else whole_number("seed", seed, least=0)
 
 
 def reset_mask(options: Mapping[str, Any], count: int) -> np.ndarray | None:
@@ -121,6 +143,8 @@ def starting_bounds(
     )
     if np.any(low > high):
         raise ConfigurationError(f'options["low"] = {low} exceeds options["high"] = {high}')
+    for ends in zip(low.flat, high.flat, strict=False):
+        held_in(str(params.reset_bounds.dtype), 'options["low"], options["high"]', *ends)
     for name, corner in (("low", low), ("high", high)):
         _require_in_range(f'options["{name}"]', corner, env, m, goal)
     return np.stack(np.broadcast_arrays(low, high), axis=-2)
@@ -266,9 +290,9 @@ def _numbers(
     """Finite float64 numbers, one for each of the names, or (count, that many)."""
     size, labels = len(names), ", ".join(names)
     try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name} = {value!r}: expected numbers ({labels})") from error
+        array = numbers_in(value).astype(np.float64)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} = {shown(value)}: expected numbers ({labels})") from error
     if broadcast and array.shape == ():
         array = np.full(size, array)
     shapes = [(size,)] if count is None else [(size,), (count, size)]
@@ -278,4 +302,10 @@ def _numbers(
         )
     if not np.isfinite(array).all():
         raise ConfigurationError(f"{name} = {array} is not finite")
+    largest = float(np.finfo(jnp.result_type(float)).max)  # of the environment's own precision
+    if (np.abs(array) > largest).any():
+        raise ConfigurationError(
+            f"{name} = {array} is not finite in {jnp.result_type(float)}: expected numbers of at "
+            f"most {largest:.3g}"
+        )
     return array

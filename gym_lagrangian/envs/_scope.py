@@ -15,6 +15,10 @@ KEPT = 64
 
 @contextlib.contextmanager
 def scope(dtype: str, device: Any) -> Iterator[None]:
-    """What is traced or created within has this precision and lies on this device."""
-    with jax.enable_x64(dtype == "float64"), jax.default_device(device):
+    """What is traced or created within has this precision and lies on this device.
+
+    It is compiled as well where jax is told not to (``jax_disable_jit``): a step of an environment
+    is one compiled program. The pure functions of `functional` heed that setting.
+    """
+    with jax.enable_x64(dtype == "float64"), jax.default_device(device), jax.disable_jit(False):
         yield

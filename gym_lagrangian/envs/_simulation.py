@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gym_lagrangian.checkpoints import Card
+from gym_lagrangian.checks import numbers_in, shown
 from gym_lagrangian.envs._arguments import check_action, check_goal, check_m, starting_state
 from gym_lagrangian.envs._scope import KEPT
 from gym_lagrangian.envs.functional import (
@@ -146,7 +147,10 @@ def _with(
     chosen = {name: _number(name, given[name], count) for name in names if name in given}
     if not chosen:
         return values
-    values = np.array(values, np.float64)
+    try:
+        values = numbers_in(values).astype(np.float64)
+    except ValueError as error:
+        raise ConfigurationError(f"{what} = {shown(values)}: expected numbers") from error
     if values.shape[-1:] != (len(names),):
         raise ConfigurationError(f"{what} has shape {values.shape}, expected ({len(names)},)")
     if count is not None and any(one.ndim for one in chosen.values()):
@@ -159,9 +163,9 @@ def _with(
 def _number(name: str, value: Any, count: int | None) -> np.ndarray:
     one_a_state = "a number, or one a state"
     try:
-        array = np.array(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name} = {value!r}: expected {one_a_state}") from error
+        array = numbers_in(value).astype(np.float64)
+    except ValueError as error:
+        raise ConfigurationError(f"{name} = {shown(value)}: expected {one_a_state}") from error
     if not np.isfinite(array).all():
         raise ConfigurationError(f"{name} = {value!r} is not finite")
     if array.shape not in ((), (count,)):

@@ -74,7 +74,13 @@ class Stepper:
         if self._compiled is None:
             with self._scope():
                 self._compiled = _compiled_step(self._functions, action.shape, self._device)
-        self._packed = self._compiled(self._moving, self._packed, action)
+        try:
+            self._packed = self._compiled(self._moving, self._packed, action)
+        except ValueError:
+            if not jax.config.jax_disable_jit:  # type: ignore[attr-defined]
+                raise
+            with jax.disable_jit(False):  # compiled programs refuse to be called under it
+                self._packed = self._compiled(self._moving, self._packed, action)
 
     def vector(self) -> np.ndarray:
         """The current `State` and `Timestep` as one transferred vector, see `where`."""

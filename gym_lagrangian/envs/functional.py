@@ -25,10 +25,17 @@ from jax import Array
 
 from gym_lagrangian.checkpoints import Checkpoint, load, load_for
 from gym_lagrangian.checkpoints.card import hashable
-from gym_lagrangian.checks import one_of, positive_number, whole_number
+from gym_lagrangian.checks import (
+    held_in,
+    one_of,
+    positive_number,
+    unknown_arguments,
+    whole_number,
+)
 from gym_lagrangian.envs.sensors import Sensors, drawn_stream, sensors_of
 from gym_lagrangian.envs.trust import MEAN, Trust, TrustOptions, trust_of
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.forks import warn_from_now_on
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics, Dynamics, Force
 from gym_lagrangian.physics.ensemble import members_of, without_forces
@@ -55,6 +62,10 @@ from gym_lagrangian.systems.task import (
 DTYPES = ("float32", "float64")
 
 NO_OPTIONS = TrustOptions()
+
+# A step of so many takes about a second; beyond, it is a mistake.
+MOST_SUBSTEPS = 1_000_000
+LONGEST_DT = 1e30  # seconds
 
 # A state counts as a success once it has been at the goal for so long, in seconds.
 SUCCESS_TIME = 2.0
@@ -769,8 +780,15 @@ def params_of(
     """
     dt = positive_number("dt", dt, "seconds")
     one_of("dtype", dtype, DTYPES)
+    held_in(dtype, "dt", dt)
+    if dt > LONGEST_DT:
+        raise ConfigurationError(f"dt = {dt}: expected at most {LONGEST_DT:g} seconds")
+    names = (*parts.env.coordinates.parameters, *parts.env.task.goals())
+    bounds = np.hstack([parts.m_bounds, parts.goal_bounds]).T.tolist()
+    for name, ends in zip(names, bounds, strict=True):
+        held_in(dtype, name, *ends)
     if substeps is not None:
-        substeps = whole_number("substeps", substeps)
+        substeps = whole_number("substeps", substeps, most=MOST_SUBSTEPS)
     if dtype == "float64" and jnp.result_type(float) != "float64":
         raise ConfigurationError(
             'dtype = "float64" outside jax\'s x64 mode: wrap calls in jax.enable_x64(True), or '
@@ -785,6 +803,11 @@ def params_of(
         substeps = coordinates.default_substeps(
             dt, learned=learned is not None, m_bounds=parts.m_bounds
         )
+        if substeps > MOST_SUBSTEPS:
+            raise ConfigurationError(
+                f"dt = {dt}: a step of {coordinates.name} would take {substeps:.3g} substeps, "
+                f"expected at most {MOST_SUBSTEPS:,}; choose a shorter dt"
+            )
     dynamics = dynamics_of(learned or coordinates.physics, integrator=integrator, substeps=substeps)
     check_dt(dynamics, dt)
     params = Params(
@@ -796,6 +819,7 @@ def params_of(
         trust=trust_of(dynamics, trust),
         sensors=parts.sensors,
     )
+    warn_from_now_on()
     return cast(params, dtype)
 
 
@@ -917,10 +941,7 @@ def _sorted(
         if not any(places):
             physics = source.option_names() if isinstance(source, type) else ()
             known = (*coordinates.parameters, *physics, *own, *COMMON_ARGUMENTS[1:])
-            raise ConfigurationError(
-                f"{coordinates.name} takes no argument {name!r}; it takes "
-                f"{', '.join(dict.fromkeys(known))}"
-            )
+            raise unknown_arguments(coordinates.name, [name], dict.fromkeys(known))
         found[next(i for i in (1, 0, 2) if places[i])][name] = value
     return found  # type: ignore[return-value]
 

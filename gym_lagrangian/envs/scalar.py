@@ -18,6 +18,7 @@ from gym_lagrangian.envs._arguments import (
     STARTS,
     check_action,
     check_options,
+    check_seed,
     starting_bounds,
     starting_point,
     whole_start,
@@ -30,7 +31,7 @@ from gym_lagrangian.envs.functional import (
     no_number,
     scene_of,
 )
-from gym_lagrangian.envs.shell import Shell, is_drawn
+from gym_lagrangian.envs.shell import NOTABLE_DRIFT, Shell, check_size, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import ConfigurationError
@@ -219,6 +220,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
                 f"render_mode = {render_mode!r}: choose one of "
                 f"{', '.join(self.metadata['render_modes'])}, or None"
             )
+        check_size(render_size)
         self._stepper: Any = None
         self._twin: Stepper | None = None
         self._show_truth = show_truth and render_mode is not None
@@ -266,7 +268,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             if asked and given is None:
                 bounds = starting_bounds(self._env, params, asked)
                 params = dataclasses.replace(params, reset_bounds=bounds)
-            super().reset(seed=seed)
+            super().reset(seed=check_seed(seed))
             if seed is not None or self._key is None:
                 # A uint32 from np_random, not the seed itself: jax keys alias seeds mod 2³².
                 drawn = self.np_random.integers(2**32, dtype=np.uint32)
@@ -287,8 +289,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
                 values that are not finite.
         """
         self._require_reset("step()")
-        action = check_action(action, self._action_shape, takes_forces=self._takes_forces)
-        action = np.asarray(action, np.float32)
+        checked = check_action(action, self._action_shape, takes_forces=self._takes_forces)
+        action = np.asarray(checked, np.float32)
         self._stepper.step(action)
         if self._twin is not None:
             self._twin.step(action)
@@ -449,6 +451,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             details[name] = numbers[place]
         if where.uncertain is not None:
             details["uncertain"] = bool(numbers[where.uncertain])
+        if self._watched and abs(details["energy_drift"]) > NOTABLE_DRIFT:
+            self._warn_of_drift(details["energy_drift"])
         if where.goal is not None:
             details["goal"] = vector[where.goal].astype(np.float64)
         if where.m is not None:

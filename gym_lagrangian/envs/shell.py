@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
 from typing import Any
@@ -15,6 +16,7 @@ from jax.typing import ArrayLike
 
 from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Card, Checkpoint, load
+from gym_lagrangian.checks import shown, whole_number
 from gym_lagrangian.envs import functional
 from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
@@ -36,6 +38,14 @@ from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
 
+# Pixels. Below the least, text and world no longer fit one above the other.
+LEAST_SIZE, MOST_SIZE = 100, 8192
+
+DEFAULT_INTEGRATOR = "dop853"
+
+# A drift of energy, as a share of its scale, that the default integrator is far from.
+NOTABLE_DRIFT = 0.01
+
 # What copies keep of an environment besides its arguments and its episode.
 KEPT_ATTRIBUTES = ("_spec", "action_space", "observation_space")
 
@@ -52,6 +62,7 @@ class Shell(EzPickle, ABC):
     _built_card: Card | None
     _swapped: bool = False
     _stands_in: bool = False
+    _watched: bool = False
 
     @property
     @abstractmethod
@@ -95,6 +106,8 @@ class Shell(EzPickle, ABC):
             self._use(params)
             self.dt = float(dt)
         self._trust = trust
+        exact = checkpoint is None and self.system is not None
+        self._watched = exact and (integrator != DEFAULT_INTEGRATOR or substeps is not None)
         self._card = self._built_card = None
         if checkpoint is not None and parts.checkpoint is not None:
             self._card = self._built_card = parts.checkpoint.card
@@ -279,18 +292,42 @@ class Shell(EzPickle, ABC):
             params = self._params.moved_by(dynamics, asked if useful else NO_OPTIONS)
             self._use(cast(params, self._dtype))
         self._card, self._swapped, self._trust = card, True, asked
+        self._watched = False
 
     @property
     def trust_options(self) -> TrustOptions:
         """What is asked of the ensemble that moves this environment; nothing where none does."""
         return NO_OPTIONS if self._params.trust is None else self._trust
 
+    def _warn_of_drift(self, drift: float) -> None:
+        """Say once that the integrator or the substeps that were given make or lose energy."""
+        self._watched = False
+        warnings.warn(
+            f"the exact simulation of {self.coordinates.name} has drifted by {drift:+.1%} of its "
+            "energy scale: the integrator or the substeps that were given are too coarse. Leave "
+            "them out, or take more substeps or a shorter dt",
+            stacklevel=3,
+        )
+
     def scope(self) -> AbstractContextManager[None]:
         """Precision and device of this environment, without touching anyone else's."""
         return scope(self._dtype, self._device)
 
 
-def _device(platform: str) -> Any:
+def check_size(pixels: Any) -> int:
+    """The width and height of a picture, whether one is going to be drawn or not.
+
+    Raises:
+        ConfigurationError: no whole number of pixels, or one beyond what pictures can have.
+    """
+    return whole_number("render_size", pixels, least=LEAST_SIZE, most=MOST_SIZE)
+
+
+def _device(platform: Any) -> Any:
+    if not isinstance(platform, str):
+        raise ConfigurationError(
+            f'device = {shown(platform)}: expected the name of a jax platform, such as "cpu"'
+        )
     try:
         return jax.devices(platform)[0]
     except RuntimeError as error:

@@ -19,11 +19,12 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from jax.typing import ArrayLike
 
-from gym_lagrangian.checks import one_of, whole_number
+from gym_lagrangian.checks import one_of, vector, whole_number
 from gym_lagrangian.envs._arguments import (
     STARTS,
     check_action,
     check_options,
+    check_seed,
     reset_mask,
     starting_bounds,
     starting_point,
@@ -32,15 +33,20 @@ from gym_lagrangian.envs._arguments import (
 from gym_lagrangian.envs._scope import KEPT
 from gym_lagrangian.envs.autoreset import Episode, advance, begin, select
 from gym_lagrangian.envs.functional import Info, Params, State, Timestep, no_number, scene_of
-from gym_lagrangian.envs.shell import Shell, is_drawn
+from gym_lagrangian.envs.shell import NOTABLE_DRIFT, Shell, check_size, is_drawn
 from gym_lagrangian.envs.state import EnvState, EpisodeState, env_state, matching, stacked, wrapped
 from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import ConfigurationError
 
 OUTPUTS = ("numpy", "jax")
 
+# So many states of a double pendulum take two gigabytes.
+MOST_ENVS = 2**24
+
 # What reset options may say.
 OPTIONS = (*STARTS, "reset_mask")
+
+ONE_EACH = "one value a sub-environment; write a range as a pair (low, high), not as an array"
 
 
 class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -140,11 +146,18 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             device=device,
             **{name: _own(value) for name, value in options.items()},
         )
-        num_envs = whole_number("num_envs", num_envs)
+        num_envs = whole_number("num_envs", num_envs, most=MOST_ENVS)
+        check_size(render_size)
+        if max_episode_steps is not None:
+            max_episode_steps = whole_number("max_episode_steps", max_episode_steps, least=-1)
         one_of("output", output, OUTPUTS)
         if render_mode not in (None, "rgb_array"):
             raise ConfigurationError(
                 f'render_mode = {render_mode!r}: a vector environment draws "rgb_array" only'
+            )
+        if options.pop("show_truth", False):
+            raise ConfigurationError(
+                "show_truth: a vector environment draws no ghosts; make one environment for that"
             )
         self.num_envs = num_envs
         self._mode = _autoreset_mode(autoreset_mode)
@@ -183,6 +196,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             "render_fps": max(1, round(1 / self.dt)),
             "autoreset_mode": self._mode,
         }
+        self.autoreset_mode = self._mode  # where TorchRL looks for it
 
     # -- the Gymnasium interface --------------------------------------------------------------
 
@@ -227,12 +241,15 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         """Step every sub-environment with actions (num_envs, a) in [-1, 1].
 
         Raises:
-            ConfigurationError: actions of another shape, or (unless they are jax arrays) with
-                values that are not finite.
+            ConfigurationError: actions of another shape, or with values that are not finite. With
+                `output` ``"jax"`` the values of jax arrays are not looked at: where they are not
+                finite, a step is undone and truncates its episode.
         """
         episodes = self._require_reset("step()")
         shape = (self.num_envs, self.task.action_size)
-        actions = check_action(actions, shape, takes_forces=self._takes_forces)
+        actions = check_action(
+            actions, shape, takes_forces=self._takes_forces, on_device=self.output == "jax"
+        )
         with self.scope():
             after, timestep, stepped = self._jitted.step(self._leaves, episodes, actions)
         self._episodes = after
@@ -241,6 +258,8 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
             infos |= self._final(stepped, episodes.state.m)
         observation, reward, terminated, truncated = (self._hand_out(x) for x in timestep[:4])
         if self.output == "numpy":
+            if self._watched and (worst := np.abs(infos["energy_drift"]).max()) > NOTABLE_DRIFT:
+                self._warn_of_drift(float(worst))
             reward = reward.astype(np.float64)
             if np.isnan(reward).any():
                 row = int(np.flatnonzero(np.isnan(reward))[0])
@@ -391,9 +410,11 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         """The keys to reset with. One uint32 from each sub-environment's own generator makes its
         key, as in the scalar environment; what is not seeded goes on with the key that it has.
         """
-        if isinstance(seed, int | np.integer):
-            seed = [int(seed) + i for i in range(self.num_envs)]
-        seeds = [None] * self.num_envs if seed is None else list(seed)
+        if seed is None or not isinstance(seed, Sequence | np.ndarray) or isinstance(seed, str):
+            first = check_seed(seed)
+            seeds = [None if first is None else first + i for i in range(self.num_envs)]
+        else:
+            seeds = [check_seed(one) for one in seed]
         if len(seeds) != self.num_envs:
             raise ConfigurationError(
                 f"{len(seeds)} seeds for num_envs = {self.num_envs}: expected as many"
@@ -572,15 +593,9 @@ def _per_environment(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Parameters given as arrays, and the options with those replaced by their ranges."""
     arrays = {
-        name: np.asarray(value, np.float64)
+        name: vector(name, value, count, ONE_EACH)
         for name, value in options.items()
         if isinstance(value, np.ndarray | jax.Array) and np.ndim(value) == 1
     }
-    for name, array in arrays.items():
-        if array.shape != (count,):
-            raise ConfigurationError(
-                f"{name} has shape {array.shape}, expected ({count},): one value a "
-                "sub-environment; write a range as a pair (low, high), not as an array"
-            )
     ranges = {name: (float(a.min()), float(a.max())) for name, a in arrays.items()}
     return arrays, {**options, **ranges}

@@ -12,9 +12,11 @@ from typing import Any, Self
 
 from gym_lagrangian.checks import (
     finite_number,
+    mapping,
     one_of,
     positive_number,
     seed_number,
+    shown,
     whole_number,
 )
 from gym_lagrangian.errors import ConfigurationError
@@ -27,6 +29,10 @@ from gym_lagrangian.systems.preset import Preset
 
 OBJECTIVES = ("motion", "force")
 ERRORS = ("absolute", "relative")
+
+# Steps are counted in 32 bits; a batch of so many samples, or the losses of so many steps, take
+# gigabytes.
+MOST = {"steps": 2**31 - 1, "batch": 2**24, "chunk": 2**24}
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ class OptimiserConfig:
 
     def __post_init__(self):
         for name in ("steps", "batch", "chunk"):
-            whole_number(name, getattr(self, name))
+            whole_number(name, getattr(self, name), most=MOST[name])
         whole_number("warmup", self.warmup, least=0)
         seed_number(self.seed)
         for name in ("learning_rate", "final_learning_rate"):
@@ -215,13 +221,23 @@ def recipe(model: str, system: Any = None, preset: str = "package") -> Preset:
     return found.but(load_system(system).recipes.get(model, Preset({}, {})))
 
 
+def check_config(config: Any, kind: type[OptimiserConfig]) -> None:
+    """Refuse a configuration that is none.
+
+    Raises:
+        ConfigurationError: not of that kind.
+    """
+    if not isinstance(config, kind):
+        raise ConfigurationError(f"config = {shown(config)}: expected a {kind.__name__}")
+
+
 def settings(model: str, config: dict[str, Any] | None, friction: str | None) -> dict[str, Any]:
     """The settings of a model that somebody gives: a configuration, and the kind of friction.
 
     Raises:
         ConfigurationError: the model knows nothing of friction, or both say what it is.
     """
-    given = dict(config or {})
+    given = mapping("model_config", config)
     if friction is None:
         return given
     if "friction" not in load_model(model).settings():

@@ -30,7 +30,7 @@ from gym_lagrangian.errors import DataError
 from gym_lagrangian.learning.bands import calibration
 from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
-from gym_lagrangian.learning.config import FitConfig, recipe, settings, usual_friction
+from gym_lagrangian.learning.config import FitConfig, check_config, recipe, settings, usual_friction
 from gym_lagrangian.learning.horizons import Horizons, ends, lengths
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
@@ -144,6 +144,7 @@ def fit(
     origin = None if init is None else opened(init, data.coordinates)
     model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)
+    check_config(config, FitConfig)
     config = config if objective is None else replace(config, objective=objective)
     by_force = config.objective == "force"
     if by_force:

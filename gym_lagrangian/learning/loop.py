@@ -11,6 +11,7 @@ and resumed gives the same numbers as one that was not.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -27,8 +28,11 @@ from jax import Array
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
-from gym_lagrangian.errors import CheckpointError, TrainingDiverged
+from gym_lagrangian.checks import real_number, shown
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
+from gym_lagrangian.files import only_writer
+from gym_lagrangian.forks import warn_from_now_on
 from gym_lagrangian.learning.config import OptimiserConfig
 from gym_lagrangian.learning.members import Judge, better_of, errors
 from gym_lagrangian.learning.optimiser import Optimiser, Schedule
@@ -69,6 +73,17 @@ def loss(model: Model, source: Source, key: Array, size: int) -> Array:
     return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
 
 
+def _alone(run: Callable[..., Checkpoint]) -> Callable[..., Checkpoint]:
+    """`run`, refused while another process or thread writes the same `out`."""
+
+    @functools.wraps(run)
+    def alone(*arguments: Any, out: Path, **settings: Any) -> Checkpoint:
+        with only_writer(out, failure=CheckpointError):
+            return run(*arguments, out=out, **settings)
+
+    return alone
+
+
 class Stage(NamedTuple):
     """What is learned from up to a step.
 
@@ -106,7 +121,11 @@ def _steps(
             lambda p: loss(eqx.combine(p, static), source, batch_key, batch)
         )(params)
         updates, state = update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, losses.at[number - first].set(value)
+        return (
+            optax.apply_updates(params, updates),
+            state,
+            losses.at[number - first].set(value.astype(losses.dtype)),
+        )
 
     carry = params, begin, jnp.zeros(room)
     params, state, losses = jax.lax.fori_loop(first, end, step, carry)
@@ -155,6 +174,7 @@ def _advance(
     return model, state, np.asarray(losses)[: end - first]
 
 
+@_alone
 def learn(
     fresh: Model,
     stages: Sequence[Stage],
@@ -176,6 +196,8 @@ def learn(
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
 
+    It is the only one of its path as long as it lasts, see `files.only_writer`.
+
     Arguments:
         fresh: the model to begin with.
         stages: what to learn from, one after another; the last until `config.steps`.
@@ -192,6 +214,9 @@ def learn(
 
     The other arguments, and what is raised, are those of `train`.
     """
+    if not real_number(save_every) >= 0:
+        raise ConfigurationError(f"save_every = {shown(save_every)}: expected seconds, at least 0")
+    warn_from_now_on()
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
     if trained and judge is not None and not resume:
         run = run._replace(held_out=[(0, *errors(judge, fresh).tolist())])
@@ -346,6 +371,11 @@ def _load_run(path: Path, fresh: Model, card: Card, config: OptimiserConfig) -> 
     if not path.exists():
         raise CheckpointError(f"nothing to resume: {str(path)!r} does not exist")
     saved = checkpoints.load(path)
+    if "step" not in saved.card.metrics:
+        raise CheckpointError(
+            f"{str(path)!r} is a finished checkpoint, not the state of an unfinished run: nothing "
+            "to resume"
+        )
     if replace(saved.card, metrics={}) != card:
         raise CheckpointError(
             f"{str(path)!r} was started with another configuration: {_difference(saved.card, card)}"
@@ -365,6 +395,12 @@ def _load_run(path: Path, fresh: Model, card: Card, config: OptimiserConfig) -> 
 def _restored(saved: Checkpoint, name: str, like: Any) -> Any:
     """The pytree that was saved leaf by leaf under a name."""
     leaves, treedef = jax.tree.flatten(like)
+    missing = [f"{name}.{i}" for i in range(len(leaves)) if f"{name}.{i}" not in saved.extra]
+    if missing:
+        raise CheckpointError(
+            f"{str(saved.path)!r} lacks the arrays {', '.join(missing)} of an unfinished run: "
+            "begin the run again, with overwrite"
+        )
     arrays = [jnp.asarray(saved.extra[f"{name}.{i}"]) for i in range(len(leaves))]
     return jax.tree.unflatten(treedef, arrays)
 

@@ -97,7 +97,7 @@ def collect(
     Warns:
         UserWarning: steps of somebody else's environment were not free; how many.
     """
-    transitions, seed = whole_number("transitions", transitions), seed_number(seed)
+    transitions, seed = whole_number("transitions", transitions, most=10**9), seed_number(seed)
     if episode_steps is not None:
         episode_steps = whole_number("episode_steps", episode_steps)
     if policy != "random" and not callable(policy):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import zipfile
 from abc import abstractmethod
 from dataclasses import replace
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -19,7 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from gym_lagrangian.checks import numbers_in, shown
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.learning.npz import read_npz
 from gym_lagrangian.models.base import Horizon, Model
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.registration import distributions_of
@@ -163,21 +165,6 @@ def protocol_states(
     return FixedStates(*full, f"unforced, from {chosen.label} of {system.name}")
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """The arrays in an npz file; nothing is unpickled.
-
-    Raises:
-        DataError: unreadable file.
-    """
-    try:
-        with zipfile.ZipFile(path):  # np.load would read other formats, and pickles, as well
-            pass
-        with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {os.fspath(path)!r} as an npz file: {error}") from error
-
-
 def digest(arrays: dict[str, np.ndarray]) -> str:
     """The SHA-256 of the arrays in the order of their names."""
     found = hashlib.sha256()
@@ -222,6 +209,7 @@ def from_arrays(
         DataError: as `from_npz`.
     """
     _check_names(arrays, horizon, label)
+    arrays = {name: as_array(name, array, label) for name, array in arrays.items()}
     check_values(arrays, _shapes(arrays, system, horizon), system, label)
     rows = len(arrays["q"])
     defaults = {
@@ -261,7 +249,7 @@ def _check_names(arrays: dict[str, np.ndarray], horizon: Horizon | None, label: 
             f"{label}: missing arrays {missing}, unknown arrays {unknown}; expected "
             f"{', '.join(required)} and optionally tau, m, weight"
         )
-    if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
+    if np.ndim(arrays["q"]) == 0 or len(arrays["q"]) == 0:
         raise DataError(f"{label}: array q has no rows")
 
 
@@ -276,6 +264,24 @@ def _shapes(
         found = arrays["states"].shape[1:2]
         shapes["states"] = (rows, max(horizon.steps, *found), 2 * system.n)
     return shapes
+
+
+# What float32, in which models learn, holds at most.
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def as_array(name: str, value: Any, label: str) -> np.ndarray:
+    """An array of numbers of its own.
+
+    Raises:
+        DataError: complex, masked or ragged numbers, durations, text, or anything else.
+    """
+    try:
+        return numbers_in(value)
+    except ValueError as error:
+        raise DataError(
+            f"{label}: array {name} = {shown(value)}: expected finite numbers ({error})"
+        ) from error
 
 
 def check_values(
@@ -296,8 +302,22 @@ def check_values(
                 f"{len(arrays['q'])} states of {system.name} (n = {system.n}, "
                 f"k = {len(system.parameters)})"
             )
-        if not np.issubdtype(array.dtype, np.number) or not np.all(np.isfinite(array)):
-            raise DataError(f"{label}: array {name} holds values that are not finite numbers")
+        is_number = array.dtype.kind in "iuf"
+        bad = np.argwhere(~np.isfinite(array)) if is_number else np.zeros((1, 0), int)
+        if len(bad):
+            rows = np.unique(bad[:, 0]) if bad.shape[1] else ()
+            where = f" in row {', '.join(map(str, rows[:5]))}" if len(rows) else ""
+            more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+            raise DataError(
+                f"{label}: array {name} holds values that are not finite numbers{where}{more} "
+                "(rows count from 0)"
+            )
+        if np.abs(array).max(initial=0.0) > _LARGEST:
+            row = np.argwhere(np.abs(array) > _LARGEST)[0][:1]
+            raise DataError(
+                f"{label}: array {name} holds {np.abs(array).max():.3g} in row {int(row.sum())} "
+                f"(rows count from 0): expected at most {_LARGEST:.3g}, as float32 holds"
+            )
     if "m" not in arrays and system.varying:
         raise DataError(
             f"{label}: {system.name} varies in {', '.join(system.varying)}; give an array m of "

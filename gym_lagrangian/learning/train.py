@@ -21,10 +21,17 @@ from gym_lagrangian.learning.conditions import (
     of_system,
     scaled_to,
 )
-from gym_lagrangian.learning.config import TrainingConfig, recipe, settings, usual_friction
+from gym_lagrangian.learning.config import (
+    TrainingConfig,
+    check_config,
+    recipe,
+    settings,
+    usual_friction,
+)
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn
 from gym_lagrangian.learning.members import built, checked_members
+from gym_lagrangian.learning.npz import read_npz
 from gym_lagrangian.learning.relative import Relative
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
@@ -34,7 +41,6 @@ from gym_lagrangian.learning.sources import (
     label_of,
     parameters_in,
     protocol_states,
-    read_npz,
 )
 from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.models.embedding import Embedding
@@ -107,6 +113,8 @@ def train(
         ConfigurationError, DataError: bad arguments, before anything is computed.
     """
     out = checkpoints.writable(out)
+    if config is not None:
+        check_config(config, TrainingConfig)
     built_system = _known(build_system(system, system_options or {}))
     model = model_reference(model)
     arrays = None if data is None else read_npz(data)

@@ -22,9 +22,11 @@ from typing import Any
 import numpy as np
 
 from gym_lagrangian.checkpoints.card import hashable
+from gym_lagrangian.checks import shown
 from gym_lagrangian.errors import DataError
-from gym_lagrangian.files import replacing
-from gym_lagrangian.learning.sources import check_values, digest, read_npz
+from gym_lagrangian.files import replacing, writable_path
+from gym_lagrangian.learning.npz import read_npz
+from gym_lagrangian.learning.sources import as_array, check_values, digest
 from gym_lagrangian.registration import build_system, load_system, system_reference
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -91,7 +93,9 @@ class Transitions:
         n, k = self.coordinates.n, len(self.coordinates.parameters)
         arrays = {"q": q, "qd": qd, "tau": tau, "m": m, "next_q": next_q, "next_qd": next_qd}
         arrays["qdd"] = qdd
-        arrays = {name: np.array(a) for name, a in arrays.items() if a is not None}
+        arrays = {name: as_array(name, a, label) for name, a in arrays.items() if a is not None}
+        if absent := [name for name in REQUIRED[:-1] if name not in arrays]:
+            raise DataError(f"{label}: arrays {', '.join(absent)} are None: expected numbers")
         if arrays["q"].ndim == 0 or len(arrays["q"]) == 0:
             raise DataError(f"{label}: there is not one transition: array q has no rows")
         rows = len(arrays["q"])
@@ -105,7 +109,7 @@ class Transitions:
         full = {k: np.asarray(v, np.float64) for k, v in (defaults | arrays).items()}
         self.q, self.qd, self.tau, self.m = (full[name] for name in ("q", "qd", "tau", "m"))
         self.next_q, self.next_qd, self.qdd = full["next_q"], full["next_qd"], full.get("qdd")
-        self.dt = _one_dt(dt, label)
+        self.dt = _one_dt(dt, label, rows)
         self.noise = _noise(noise, label)
         self.columns = _columns(columns or {}, rows, label)
 
@@ -138,8 +142,9 @@ class Transitions:
             DataError: as for the class; unreadable file, a missing or unknown array, a file that
                 names no system or another one.
         """
+        arrays = read_npz(path)
         label = os.path.basename(os.fspath(path))
-        return cls.of(read_npz(path), system, system_options, label=label)
+        return cls.of(arrays, system, system_options, label=label)
 
     @classmethod
     def of(
@@ -171,7 +176,7 @@ class Transitions:
         Raises:
             DataError: the path does not end in ``.npz`` or cannot be written.
         """
-        writable(path)
+        path = writable(path)
         further = {_COLUMN + name: column for name, column in self.columns.items()}
         kept: dict[str, Any] = {**self._origin(), **self.arrays, **further}
         with replacing(path, failure=DataError) as part, part.open("wb") as file:
@@ -287,13 +292,7 @@ def writable(path: str | os.PathLike[str]) -> Path:
     Raises:
         DataError: it does not end in ``.npz``, or its folder is none to write to.
     """
-    path = Path(path)
-    if path.suffix != ".npz":
-        raise DataError(f"{str(path)!r}: the name of a file of transitions must end in .npz")
-    nearest = next(parent for parent in path.absolute().parents if parent.exists())
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise DataError(f"cannot write {str(path)!r}: {str(nearest)!r} is not a folder to write to")
-    return path
+    return writable_path(path, ".npz", "a file of transitions", failure=DataError)
 
 
 def _moved(
@@ -340,7 +339,7 @@ def _column(name: str) -> str:
 
 def _columns(columns: Mapping[str, Any], rows: int, label: str) -> dict[str, np.ndarray]:
     """Further columns as arrays of N rows of numbers or truth values."""
-    found = {name: np.array(column) for name, column in columns.items()}
+    found = {name: _column_array(name, column, label) for name, column in columns.items()}
     for name, column in found.items():
         if column.ndim == 0 or len(column) != rows or column.dtype.kind not in "biuf":
             raise DataError(
@@ -350,23 +349,37 @@ def _columns(columns: Mapping[str, Any], rows: int, label: str) -> dict[str, np.
     return found
 
 
-def _one_dt(dt: Any, label: str) -> float:
-    found = np.unique(np.asarray(dt))
-    is_number = np.issubdtype(found.dtype, np.number) and np.all(np.isfinite(found))
-    if not is_number or found.size == 0 or np.any(found <= 0):
-        raise DataError(f"{label}: dt is {dt!r}: expected a positive number of seconds")
-    if not math.isclose(found[0], found[-1]):
-        shown = ", ".join(f"{value:g}" for value in found[:5])
+def _column_array(name: str, column: Any, label: str) -> np.ndarray:
+    if getattr(column, "dtype", None) == np.bool_ and not isinstance(column, np.ma.MaskedArray):
+        return np.array(column)
+    return as_array(f"column {name}", column, label)
+
+
+# Seconds; models learn in float32, which holds nothing much smaller.
+_LEAST_DT = 1e-30
+
+
+def _one_dt(dt: Any, label: str, rows: int) -> float:
+    given = as_array("dt", dt, label)
+    if given.ndim > 1 or (given.ndim == 1 and len(given) not in (1, rows)):
         raise DataError(
-            f"{label}: mixed dt, {shown}{' …' if len(found) > 5 else ''} s: a fit learns from "
+            f"{label}: array dt has shape {given.shape}, expected one number, or one for each of "
+            f"the {rows} rows"
+        )
+    found = np.unique(given)
+    if not np.all(np.isfinite(found)) or np.any(found < _LEAST_DT):
+        raise DataError(f"{label}: dt is {shown(dt)}: expected a positive number of seconds")
+    if not math.isclose(found[0], found[-1]):
+        listed = ", ".join(f"{value:g}" for value in found[:5])
+        raise DataError(
+            f"{label}: mixed dt, {listed}{' …' if len(found) > 5 else ''} s: a fit learns from "
             "transitions of one dt; give those of each apart"
         )
     return float(found[0])
 
 
 def _noise(noise: Any, label: str) -> float:
-    array = np.asarray(noise)
-    is_number = array.shape == () and np.issubdtype(array.dtype, np.number)
-    if not is_number or not np.isfinite(array) or array < 0:
-        raise DataError(f"{label}: noise is {noise!r}: expected a finite number ≥ 0")
+    array = as_array("noise", noise, label)
+    if array.shape != () or not np.isfinite(array) or array < 0:
+        raise DataError(f"{label}: noise is {shown(noise)}: expected a finite number ≥ 0")
     return float(array)

@@ -107,8 +107,8 @@ class Windows(Source):
     def _missed(self, embedding: Embedding, states: Array, target: Array) -> Array:
         error = states - target
         angular = np.array([*embedding.angular, *[False] * embedding.n])
-        error = jnp.where(angular, jnp.arctan2(jnp.sin(error), jnp.cos(error)), error)
-        scale = jnp.array([*embedding.q_scale, *embedding.qd_scale])
+        error = jnp.where(angular[None], jnp.arctan2(jnp.sin(error), jnp.cos(error)), error)
+        scale = jnp.array([[*embedding.q_scale, *embedding.qd_scale]])
         counted = jnp.minimum(jnp.abs(error) / scale, self.cutoff)
         return jnp.mean(jnp.sum(counted, axis=1)) / self.dt
 
@@ -124,7 +124,7 @@ class Windows(Source):
 
         def missed(sample: Sample, target: Array) -> Array:
             velocity = jnp.broadcast_to(sample.qd, (self.steps, *sample.qd.shape))
-            states = jnp.hstack([sample.q + elapsed * sample.qd, velocity])
+            states = jnp.hstack([sample.q[None] + elapsed * sample.qd[None], velocity])
             return self._missed(embedding, states, target)
 
         return self._mean(missed)
@@ -143,7 +143,7 @@ class Windows(Source):
         return jnp.sum(jnp.where(real, found, 0.0)) / self.count
 
     def _windows(self, starts: Array) -> tuple[Sample, Array]:
-        rows = starts[:, None] + jnp.arange(self.steps)
+        rows = starts[:, None] + jnp.arange(self.steps)[None]
         samples = jax.tree.map(lambda array: array[starts], self.samples)
         return samples._replace(tau=self.samples.tau[rows]), self.after[rows]
 

@@ -141,8 +141,8 @@ class Shape:
     conditioning: str = "input"
 
     def __post_init__(self):
-        object.__setattr__(self, "width", whole_number("width", self.width))
-        object.__setattr__(self, "depth", whole_number("depth", self.depth))
+        object.__setattr__(self, "width", whole_number("width", self.width, most=2**16))
+        object.__setattr__(self, "depth", whole_number("depth", self.depth, most=2**10))
         one_of("activation", self.activation, ACTIVATIONS)
         one_of("initialiser", self.initialiser, INITIALISERS)
         one_of("conditioning", self.conditioning, CONDITIONINGS)

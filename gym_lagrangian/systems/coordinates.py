@@ -21,7 +21,14 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 import numpy as np
 
-from gym_lagrangian.checks import finite_number, known_names, positive_number
+from gym_lagrangian.checks import (
+    finite_number,
+    known_names,
+    mapping,
+    positive_number,
+    real_number,
+    shown,
+)
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.shapes import Parameters
 from gym_lagrangian.systems.preset import Preset
@@ -64,7 +71,9 @@ class Parameter(NamedTuple):
         """`value`, or a parameter whose default that number or pair is."""
         if isinstance(value, Parameter):
             return value
-        size = float(np.max(np.abs(np.asarray(value, np.float64))))
+        size = max(abs(real_number(one)) for one in _ends(value))
+        if not math.isfinite(size):
+            raise ValueError(f"{shown(value)} is no number")
         default = tuple(value) if isinstance(value, Sequence) else value
         return cls(default, positive=False, scale=size or 1.0)
 
@@ -109,7 +118,7 @@ class Usage(NamedTuple):
         Raises:
             ConfigurationError: an unknown name.
         """
-        given = value._asdict() if isinstance(value, Usage) else dict(value or {})
+        given = value._asdict() if isinstance(value, Usage) else mapping("usage", value)
         known_names("usage", cls._fields, given)
         values: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in given.items()
@@ -184,7 +193,7 @@ class Coordinates:
             name=name,
             coordinates=coordinates,
             angular=angular,
-            parameters=parameters or {},
+            parameters={} if parameters is None else parameters,
             q_scale=q_scale,
             qd_scale=qd_scale,
             tau_scale=tau_scale,
@@ -390,11 +399,13 @@ def normalised(name: str, stated: Any) -> dict[str, Any]:
     """
     names = _names(name, stated.coordinates)
     n = len(names)
+    limits: Any = stated.speed_limit
+    limits = None if isinstance(limits, tuple | list) and not limits else limits
     found = {
         "coordinates": names,
-        "angular": tuple(map(bool, each(name, "angular", stated.angular, n))),
+        "angular": tuple(_flag(name, one) for one in each(name, "angular", stated.angular, n)),
         "parameters": _parameters(name, stated.parameters),
-        "speed_limit": tuple(each(name, "speed_limit", stated.speed_limit or None, n)),
+        "speed_limit": tuple(_limit(name, one) for one in each(name, "speed_limit", limits, n)),
     }
     for scale in SCALES:
         value = getattr(stated, scale)
@@ -416,12 +427,32 @@ def each(name: str, what: str, value: Any, count: int) -> tuple:
     """
     if value is None or isinstance(value, str | bool | int | float):
         return (value,) * count
-    values = tuple(value)
+    try:
+        values = tuple(value)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{name}.{what} = {shown(value)}: expected one value a coordinate"
+        ) from error
     if len(values) != count:
         raise ConfigurationError(
             f"{name}.{what} has {len(values)} values, expected {count}: one a coordinate"
         )
     return values
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_) and value not in (0, 1):
+        raise ConfigurationError(f"{name}.angular has {shown(value)}: expected True or False")
+    return bool(value)
+
+
+def _limit(name: str, value: Any) -> Any:
+    is_pair = isinstance(value, tuple | list) and len(value) == 2
+    if value is not None and not (is_pair and all(isinstance(one, str) for one in value)):
+        raise ConfigurationError(
+            f"{name}.speed_limit has {shown(value)}: expected two names of parameters, or None"
+        )
+    return value
 
 
 def bounds_of(
@@ -467,8 +498,8 @@ def _parameters(name: str, parameters: Mapping[str, Any]) -> dict[str, Parameter
         found = {one: Parameter.of(value) for one, value in parameters.items()}
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
-            f"{name}.parameters = {dict(parameters)!r}: expected numbers, pairs (low, high) or "
-            "Parameter(...)"
+            f"{name}.parameters = {shown(dict(parameters))}: expected numbers, pairs (low, high) "
+            "or Parameter(...)"
         ) from error
     bounds_of(name, found, {})
     return found
@@ -478,17 +509,25 @@ def _scale(name: str, what: str, value: Any, n: int) -> tuple[float, ...]:
     return tuple(positive_number(f"{name}.{what}", one) for one in each(name, what, value, n))
 
 
+def _ends(value: Any) -> tuple[Any, ...]:
+    """The number, or the numbers of a pair."""
+    if isinstance(value, np.ndarray | jax.Array) and not isinstance(value, np.ma.MaskedArray):
+        value = value.tolist()
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 def _bounds(
     system: str, name: str, parameter: Parameter, value: float | Sequence[float]
 ) -> tuple[float, float]:
     what = f"{system} parameter {name}"
-    if isinstance(value, str) or np.ndim(value) > 1 or np.size(value) not in (1, 2):
+    ends = _ends(value)
+    if isinstance(value, str) or len(ends) not in (1, 2):
         raise ConfigurationError(
-            f"{what} = {value!r}: expected a finite number in {parameter.unit}, or a pair "
+            f"{what} = {shown(value)}: expected a finite number in {parameter.unit}, or a pair "
             "(low, high) to draw from at every reset"
         )
     check = positive_number if parameter.positive else finite_number
-    pair = [check(what, v, parameter.unit) for v in np.atleast_1d(np.asarray(value, object))]
+    pair = [check(what, v, parameter.unit) for v in ends]
     low, high = pair[0], pair[-1]
     if parameter.least is not None and low < parameter.least:
         raise ConfigurationError(

@@ -15,7 +15,7 @@ import numpy as np
 
 from gym_lagrangian.errors import DataError, MissingExtra
 from gym_lagrangian.learning.logs.csv_file import blocks
-from gym_lagrangian.learning.sources import read_npz
+from gym_lagrangian.learning.npz import read_npz
 
 _TEXT = (".csv", ".txt", ".tsv", ".dat", ".csv.gz", ".txt.gz", ".tsv.gz")
 _KNOWN = (*_TEXT, ".npz", ".parquet")
