@@ -82,7 +82,7 @@ force_max = 1.5
 # ## Fit
 #
 # Positions are enough: velocities are estimated from them. A model of logs learns friction.
-# One log is kept back to judge by. This page fits for a few hundred steps. Leave `config` out for a
+# One log is kept back to judge by. This page fits for 250 steps. Leave `config` out for a
 # full fit, which takes a few minutes. The command for a full fit is
 # `gym-lagrangian fit arm.toml logs/run[012].csv --model DeLaN --out arm.safetensors`.
 
@@ -91,7 +91,7 @@ from gym_lagrangian import FitConfig, Machine, fit, read_logs
 
 logs = read_logs(Machine.load("arm.toml"), [f"logs/run{i}.csv" for i in range(3)])
 data = logs.transitions()
-config = FitConfig.of("DeLaN", steps=300, horizon=8, starts=1)
+config = FitConfig.of("DeLaN", steps=250, horizon=8, starts=1)
 model = fit(data, "DeLaN", out="arm.safetensors", config=config, metrics=False)
 print(model.card.data)
 

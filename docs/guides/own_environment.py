@@ -18,10 +18,10 @@ data = gym_lagrangian.collect("Acrobot-v1", 600, seed=0)
 print(data)
 
 # %% [markdown]
-# This page fits for 300 steps. Leave `config` out for a full fit, a minute or two on one core.
+# This page fits for 250 steps. Leave `config` out for a full fit, a minute or two on one core.
 
 # %%
-config = gym_lagrangian.FitConfig.of("DeLaN", steps=300)
+config = gym_lagrangian.FitConfig.of("DeLaN", steps=250)
 gym_lagrangian.fit(data, "DeLaN", out="acrobot.safetensors", config=config)
 
 env = gym_lagrangian.LearnedDynamicsEnv(gymnasium.make("Acrobot-v1"), "acrobot.safetensors")
@@ -120,7 +120,7 @@ from hoist import Hoist
 
 gym_lagrangian.register_adapter("hoist:Hoist", "hoist:HoistAdapter")
 data = gym_lagrangian.collect(Hoist(), 300, episode_steps=15)
-config = gym_lagrangian.FitConfig.of("DeLaN", steps=300)
+config = gym_lagrangian.FitConfig.of("DeLaN", steps=250)
 learned = gym_lagrangian.fit(data, "DeLaN", out="hoist.safetensors", config=config)
 print("mass:", learned.mechanics.mass_matrix([0.0]).round(2), "kg, the true one is 2 kg")
 

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Your own system
 #
-# **Question:** I know the Lagrangian of my machine. How do I get an environment and a learned model?
+# **Question:** I know the Lagrangian of my machine. How do I get an environment and a model?
 #
 # A system is three things: its coordinates, its parameters, and its Lagrangian L = T − V. The
 # package derives the equation of motion, the mass matrix and the energy from these.
@@ -81,7 +81,9 @@ from cartpole import CartPole
 
 truth = CartPole().mechanics
 print("mass matrix, upright:\n", truth.mass_matrix([0.0, 0.0]))
-print("acceleration of the pole at 0.1 rad:", truth.acceleration([0.0, 0.1], [0.0, 0.0], [0.0, 0.0]))
+print(
+    "acceleration of the pole at 0.1 rad:", truth.acceleration([0.0, 0.1], [0.0, 0.0], [0.0, 0.0])
+)
 
 # %% [markdown]
 # For a small angle θ the pole falls with θ̈ = g (M + m) / (M l) · θ = 21.6 θ, which is what stands
@@ -96,7 +98,7 @@ gym_lagrangian.register_system("cartpole:CartPole")
 # ## Learn it
 #
 # `train` draws random states of the system, computes exact accelerations, and teaches them to a
-# network. This page trains for 1,000 steps. Leave `config` out for the full 600,000 steps, which
+# network. This page trains for 500 steps. Leave `config` out for the full 600,000 steps, which
 # take some ten minutes on one core.
 
 # %%
@@ -106,7 +108,7 @@ learned = train(
     "cartpole:CartPole",
     "DeLaN",
     out="CartPoleDeLaN.safetensors",
-    config=TrainingConfig.of("DeLaN", steps=1_000),
+    config=TrainingConfig.of("DeLaN", steps=500),
     metrics=False,
 )
 print("learned:", learned.mechanics.acceleration([0.0, 0.1], [0.0, 0.0], [0.0, 0.0]))

@@ -14,6 +14,7 @@
 
 # %% [file] tasks.py
 import jax.numpy as jnp
+import numpy as np
 
 from gym_lagrangian import Task
 
@@ -37,7 +38,7 @@ class HoldAngle(Task):
 
     def observation_bounds(self, m_bounds, goal_bounds):
         """Ends of the observation space, low and high (7,)."""
-        high = jnp.array([1.0, 1.0, 1.0, 1.0, 20.0, 20.0, 1.0])
+        high = np.array([1.0, 1.0, 1.0, 1.0, 20.0, 20.0, 1.0], np.float32)
         return -high, high
 
     def reward(self, before, action, after):

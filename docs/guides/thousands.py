@@ -17,7 +17,7 @@ import gym_lagrangian
 
 envs = gymnasium.make_vec(
     "DoublePendulumDeLaN-v0",
-    num_envs=1024,
+    num_envs=512,
     dtype="float32",
     vectorization_mode="vector_entry_point",
 )
@@ -47,7 +47,8 @@ print("states", found.states.shape, "| best return", found.rewards.sum(axis=1).m
 # ## Pure functions
 #
 # Without Gymnasium, an environment is a static object `env` and a tree of arrays `params`. Weights
-# are arrays in `params`: another checkpoint of the same structure compiles nothing.
+# are arrays in `params`: another checkpoint of the same structure compiles nothing. With
+# `checkpoint="DoublePendulumLNN"`, `functional.make` has a learned model in place of the system.
 
 # %%
 import jax
@@ -55,14 +56,14 @@ import jax.numpy as jnp
 
 from gym_lagrangian import functional
 
-env, params = functional.make("DoublePendulum", checkpoint="DoublePendulumDeLaN", dtype="float32")
+env, params = functional.make("DoublePendulum", dtype="float32", integrator="rk4")
 state, timestep = env.reset(jax.random.key(0), params)
 state, timestep = env.step(None, state, jnp.array([0.5, 0.0]), params)
 print(timestep.observation.round(3))
 
 # %% [markdown]
 # `jit`, `vmap`, `scan` and `grad` go through. Here is the gradient of a return with respect to the
-# actions, through 20 steps of a learned model:
+# actions, through 10 steps:
 
 
 # %%
@@ -72,14 +73,20 @@ def total_reward(actions):
     return functional.simulate(env, params, state, actions).rewards.sum()
 
 
-slope = jax.grad(total_reward)(jnp.zeros((20, 2)))
-print("return", total_reward(jnp.zeros((20, 2))), "| its gradient", slope.shape)
+slope = jax.grad(total_reward)(jnp.zeros((10, 2)))
+print("return", total_reward(jnp.zeros((10, 2))), "| its gradient", slope.shape)
 
 # %% [markdown]
 # A policy in place of actions gives a whole episode in one call:
 
+
 # %%
-found = functional.simulate(env, params, state, lambda observation: -0.1 * observation[4:], steps=50)
+def damp(observation):
+    """Motors against the velocities."""
+    return -0.1 * observation[4:]
+
+
+found = functional.simulate(env, params, state, damp, steps=50)
 print(found.rewards.shape)
 
 # %% [markdown]

@@ -28,7 +28,7 @@ trained = train(
     "DoublePendulum",
     "DeLaN",
     out="mine.safetensors",
-    config=TrainingConfig.of("DeLaN", steps=1_500),
+    config=TrainingConfig.of("DeLaN", steps=1_000, chunk=100),
     metrics=False,
     on_progress=lambda progress: losses.append((progress.step, progress.loss)),
 )
@@ -40,8 +40,7 @@ plt.figure(figsize=(6, 2.5))
 plt.semilogy(*zip(*losses, strict=True), marker="o")
 plt.xlabel("optimiser step")
 plt.ylabel("loss in rad/s²")
-plt.title("Loss of a short training");
-
+plt.title("Loss of a short training")
 # %% [markdown]
 # A checkpoint holds weights, settings, seed, a description of its data, metrics, and a SHA-256 that
 # a damaged file fails. Nothing is unpickled when it is read.
@@ -61,7 +60,7 @@ print("settings:", card.model_config)
 # %%
 state = [1.0, 2.0], [0.5, -0.5], [0.0, 0.0]
 shipped = checkpoint.load("DoublePendulumDeLaN")
-print("after 1,500 steps: ", trained.mechanics.acceleration(*state).round(3))
+print("after 1,000 steps: ", trained.mechanics.acceleration(*state).round(3))
 print("shipped checkpoint:", shipped.mechanics.acceleration(*state).round(3))
 print("truth:             ", trained.card.build_system().mechanics.acceleration(*state).round(3))
 
@@ -74,9 +73,7 @@ print("truth:             ", trained.card.build_system().mechanics.acceleration(
 # %%
 from gym_lagrangian import FitConfig, collect, fit
 
-heavier = collect(
-    "gym_lagrangian:DoublePendulum-v0", 200, m1=1.4, m2=0.7, episode_steps=50, seed=0
-)
+heavier = collect("gym_lagrangian:DoublePendulum-v0", 200, m1=1.4, m2=0.7, episode_steps=50, seed=0)
 print(heavier)
 
 # %% [markdown]
@@ -88,11 +85,18 @@ print(heavier)
 
 # %%
 config = FitConfig.of("DeLaN", steps=150)
-adapted = fit(heavier, init="DoublePendulumDeLaN", out="adapted.safetensors", config=config, metrics=False)
+adapted = fit(
+    heavier,
+    init="DoublePendulumDeLaN",
+    out="adapted.safetensors",
+    config=config,
+    metrics=False,
+)
 other = adapted.card.build_system().mechanics
 truth = other.acceleration(*state, m1=1.4, m2=0.7)
 for name, one in {"shipped": shipped, "adapted": adapted}.items():
-    print(name, "error in rad/s²:", np.abs(one.mechanics.acceleration(*state) - truth).sum().round(3))
+    error = np.abs(one.mechanics.acceleration(*state) - truth).sum()
+    print(f"{name}: error of {error:.3f} rad/s²")
 
 # %% [markdown]
 # ## A model that depends on a mass

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # CleanRL-style loops
 #
-# **Question:** My learning code is one file with a loop over a vector environment. What do I change?
+# **Question:** My learning code is a loop over a vector environment. What do I change?
 #
 # Only the line that makes the environments. Arrays are NumPy's, autoreset is Gymnasium's, and
 # wrappers of Gymnasium go around as they do elsewhere.

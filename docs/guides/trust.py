@@ -40,8 +40,7 @@ for model in MODELS:
 plt.xlabel("time (s)")
 plt.ylabel("energy drift / 29.4 J")
 plt.legend()
-plt.title("Energy drift of three models");
-
+plt.title("Energy drift of three models")
 # %% [markdown]
 # A Lagrangian model conserves an energy of its own by construction. Its drift in the true energy
 # stays bounded. The drift of an acceleration field can grow without end.
@@ -82,10 +81,10 @@ for speed in (5, 20, 40, 80):
 #
 # * The data do not excite a joint: its mass and friction are then guesses.
 # * Motors saturate, and the log holds commands in place of torques.
-# * The machine has contacts, backlash or elastic joints: a Lagrangian of its coordinates has no word
-#   for these.
-# * A planner finds the places where the model is wrong in its favour. Judge a plan in truth, or in a
-#   second model.
+# * The machine has contacts, backlash or elastic joints: a Lagrangian of its coordinates does not
+#   describe these.
+# * A planner finds the places where the model is wrong in its favour. Judge a plan in truth, or in
+#   a second model.
 #
 # ## Go on
 #

@@ -1,10 +1,10 @@
 """What pages take over from elsewhere, each at a mark of its own.
 
-    <!-- readme: Speed -->                       the section of README.md under that heading
-    <!-- file: CHANGELOG.md -->                  a whole file of the repository, but its title
-    <!-- docstring: gym_lagrangian.models.lnn --> what a module says of itself
-    <!-- shipped: LNN -->                        the checkpoints of a model, with their metrics
-    <!-- command line -->                        every command's help
+<!-- readme: Speed -->                       the section of README.md under that heading
+<!-- file: CHANGELOG.md -->                  a whole file of the repository, but its title
+<!-- docstring: gym_lagrangian.models.lnn --> what a module says of itself
+<!-- shipped: LNN -->                        the checkpoints of a model, with their metrics
+<!-- command line -->                        every command's help
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from gym_lagrangian.cli import main
 from sitegen.shipped import LEGEND, shipped, table
 from sitegen.systems import plain
-
-from gym_lagrangian.cli import main
 
 ROOT = Path(__file__).parents[2]
 

@@ -52,4 +52,4 @@ def write(name: str) -> Path:
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or SYSTEMS:
-        print(write(name))  # noqa: T201
+        print(write(name))

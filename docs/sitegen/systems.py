@@ -10,9 +10,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from sitegen.shipped import LEGEND, Shipped, table
 
 from gym_lagrangian.registration import SYSTEMS, environments, load_system
+from sitegen.shipped import LEGEND, Shipped, table
 
 
 def slug(name: str) -> str:
@@ -31,7 +31,9 @@ def index() -> str:
     lines = ["| | System | Id | Trained models |", "|---|---|---|---|"]
     for name, row in SYSTEMS.items():
         link = f"[{title(name)}]({slug(name)}.md)<br>{row.summary}"
-        models = ", ".join(f"[{model}](../models/{slug_of_model(model)}.md)" for model in row.learned)
+        models = ", ".join(
+            f"[{model}](../models/{slug_of_model(model)}.md)" for model in row.learned
+        )
         picture = f"![{title(name)}](../assets/systems/{name}.gif){{ width=90 }}"
         lines.append(f"| {picture} | {link} | `{name}-v0` | {models} |")
     return _INDEX + "\n".join(lines) + "\n"
@@ -79,8 +81,8 @@ A model of your own takes one command, see [train and fine-tune](../guides/train
 
 def _at_a_glance(name: str, env: Any) -> Iterator[str]:
     ids = [f"`{row.id}`" for row in environments() if row.system == name]
-    angular = env.system.is_angle
-    units = [f"`{q}` ({'rad' if a else 'm'})" for q, a in zip(env.system.names, angular, strict=True)]
+    named = zip(env.system.coordinates, env.system.units, strict=True)
+    units = [f"`{name}` ({unit})" for name, unit in named]
     yield from ("| | |", "|---|---|")
     yield f"| Ids | {', '.join(ids)} |"
     yield f"| Coordinates | {', '.join(units)} |"
@@ -117,7 +119,9 @@ def plain(text: str) -> str:
     text = re.sub(r"^(``\S+``)\n {4}", r"* \1: ", text, flags=re.MULTILINE)
     if not re.search(r"^=+ =+", text, flags=re.MULTILINE):
         return text
-    return re.sub(r"(^=+ =.*^=+ =[= ]*$)", r"```text\n\1\n```", text, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(
+        r"(^=+ =.*^=+ =[= ]*$)", r"```text\n\1\n```", text, flags=re.MULTILINE | re.DOTALL
+    )
 
 
 def _parameters(system: Any) -> Iterator[str]:
