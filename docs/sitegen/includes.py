@@ -85,8 +85,7 @@ def _shipped(model: str, _: int) -> str:
 
 
 def _command_line(_: int) -> str:
-    commands = re.search(r"\{([\w,-]+)\}", _help())
-    names = commands.group(1).split(",") if commands else []
+    names = re.findall(r"^ {4}(\w+)(?:  |$)", _help(), re.MULTILINE)
     return "\n\n".join(f"## {name}\n\n```text\n{_help(name).strip()}\n```" for name in names)
 
 

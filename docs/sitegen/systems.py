@@ -21,9 +21,19 @@ def slug(name: str) -> str:
 
 
 def title(name: str) -> str:
-    """``DoublePendulum`` → ``Double pendulum``."""
-    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).split()
-    return " ".join([words[0], *(word if word == "C1" else word.lower() for word in words[1:])])
+    """``DoublePendulum`` → ``Double pendulum``, ``PilcoPendulum`` → ``PILCO's pendulum``."""
+    first, *words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).split()
+    rest = (word if word == "C1" else word.lower() for word in words)
+    return " ".join([_AUTHORS.get(first, first), *rest])
+
+
+# Whose machines they are.
+_AUTHORS = {
+    "Dfki": "DFKI's",
+    "Gymnasium": "Gymnasium's",
+    "Pilco": "PILCO's",
+    "Ramesh": "Ramesh & Ravindran's",
+}
 
 
 def index() -> str:
