@@ -8,8 +8,8 @@ from sitegen.cells import read
 from sitegen.results import fresh, guides, missing
 from sitegen.writing import notebook, page
 
-# Those that take more than a few seconds of a core: two processes of the command line, or trainings.
-SLOW = ("machine_log", "own_environment", "sb3", "train")
+# Those that take more than ten seconds of a core, for they learn, plan, or run several commands.
+SLOW = ("machine_log", "own_environment", "plan", "sb3", "thousands", "train")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,11 @@ class TestPage:
         path = tmp_path / "one.py"
         path.write_text("# %% [markdown]\n# # One\n# %%\nx = 6\nx * 7\n")
         assert fresh(path)[1]["text"] == "42\n"
+
+    def test_a_semicolon_hides_it(self, tmp_path):
+        path = tmp_path / "one.py"
+        path.write_text("# %% [markdown]\n# # One\n# %%\n6 * 7;\n")
+        assert fresh(path)[1]["text"] == ""
 
     def test_figures_are_kept(self, tmp_path):
         path = tmp_path / "one.py"

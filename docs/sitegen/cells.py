@@ -7,8 +7,8 @@ A line that begins with ``# %%`` begins a cell. What follows on that line says w
     # %% [bash]               commands of a shell, their lines commented out
     # %% [file] cartpole.py   Python that is written to that file, and not run
 
-Comments before the first cell are notes to the builder: ``# requires: torch`` names modules without
-which the guide is shown and not run, ``# slow`` keeps it out of the fast tests.
+A comment ``# requires: torch`` before the first cell names modules without which the guide is shown
+and not run.
 """
 
 from __future__ import annotations
@@ -42,13 +42,11 @@ class Guide(NamedTuple):
         name: its file's name without the ending.
         cells: in the order of the file.
         requires: modules without which it cannot run.
-        slow: whether the fast tests leave it out.
     """
 
     name: str
     cells: tuple[Cell, ...]
     requires: tuple[str, ...] = ()
-    slow: bool = False
 
     @property
     def title(self) -> str:
@@ -68,7 +66,7 @@ def read(path: Path) -> Guide:
         raise ValueError(f"{path}: a guide begins with a cell [markdown] and a heading in it")
     found = re.search(r"^# requires: (.+)$", header, re.MULTILINE)
     requires = tuple(found.group(1).split(", ")) if found else ()
-    return Guide(path.stem, cells, requires, "# slow" in header.splitlines())
+    return Guide(path.stem, cells, requires)
 
 
 def _cell(part: str) -> Cell:

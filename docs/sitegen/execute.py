@@ -54,9 +54,12 @@ def _shell(source: str) -> str:
 
 
 def _python(source: str, space: dict[str, Any]) -> str:
-    """What a cell prints, and the value of its last line where that is an expression."""
-    tree, printed = ast.parse(source), io.StringIO()
-    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    """What a cell prints, and the value of its last line where that is an expression and does not
+    end with a semicolon.
+    """
+    tree, printed, last = ast.parse(source), io.StringIO(), None
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not source.endswith(";"):
+        last = tree.body.pop()
     with contextlib.redirect_stdout(printed):
         exec(compile(tree, "<guide>", "exec"), space)
         if last is not None:

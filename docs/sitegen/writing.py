@@ -41,7 +41,8 @@ def notebook(guide: Guide, results: Results | None) -> str:
 def _downloads(guide: Guide, results: Results | None) -> str:
     links = f"[Notebook]({guide.name}.ipynb) · [Python file]({guide.name}.py)"
     if results is None:
-        links += f" · needs {', '.join(guide.requires)}, and was not run for this page"
+        needs = f" (it needs {', '.join(guide.requires)})" if guide.requires else ""
+        links += f" · not run for this page{needs}"
     return f'<p class="downloads" markdown>{links}</p>'
 
 
