@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
+import jax
 import numpy as np
 
-from gym_lagrangian.registration import SYSTEMS, environments, load_system
+from gym_lagrangian.registration import SYSTEMS, build_system, environments, load_system
+from gym_lagrangian.systems.task import TaskState
+from sitegen.pictures import FOLDER
 from sitegen.shipped import LEGEND, Shipped, table
 
 
@@ -44,7 +46,7 @@ def index() -> str:
         models = ", ".join(
             f"[{model}](../models/{slug_of_model(model)}.md)" for model in row.learned
         )
-        picture = f"![{title(name)}](../assets/systems/{name}.gif){{ width=90 }}"
+        picture = _picture(name, title(name))
         lines.append(f"| {picture} | {link} | `{name}-v0` | {models} |")
     return _INDEX + "\n".join(lines) + "\n"
 
@@ -59,6 +61,12 @@ the exact motion under slow random actions.
 """
 
 
+def _picture(name: str, text: str) -> str:
+    """The animated picture, where `sitegen.pictures` has made one."""
+    there = (FOLDER / f"{name}.gif").exists()
+    return f"![{text}](../assets/systems/{name}.gif)" if there else ""
+
+
 def slug_of_model(model: str) -> str:
     """The name of a model's page."""
     return {"NoncanonicalHNN": "noncanonical-hnn", "SpatialChain": "spatial-chain"}.get(
@@ -68,19 +76,19 @@ def slug_of_model(model: str) -> str:
 
 def page(name: str, checkpoints: list[Shipped]) -> str:
     """The page of one system in Markdown."""
-    env = gymnasium.make(f"{name}-v0").unwrapped
+    system = build_system(name, {})
+    task = system.task(coordinates=system)
     own = [one for one in checkpoints if one.system == name]
     parts = [
         f"# {title(name)}\n\n{SYSTEMS[name].summary[0].upper()}{SYSTEMS[name].summary[1:]}.",
-        f"![{title(name)} under random actions](../assets/systems/{name}.gif)",
-        "\n".join(_at_a_glance(name, env)),
+        _picture(name, f"{title(name)} under random actions"),
+        "\n".join(_at_a_glance(name, system, task)),
         _described(name),
         _equations(name),
-        "## Parameters\n\n" + "\n".join(_parameters(env.system)),
-        f"## Task\n\n{_task(type(env.task))}",
+        "## Parameters\n\n" + "\n".join(_parameters(system)),
+        f"## Task\n\n{_task(type(task))}",
         "## Shipped models\n\n" + table(own, "Checkpoint") + ("\n" + LEGEND if own else _TRAIN),
     ]
-    env.close()
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -89,23 +97,24 @@ A model of your own takes one command, see [train and fine-tune](../guides/train
 """
 
 
-def _at_a_glance(name: str, env: Any) -> Iterator[str]:
+def _at_a_glance(name: str, system: Any, task: Any) -> Iterator[str]:
     ids = [f"`{row.id}`" for row in environments() if row.system == name]
-    named = zip(env.system.coordinates, env.system.units, strict=True)
+    named = zip(system.coordinates, system.units, strict=True)
     units = [f"`{name}` ({unit})" for name, unit in named]
     yield from ("| | |", "|---|---|")
     yield f"| Ids | {', '.join(ids)} |"
     yield f"| Coordinates | {', '.join(units)} |"
-    yield f"| Step | {env.dt:g} s |"
+    yield f"| Step | {system.time_step:g} s |"
     yield f"| Episode | at most {SYSTEMS[name].max_episode_steps} steps |"
-    yield f"| Action | `{_space(env.action_space)}` |"
-    yield f"| Observation | `{_space(env.observation_space)}` |"
+    yield f"| Action | {task.action_size} in [−1, 1] |"
+    yield f"| Observation | {_observed(task)} numbers |"
 
 
-def _space(space: Any) -> str:
-    low, high = np.unique(space.low), np.unique(space.high)
-    ends = f"{low[0]:g}, {high[0]:g}, " if low.size == high.size == 1 else ""
-    return f"Box({ends}{space.shape})"
+def _observed(task: Any) -> int:
+    """The size of an observation."""
+    n, k, g = task.coordinates.n, len(task.coordinates.parameters), len(task.goal)
+    state = TaskState(np.zeros(n), np.zeros(n), np.zeros(k), np.zeros(g), 0.0, np.zeros(n))
+    return jax.eval_shape(task.observation, state).shape[0]
 
 
 def _described(name: str) -> str:
