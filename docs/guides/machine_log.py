@@ -1,0 +1,135 @@
+# %% [markdown]
+# # From the log of a machine to a simulator
+#
+# **Question:** I have log files of a machine and no equations. How do I get a simulator?
+#
+# Three commands do it: `inspect` says what the logs hold, `fit` learns a model, and `predict` says
+# how far into the future the model can be trusted.
+#
+# ## Logs
+#
+# This page needs a machine. It plays one: a double pendulum with friction, whose log has time
+# stamps in milliseconds, angles in degrees and torques in N·m. Use your own files instead.
+
+# %%
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+
+import gym_lagrangian
+
+rng = np.random.default_rng(0)
+machine = {"viscous1": 0.05, "viscous2": 0.05, "m1": 1.0, "m2": 0.6, "l1": 0.4, "l2": 0.3}
+env = gymnasium.make(
+    "gym_lagrangian:Chain-v0", dt=0.01, force_max=(4.0, 1.5), max_episode_steps=1000, **machine
+)
+Path("logs").mkdir()
+for run in range(4):
+    _, info = env.reset(seed=run)
+    rows, phase = [], rng.uniform(0, 6.28, (2, 3))
+    for step in range(1000):
+        waves = np.sin(np.outer([1.9, 3.1, 5.3], [step * 0.01] * 2).T + phase).mean(axis=1)
+        action = waves.astype(np.float32)
+        degrees = np.degrees(info["state"][:2]) + rng.normal(0, 0.05, 2)
+        rows.append([10 * step, *degrees, *(action * [4.0, 1.5])])
+        *_, info = env.step(action)
+    header = "stamp,q1,q2,tau1,tau2"
+    np.savetxt(f"logs/run{run}.csv", rows, "%.4f", delimiter=",", header=header, comments="")
+print(Path("logs/run0.csv").read_text()[:120])
+
+# %% [markdown]
+# ## Describe the machine
+#
+# A TOML file names the coordinates, the columns and the motors, each with its unit.
+
+# %%
+Path("arm.toml").write_text("""
+name = "Arm"
+dt = 0.02                 # seconds in one step of the simulator
+
+[time]
+column = "stamp"
+unit = "ms"
+
+[[coordinates]]
+name = "shoulder"
+kind = "angle"            # or "length"
+unit = "deg"
+position = "q1"           # the name of a column
+force = "tau1"
+force_max = 4.0           # N·m at full action
+
+[[coordinates]]
+name = "elbow"
+kind = "angle"
+unit = "deg"
+position = "q2"
+force = "tau2"
+force_max = 1.5
+""")
+
+# %% [markdown]
+# ## Inspect
+#
+# `inspect` reports rates, gaps, noise, and whatever looks wrong: degrees taken for radians, a
+# torque of the wrong sign or of the other joint, saturation.
+
+# %% [bash]
+# gym-lagrangian inspect arm.toml logs/*.csv
+
+# %% [markdown]
+# ## Fit
+#
+# Positions are enough: velocities are estimated from them. A model of logs learns friction.
+# One log is kept back to judge by. This page fits for 250 steps. Leave `config` out for a
+# full fit, which takes a few minutes. The command for a full fit is
+# `gym-lagrangian fit arm.toml logs/run[012].csv --model DeLaN --out arm.safetensors`.
+
+# %%
+from gym_lagrangian import FitConfig, Machine, fit, read_logs
+
+logs = read_logs(Machine.load("arm.toml"), [f"logs/run{i}.csv" for i in range(3)])
+data = logs.transitions()
+config = FitConfig.of("DeLaN", steps=250, horizon=8, starts=1)
+model = fit(data, "DeLaN", out="arm.safetensors", config=config, metrics=False)
+print(model.card.data)
+
+# %% [markdown]
+# ## Judge
+#
+# `predict` lets the model go on alone from many instants of a log that it never saw. It tabulates
+# the errors beside those of two simple rivals: constant velocities, and a linear model.
+
+# %% [bash]
+# gym-lagrangian predict arm.safetensors logs/run3.csv --out worth
+
+# %% [markdown]
+# Read the table from left to right: the error grows with time. A model that is no better than the
+# rivals is no simulator yet. Fit for longer, or record more motion.
+#
+# ## Use it
+#
+# The checkpoint is an environment. It has the machine's step and motors. A reward is yours to give.
+
+# %% [file] rewards.py
+import jax.numpy as jnp
+
+
+def reach(q, qd, tau, m):
+    """Stretch the arm out to the side."""
+    return -jnp.sum((q - jnp.array([1.57, 0.0])) ** 2)
+
+
+# %%
+env = gymnasium.make("Lagrangian-v0", checkpoint="arm.safetensors", reward="rewards:reach")
+observation, info = env.reset(seed=0)
+observation, reward, *_ = env.step(env.action_space.sample())
+print("step", env.unwrapped.dt, "s; reward", round(float(reward), 3))
+
+# %% [markdown]
+# ## Go on
+#
+# * [Which model when](which-model.md): `Calibrated` needs less data, where the equations are known.
+# * [Real machines](../real-machines.md): what came of recordings of other people's machines.
+# * The reference: [machines and logs](../api/logs.md).

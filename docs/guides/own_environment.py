@@ -1,0 +1,137 @@
+# requires: mujoco
+# %% [markdown]
+# # Your own Gymnasium or MuJoCo environment
+#
+# **Question:** I have an environment already. How do I put a learned model under it?
+#
+# Two calls record the environment and learn its mechanics. A wrapper then moves the environment by
+# the model. Its observation, its reward, its termination, its picture and its wrappers stay.
+#
+# ## Record, fit, wrap
+
+# %%
+import gymnasium
+
+import gym_lagrangian
+
+data = gym_lagrangian.collect("Acrobot-v1", 600, seed=0)
+print(data)
+
+# %% [markdown]
+# This page fits for 250 steps. Leave `config` out for a full fit, a minute or two on one core.
+
+# %%
+config = gym_lagrangian.FitConfig.of("DeLaN", steps=250)
+gym_lagrangian.fit(data, "DeLaN", out="acrobot.safetensors", config=config)
+
+env = gym_lagrangian.LearnedDynamicsEnv(gymnasium.make("Acrobot-v1"), "acrobot.safetensors")
+observation, info = env.reset(seed=0)
+observation, reward, terminated, truncated, info = env.step(2)
+print(observation.round(3), reward)
+
+# %% [markdown]
+# `LearnedDynamicsEnv` takes the environment over. `env.unwrap()` gives it back with its own motion.
+#
+# ## MuJoCo
+#
+# The same calls serve Gymnasium's MuJoCo environments of hinges, slides and motors (extra
+# `mujoco`). Joints are damped there, so the model learns friction.
+
+# %%
+data = gym_lagrangian.collect("InvertedPendulum-v5", 300, seed=0)
+print(data)
+
+# %% [markdown]
+# A Lagrangian has no contacts. Steps in which a contact, the end of a joint's range or a clipped
+# velocity acts are counted and left out of the data.
+#
+# ## An environment that nobody has adapted
+#
+# An adapter states five things: the coordinates, the step, the state, the force of an action, and
+# one step of the environment but for its motion. The environment here lifts a weight.
+
+# %% [file] hoist.py
+import gymnasium
+import numpy as np
+
+import gym_lagrangian
+
+
+class Hoist(gymnasium.Env):
+    """Lift 2 kg to height 0; the action is a share of 40 N."""
+
+    observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (2,), np.float64)
+    action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    dt, pull = 0.05, 40.0
+
+    def reset(self, *, seed=None, options=None):
+        """Start at rest near 0."""
+        super().reset(seed=seed)
+        self.height, self.speed = self.np_random.uniform(-0.5, 0.5), 0.0
+        return self.seen(), {}
+
+    def step(self, action):
+        """Move by dt under the pull and the weight."""
+        acceleration = self.pull * float(action[0]) / 2.0 - 9.81
+        self.height += self.dt * self.speed + 0.5 * self.dt**2 * acceleration
+        self.speed += self.dt * acceleration
+        return self.judged()
+
+    def seen(self):
+        """The observation."""
+        return np.array([self.height, self.speed])
+
+    def judged(self):
+        """What a step hands out."""
+        return self.seen(), -abs(self.height), bool(abs(self.height) > 4.0), False, {}
+
+
+class HoistAdapter(gym_lagrangian.Adapter):
+    """What gym_lagrangian has to know of it."""
+
+    def coordinates(self, env):
+        """One length."""
+        return gym_lagrangian.Coordinates(("height",), name="Hoist")
+
+    def dt(self, env):
+        """Seconds in a step."""
+        return env.dt
+
+    def state(self, env):
+        """(q, q̇)."""
+        return [env.height], [env.speed]
+
+    def set_state(self, env, q, qd):
+        """Put the environment into a state."""
+        env.height, env.speed = q[0], qd[0]
+
+    def generalized_force(self, env, action):
+        """N of an action."""
+        return [env.pull * action[0]]
+
+    def step(self, env, action, q, qd):
+        """A step whose motion is given."""
+        self.set_state(env, q, qd)
+        return env.judged()
+
+
+# %%
+from hoist import Hoist
+
+gym_lagrangian.register_adapter("hoist:Hoist", "hoist:HoistAdapter")
+data = gym_lagrangian.collect(Hoist(), 300, episode_steps=15)
+config = gym_lagrangian.FitConfig.of("DeLaN", steps=250)
+learned = gym_lagrangian.fit(data, "DeLaN", out="hoist.safetensors", config=config)
+print("mass:", learned.mechanics.mass_matrix([0.0]).round(2), "kg, the true one is 2 kg")
+
+# %% [markdown]
+# ## Go on
+#
+# * An environment that hides its state:
+#   `collect(env, 2_000, coordinates=Coordinates(...), state=f, force=g)` says what its observations
+#   and actions mean.
+# * A learned twin that is compiled, thousands at a time: `gym_lagrangian.adapters.tasks` has tasks
+#   for six of Gymnasium's environments; see [thousands at once](thousands.md).
+# * `Pendulum-v1` and `CartPole-v1` step by Euler's method. Their positions and velocities belong to
+#   different instants. A plain `MLP` imitates them better than a physical model does.
+# * The reference: [adapters](../api/adapters.md).

@@ -1,0 +1,88 @@
+"""The pages of the documentation are true and complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sitegen import systems
+from sitegen.includes import filled, section
+from sitegen.results import guides
+from sitegen.shipped import shipped
+
+from gym_lagrangian.cli import main
+from gym_lagrangian.registration import MODELS, SYSTEMS
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+NAVIGATION = (DOCS.parent / "mkdocs.yml").read_text()
+COMMAND = re.compile(r"^gym-lagrangian (\w+)", re.MULTILINE)
+
+
+def _id(path):
+    return path.relative_to(DOCS).as_posix()
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_system_has_a_picture(name):
+    assert (DOCS / "assets" / "systems" / f"{name}.gif").stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("name", ["DoublePendulum", "PilcoCartPole", "Kepler"])
+def test_page_of_a_system_has_what_is_registered(name):
+    checkpoints = list(shipped())
+    text = systems.page(name, checkpoints)
+    for model in (None, *SYSTEMS[name].learned):
+        assert f"`{name}{model or ''}-v0`" in text
+    for one in checkpoints:
+        assert (f"| `{one.name}` |" in text) == (one.system == name)
+    for heading in ("## Description", "## Equations", "## Parameters", "## Task"):
+        assert heading in text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_model_has_a_page(model):
+    text = (DOCS / "models" / f"{systems.slug_of_model(model)}.md").read_text()
+    assert f"`{model}`" in text
+    assert "## When it fails" in text
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_page_is_in_the_navigation_and_complete(path):
+    assert _id(path) in NAVIGATION
+    assert "<!--" not in filled(path.read_text(), depth=_id(path).count("/")).replace(
+        "<!-- ids", ""
+    ).replace("<!-- end of ids", "")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_links_of_a_page_lead_somewhere(path):
+    made = {DOCS / "guides" / f"{guide.stem}.md" for guide in guides()}
+    made |= {DOCS / "systems" / f"{systems.slug(name)}.md" for name in SYSTEMS}
+    made |= {DOCS / "systems" / "index.md"}
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
+        there = (path.parent / target).resolve()
+        example = DOCS.parent / there.relative_to(DOCS) if there.is_relative_to(DOCS) else there
+        assert there.exists() or there in made or example.exists(), target
+
+
+@pytest.mark.parametrize("path", PAGES, ids=_id)
+def test_commands_of_a_page_exist(path, capsys):
+    for command in set(COMMAND.findall(path.read_text())):
+        with pytest.raises(SystemExit) as stop:
+            main([command, "--help"])
+        assert stop.value.code == 0
+
+
+@pytest.mark.parametrize("name", ["index.md", "start/first-minute.md"])
+def test_python_of_a_page_runs(name):
+    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / name).read_text(), re.M | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, name, "exec"), {})
+
+
+def test_a_section_of_the_readme_ends_at_the_next():
+    text = "# A\n## B\none\n```\n# no heading\n```\n### C\ntwo\n## D\nthree\n"
+    assert section(text, "B") == "one\n```\n# no heading\n```\n### C\ntwo"
+    with pytest.raises(LookupError, match="no heading 'E'"):
+        section(text, "E")
