@@ -204,7 +204,7 @@ def held_in(dtype: str, what: str, *values: float) -> None:
             the first, is infinite, or a number that is not zero becomes zero.
     """
     least, most = float(np.finfo(dtype).tiny), float(np.finfo(dtype).max)
-    sizes = [*map(abs, values), values[-1] - values[0]]
+    sizes = [*map(abs, values), float(values[-1]) - float(values[0])]
     if max(sizes) > most or any(0 < size < least for size in sizes[:-1]):
         listed = values[0] if len(set(values)) == 1 else values
         raise ConfigurationError(

@@ -415,7 +415,8 @@ def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
         raise CheckpointError(
             f"{str(path)!r} holds arrays {found}, but its configuration describes {expected}"
         )
-    leaves = [jnp.asarray(arrays[name], leaf.dtype) for name, leaf in named]
+    with np.errstate(over="ignore"):  # what becomes infinite is refused
+        leaves = [jnp.asarray(arrays[name], leaf.dtype) for name, leaf in named]
     bad = [
         name for (name, _), leaf in zip(named, leaves, strict=True) if not jnp.isfinite(leaf).all()
     ]

@@ -25,8 +25,8 @@ from gym_lagrangian.checks import (
     finite_number,
     known_names,
     mapping,
+    numbers_in,
     positive_number,
-    real_number,
     shown,
 )
 from gym_lagrangian.errors import ConfigurationError
@@ -71,9 +71,7 @@ class Parameter(NamedTuple):
         """`value`, or a parameter whose default that number or pair is."""
         if isinstance(value, Parameter):
             return value
-        size = max(abs(real_number(one)) for one in _ends(value))
-        if not math.isfinite(size):
-            raise ValueError(f"{shown(value)} is no number")
+        size = float(np.max(np.abs(numbers_in(value).astype(np.float64))))
         default = tuple(value) if isinstance(value, Sequence) else value
         return cls(default, positive=False, scale=size or 1.0)
 
