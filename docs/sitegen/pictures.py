@@ -20,13 +20,10 @@ from gym_lagrangian.registration import SYSTEMS, find
 FOLDER = Path(__file__).parents[1] / "assets" / "systems"
 SIZE, SECONDS, RATE = 220, 4.0, 12.5
 
-# Exact enough for a picture, and compiled in a second.
-_COARSE = {"integrator": "rk4", "substeps": 2}
-
 
 def frames(name: str) -> Iterator[np.ndarray]:
     """Pictures (SIZE, SIZE, 3) of the exact system."""
-    env = gymnasium.make(find(name).id, render_mode="rgb_array", render_size=SIZE, **_COARSE)
+    env = gymnasium.make(find(name).id, render_mode="rgb_array", render_size=SIZE)
     env.reset(seed=3)
     dt, draw = env.unwrapped.dt, np.random.default_rng(0)
     every, action = max(1, round(1 / RATE / dt)), np.zeros(env.action_space.shape)

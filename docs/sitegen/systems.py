@@ -56,7 +56,7 @@ _INDEX = """\
 
 Every system has an exact environment, `<System>-v0`. Each of its trained models that ship has an
 environment too, `<System><Model>-v0`, with the same spaces and the same reward. The pictures show
-the exact motion under slow random actions.
+motion under slow random actions.
 
 """
 
