@@ -114,7 +114,7 @@ SYSTEMS: dict[str, SystemRow] = {
         "gym_lagrangian.systems.double_pendulum:DoublePendulum",
         "two point masses on massless rods, the paper's",
         NETWORKS,
-        conditioned=("LNN",),
+        conditioned=("LNN", "DeLaN", "Baseline"),
         distributions="gym_lagrangian.reproduce.distributions:double_pendulum",
     ),
     "RelativisticParticle": SystemRow(
@@ -145,6 +145,7 @@ SYSTEMS: dict[str, SystemRow] = {
         f"{_MACHINES}:PilcoCartPole",
         "PILCO's cart-pole, damped",
         ("LNN", "DeLaN", "Baseline"),
+        conditioned=("LNN",),
         max_episode_steps=40,
     ),
     "PilcoDoublePendulum": SystemRow(
@@ -160,6 +161,7 @@ SYSTEMS: dict[str, SystemRow] = {
     "DfkiC1": SystemRow(
         f"{_MACHINES}:DfkiC1",
         "DFKI's double pendulum, design C.1, as identified, both motors",
+        ("LNN", "Baseline"),
         max_episode_steps=1000,
     ),
     "DfkiAcrobot": SystemRow(

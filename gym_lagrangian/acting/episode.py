@@ -54,4 +54,5 @@ def load(path: str | os.PathLike[str]) -> Episode:
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{os.fspath(path)!r} is not the file of an episode: {error}") from error
     flags = ("terminated", "truncated", "undone", "random")
-    return Episode(**found | {name: bool(found[name]) for name in flags})
+    found |= {name: bool(found[name]) for name in flags}
+    return Episode(**found)

@@ -82,7 +82,9 @@ def trust_of(dynamics: Dynamics, options: TrustOptions) -> Trust | None:
     if penalty < 0:
         raise ConfigurationError(f"uncertainty_penalty = {penalty}: expected at least 0")
     bounds = _bounds(member, dynamics.members)
-    return Trust(np.asarray(limit), np.asarray(penalty), *(np.int32(one) for one in bounds))
+    return Trust(
+        np.asarray(limit), np.asarray(penalty), *(np.asarray(one, np.int32) for one in bounds)
+    )
 
 
 def _refuse_any(options: TrustOptions) -> None:

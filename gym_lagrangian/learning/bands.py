@@ -97,7 +97,7 @@ def bands(
         ConfigurationError: a single model, or as `Model.predict`.
     """
     ensemble, known = _ensemble(model), _known(model)
-    how = _how(model) | {
+    how: dict[str, Any] = _how(model) | {
         name: value
         for name, value in (("integrator", integrator), ("substeps", substeps))
         if value is not None

@@ -277,7 +277,7 @@ def _friction_rate(system: System, parameters: tuple[float, ...], learned: bool)
             return 0.0
 
         def one(q: Array, qd: Array) -> Array:
-            force = lambda v: system.friction(q, v, jnp.asarray(m))  # noqa: E731
+            force: Any = lambda v: system.friction(q, v, jnp.asarray(m))  # noqa: E731
             slope = jax.vmap(force)(jnp.diag(near)).T / near if learned else jax.jacfwd(force)(qd)
             return jnp.linalg.solve(system.mass_matrix(q, qd, jnp.asarray(m)), slope)
 
