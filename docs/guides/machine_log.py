@@ -44,7 +44,7 @@ print(Path("logs/run0.csv").read_text()[:120])
 # A TOML file names the coordinates, the columns and the motors, each with its unit.
 
 # %%
-Path("arm.toml").write_text("""
+_ = Path("arm.toml").write_text("""
 name = "Arm"
 dt = 0.02                 # seconds in one step of the simulator
 

@@ -5,12 +5,12 @@
 # **Question:** How do I write recorded motion as a Minari data set, and learn from one?
 #
 # Install the extra `minari`. `collect` writes every step that was made; `read_minari` returns
-# transitions, to which a model is fitted.
+# transitions, to which a model is fitted. Leave the second line out to use Minari's own folder.
 
 # %%
 import os
 
-os.environ["MINARI_DATASETS_PATH"] = "data_sets"  # leave this out to use Minari's own folder
+os.environ["MINARI_DATASETS_PATH"] = os.path.abspath("data_sets")
 
 import gym_lagrangian
 

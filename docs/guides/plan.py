@@ -37,7 +37,7 @@ plt.figure(figsize=(6, 2.5))
 plt.plot(env.unwrapped.dt * np.arange(1, len(heights) + 1), heights)
 plt.xlabel("time (s)")
 plt.ylabel("height of the pendulum")
-plt.title("Planned in DeLaN, executed in truth")
+_ = plt.title("Planned in DeLaN, executed in truth")
 # %% [markdown]
 # ## What the settings mean
 #

@@ -40,7 +40,7 @@ plt.figure(figsize=(6, 2.5))
 plt.semilogy(*zip(*losses, strict=True), marker="o")
 plt.xlabel("optimiser step")
 plt.ylabel("loss in rad/s²")
-plt.title("Loss of a short training")
+_ = plt.title("Loss of a short training")
 # %% [markdown]
 # A checkpoint holds weights, settings, seed, a description of its data, metrics, and a SHA-256 that
 # a damaged file fails. Nothing is unpickled when it is read.

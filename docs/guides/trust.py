@@ -40,7 +40,7 @@ for model in MODELS:
 plt.xlabel("time (s)")
 plt.ylabel("energy drift / 29.4 J")
 plt.legend()
-plt.title("Energy drift of three models")
+_ = plt.title("Energy drift of three models")
 # %% [markdown]
 # A Lagrangian model conserves an energy of its own by construction. Its drift in the true energy
 # stays bounded. The drift of an acceleration field can grow without end.
