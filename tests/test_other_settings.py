@@ -27,7 +27,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     ("settings", "parts"),
     [
-        (["jax_numpy_rank_promotion=raise"], ["environments", "pure_functions", "fits"]),
+        (["jax_numpy_rank_promotion=raise"], PARTS),
         (["jax_enable_x64=true", "jax_debug_nans=true", "jax_check_tracer_leaks=true"], PARTS),
     ],
     ids=["ranks", "the others"],

@@ -53,7 +53,7 @@ class MPPI(Planner):
 
     def improved(self, returns: Returns, search: Search, key: Array) -> Search:
         sizes = jnp.geomspace(self.finest, 1.0, self.samples, dtype=search.plan.dtype)
-        actions = self.sample(search.plan, sizes[:, None, None] * search.spread, key)
+        actions = self.sample(search.plan, sizes[:, None, None] * search.spread[None], key)
         values, best = jax.lax.top_k(returns(actions), self.elites)
         spread = jnp.std(values) + 1e-6  # where all are worth the same, their average
         weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))

@@ -154,7 +154,8 @@ class Planner(ABC):
             spread: standard deviations of the noise that broadcast to that shape.
         """
         noise = correlated(key, self.samples, plan, self.smoothness)
-        return jnp.clip(plan + spread * noise, -1.0, 1.0).at[0].set(plan)
+        around = jnp.broadcast_to(spread, noise.shape) * noise
+        return jnp.clip(plan[None] + around, -1.0, 1.0).at[0].set(plan)
 
 
 def share(what: str, value: float) -> None:
