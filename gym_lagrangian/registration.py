@@ -161,7 +161,7 @@ SYSTEMS: dict[str, SystemRow] = {
     "DfkiC1": SystemRow(
         f"{_MACHINES}:DfkiC1",
         "DFKI's double pendulum, design C.1, as identified, both motors",
-        ("LNN", "Baseline"),
+        ("LNN", "DeLaN", "Baseline"),
         max_episode_steps=1000,
     ),
     "DfkiAcrobot": SystemRow(
