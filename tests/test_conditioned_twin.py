@@ -134,7 +134,7 @@ def test_the_table_of_the_package(monkeypatch):
     monkeypatch.setitem(registration.SYSTEMS, "RelativisticParticle", changed)
     twin = registration.conditioned_twin("RelativisticParticleLNN")
     assert twin == "RelativisticParticleLNN-conditioned"
-    assert registration.conditioned_twin("DoublePendulumBaseline") is None
+    assert registration.conditioned_twin("DoublePendulumHNN") is None
 
 
 def test_every_row_of_the_table_is_a_file_of_a_conditioned_model():

@@ -436,7 +436,7 @@ def test_no_concrete_method_is_overridden(name):
 
 
 def test_initialisers_are_listed():
-    assert set(INITIALISERS) == {"fan_in", "paper"}
+    assert set(INITIALISERS) == {"fan_in", "gentle", "paper"}
 
 
 # -- embedding ------------------------------------------------------------------------------

@@ -416,7 +416,7 @@ def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
             f"{str(path)!r} holds arrays {found}, but its configuration describes {expected}"
         )
     with np.errstate(over="ignore"):  # what becomes infinite is refused
-        leaves = [jnp.asarray(arrays[name], leaf.dtype) for name, leaf in named]
+        leaves = [jnp.asarray(arrays[name], _coarser(arrays[name], leaf)) for name, leaf in named]
     bad = [
         name for (name, _), leaf in zip(named, leaves, strict=True) if not jnp.isfinite(leaf).all()
     ]
@@ -426,6 +426,11 @@ def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
             "the model again"
         )
     return jax.tree_util.tree_unflatten(treedef, leaves)
+
+
+def _coarser(stored: np.ndarray, leaf: Any) -> Any:
+    """The dtype of the two that is smaller: a file's weights do not become exacter by loading."""
+    return min(stored.dtype, leaf.dtype, key=lambda dtype: dtype.itemsize)
 
 
 def _digest(document: dict[str, Any], tensors: dict[str, np.ndarray]) -> str:

@@ -895,7 +895,7 @@ def check_dt(dynamics: Dynamics, dt: float) -> None:
     Raises:
         ConfigurationError: naming both.
     """
-    if dynamics.fixed_dt is not None and not math.isclose(dynamics.fixed_dt, dt):
+    if dynamics.fixed_dt is not None and not math.isclose(dynamics.fixed_dt, dt, rel_tol=1e-6):
         raise ConfigurationError(
             f"these dynamics can only take steps of {dynamics.fixed_dt} s, not dt = {dt}: leave "
             "dt at that, or train the model at the dt wanted"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -289,8 +290,9 @@ class Shell(EzPickle, ABC):
         asked = self._trust if trust is None else trust
         useful = trust is not None or isinstance(dynamics, EnsembleDynamics)
         with self.scope():
-            params = self._params.moved_by(dynamics, asked if useful else NO_OPTIONS)
-            self._use(cast(params, self._dtype))
+            moving = cast(dynamics, self._dtype)
+            params = self._params.moved_by(moving, asked if useful else NO_OPTIONS)
+            self._use(dataclasses.replace(params, trust=cast(params.trust, self._dtype)))
         self._card, self._swapped, self._trust = card, True, asked
         self._watched = False
 

@@ -68,7 +68,8 @@ class SwingUp(Task):
 
     def __post_init__(self):
         one_of("DoublePendulum actuated", self.actuated, ACTUATED)
-        positive_number("DoublePendulum torque_max", self.torque_max, "N·m")
+        torque = positive_number("DoublePendulum torque_max", self.torque_max, "N·m")
+        object.__setattr__(self, "torque_max", torque)  # a whole number may be too large for jax
         positive_number("DoublePendulum omega_max", self.omega_max, "rad/s")
 
     @property

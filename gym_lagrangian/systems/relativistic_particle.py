@@ -68,7 +68,8 @@ class Reach(Task):
     reset_high = (5.0, 0.0)
 
     def __post_init__(self):
-        positive_number("RelativisticParticle force_max", self.force_max, "N")
+        force = positive_number("RelativisticParticle force_max", self.force_max, "N")
+        object.__setattr__(self, "force_max", force)  # a whole number may be too large for jax
         positive_number("RelativisticParticle position_max", self.position_max, "m")
 
     def observation_bounds(
