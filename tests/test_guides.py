@@ -8,17 +8,9 @@ from sitegen.cells import read
 from sitegen.results import fresh, guides, missing
 from sitegen.writing import notebook, page
 
-# Those that take more than ten seconds of a core, for they learn, plan, or run several commands.
-SLOW = ("machine_log", "own_environment", "plan", "sb3", "thousands", "train")
 
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SLOW else ())
-        for path in guides()
-    ],
-)
+@pytest.mark.slow  # the strict build of the documentation, which CI makes, runs every guide
+@pytest.mark.parametrize("path", guides(), ids=lambda path: path.stem)
 def test_guide_runs_and_prints_something(path):
     guide = read(path)
     if missing(guide):
