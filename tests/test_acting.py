@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import warnings
 
 import gymnasium
@@ -406,7 +407,7 @@ class TestFolder:
         settings = json.loads((run[0].out / "run.json").read_text())
         with contextlib.ExitStack() as stack:
             stack.enter_context(Folder(run[0].out).held(settings))
-            with pytest.raises(ConfigurationError, match="written by another process"):
+            with pytest.raises(ConfigurationError, match=f"written by process {os.getpid()}"):
                 quietly(ID, budget=13.0, out=run[0].out, seed=3)
         assert quietly(ID, budget=13.0, out=run[0].out, seed=3).history == run[0].history
 

@@ -21,12 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_lagrangian.errors import ConfigurationError, DataError
-from gym_lagrangian.files import replacing
-
-try:
-    import fcntl
-except ImportError:  # where there is none, two runs in one folder are nobody's but the user's fault
-    fcntl = None
+from gym_lagrangian.files import only_writer, replacing
 
 
 class Folder:
@@ -61,8 +56,7 @@ class Folder:
             DataError: it cannot be written.
         """
         self._made()
-        with (self.path / "lock").open("w") as file:
-            _lock(file, self.path)
+        with only_writer(self.path / "run.json", failure=ConfigurationError):
             self._identify(settings)
             yield
 
@@ -80,7 +74,9 @@ class Folder:
         known = (self.path / "run.json").exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            others = [one.name for one in self.path.iterdir() if one.name not in _OURS]
+            # A run that was killed at once leaves parts of the file that says what it is.
+            names = [one.name for one in self.path.iterdir()]
+            others = [name for name in names if not name.startswith("run.json")]
         except OSError as error:
             raise DataError(f"cannot write to the folder {str(self.path)!r}: {error}") from error
         if others and not known:
@@ -106,19 +102,3 @@ class Folder:
                 )
                 + ". Go on with that one's settings, or give another folder"
             )
-
-
-# What a run may leave before it is known as one.
-_OURS = ("lock", "run.json", "run.json.part")
-
-
-def _lock(file: Any, path: Path) -> None:
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise ConfigurationError(
-            f"out = {str(path)!r} is being written by another process: wait for it, or give "
-            "another folder"
-        ) from error
