@@ -176,6 +176,10 @@ class TestPolicy:
             np.testing.assert_allclose(single.act(states[0]), actions[0], atol=1e-5)
         assert np.abs(actions[0] - actions[1]).max() > 0.01
 
+    def test_equal_states_are_planned_for_by_draws_of_their_own(self):
+        first, second = Policy(PENDULUM, SMALL, dt=0.1, seed=5).act([HANGING, HANGING])
+        assert np.abs(first - second).max() > 1e-3
+
     def test_seed_says_all(self):
         def run(seed):
             policy = Policy(PENDULUM, SMALL, seed=seed)

@@ -34,13 +34,16 @@ TESTS = {
     "models/calibrated.py": ("test_calibrated",),
     "models/residual.py": ("test_residual",),
     "models/product.py": ("test_product",),
-    "planning/": ("test_planning", "test_stranger"),
+    "planning/": ("test_planning", "test_lqr", "test_stranger"),
     "envs/functional.py": ("test_environments", "test_simulate", "test_stranger"),
     "envs/autoreset.py": ("test_vector", "test_state"),
     "learning/fit.py": ("test_fit", "test_from_logs"),
 }
 
 SECONDS = 900
+
+# Where the suite keeps its compiled programs: most are the same in every mutant.
+COMPILED = str(ROOT / ".pytest_cache" / "d" / "compiled")
 
 _OTHER: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub,
@@ -149,7 +152,7 @@ def survives(path: str, text: str) -> bool:
             done = subprocess.run(
                 command,
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": paths},
+                env=os.environ | {"PYTHONPATH": paths, "JAX_COMPILATION_CACHE_DIR": COMPILED},
                 capture_output=True,
                 timeout=SECONDS,
             )
