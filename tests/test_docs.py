@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from sitegen import systems
-from sitegen.includes import filled, section
+from sitegen.includes import filled
 from sitegen.results import guides
 from sitegen.shipped import shipped
 
@@ -49,9 +49,7 @@ def test_model_has_a_page(model):
 @pytest.mark.parametrize("path", PAGES, ids=_id)
 def test_page_is_in_the_navigation_and_complete(path):
     assert _id(path) in NAVIGATION
-    assert "<!--" not in filled(path.read_text(), depth=_id(path).count("/")).replace(
-        "<!-- ids", ""
-    ).replace("<!-- end of ids", "")
+    assert "<!--" not in filled(path.read_text(), depth=_id(path).count("/"))
 
 
 @pytest.mark.parametrize("path", PAGES, ids=_id)
@@ -79,10 +77,3 @@ def test_python_of_a_page_runs(name):
     assert blocks
     for block in blocks:
         exec(compile(block, name, "exec"), {})
-
-
-def test_a_section_of_the_readme_ends_at_the_next():
-    text = "# A\n## B\none\n```\n# no heading\n```\n### C\ntwo\n## D\nthree\n"
-    assert section(text, "B") == "one\n```\n# no heading\n```\n### C\ntwo"
-    with pytest.raises(LookupError, match="no heading 'E'"):
-        section(text, "E")
