@@ -7,14 +7,14 @@
 # The agent begins at rest and acts at random for an episode. It fits a model to what it observed,
 # plans in the model, acts, and fits again. It goes on until a budget of real seconds is used.
 #
-# The agent sees observations, rewards and flags. It reads neither `info` nor the state. It knows the
-# task: what an action does, what is rewarded, and where an episode ends.
+# The agent sees observations, rewards and flags. It reads neither `info` nor the state. It knows
+# the task: what an action does, what is rewarded, and where an episode ends.
 #
 # ## One call
 #
 # The machine is PILCO's pendulum, whose motor of 2.5 N·m is too weak to lift it at once. The task
-# `TipUp` rewards the place of the tip. The budget is 6 s: one random episode of 4 s, and two seconds in which
-# the agent plans.
+# `TipUp` rewards the place of the tip. The budget is 6 s: one random episode of 4 s, and two
+# seconds in which the agent plans.
 #
 # This page makes few optimiser steps. Leave `steps` and `planner` out for the defaults, 4,000 steps
 # for the first fit and 2,000 for every later one.

@@ -72,9 +72,9 @@ force_max = 1.5
 # %% [markdown]
 # ## Inspect
 #
-# `inspect` prints what the logs hold (rates, jitter, gaps, resolution, noise, energy in and out) and
-# whatever looks wrong: degrees, milliseconds, signs, a torque of the other joint, saturation. What
-# would make a fit meaningless is an error of `fit`, unless `--insist` is given.
+# `inspect` prints what the logs hold (rates, jitter, gaps, resolution, noise, energy in and out)
+# and whatever looks wrong: degrees, milliseconds, signs, a torque of the other joint, saturation.
+# What would make a fit meaningless is an error of `fit`, unless `--insist` is given.
 
 # %% [bash]
 # gym-lagrangian inspect arm.toml logs/*.csv
@@ -82,10 +82,10 @@ force_max = 1.5
 # %% [markdown]
 # ## Fit
 #
-# Positions are enough: velocities are estimated from them. A model of logs learns friction.
-# A fit of logs follows the model over short windows first and over long ones later. It counts no
-# error for more than a typical magnitude, for a camera misses frames. It ends with the prediction of
-# the motion that was held out.
+# Positions are enough: velocities are estimated from them. A model of logs learns friction. A fit
+# of logs follows the model over short windows first and over long ones later. It counts no error
+# for more than a typical magnitude, for a camera misses frames. It ends with the prediction of the
+# motion that was held out.
 #
 # One log is kept back to judge by. This page fits for 250 steps. Leave `config` out for a
 # full fit, which takes a few minutes. The command for a full fit is
@@ -136,8 +136,8 @@ print("step", env.unwrapped.dt, "s; reward", round(float(reward), 3))
 # ## Without logs
 #
 # A machine without equations is named by its coordinates. Arrays of its transitions take the place
-# of logs. A model that is fitted to them moves a generic environment, scalar or vector, and plans in
-# it; nothing there pretends to know the truth.
+# of logs. A model that is fitted to them moves a generic environment, scalar or vector, and plans
+# in it; nothing there pretends to know the truth.
 
 # %%
 arm = gym_lagrangian.Coordinates(("shoulder", "elbow"), angular=True)

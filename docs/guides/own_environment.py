@@ -43,8 +43,8 @@ print(data)
 
 # %% [markdown]
 # A Lagrangian has no contacts. Steps in which a contact, the end of a joint's range or a clipped
-# velocity acts are counted and left out of the data. `info["disturbed"]` tells of them where a model
-# leads there.
+# velocity acts are counted and left out of the data. `info["disturbed"]` tells of them where a
+# model leads there.
 #
 # ## Which environments there are
 #
@@ -53,9 +53,9 @@ print(data)
 #
 # `Pendulum-v1` and `CartPole-v1` step by Euler's method, whose position and velocity belong to
 # different instants, as in no mechanics: there the physical models do not win. From 2,000 random
-# steps of `Pendulum-v1` and 2,000 steps of training (one seed) the held-out error is 0.014 /s for an
-# MLP, 0.59 for the Baseline and 0.73 for DeLaN; on `Acrobot-v1`, which integrates properly, DeLaN has
-# 0.013 (constant velocity: 5.7 for both).
+# steps of `Pendulum-v1` and 2,000 steps of training (one seed) the held-out error is 0.014 /s for
+# an MLP, 0.59 for the Baseline and 0.73 for DeLaN; on `Acrobot-v1`, which integrates properly,
+# DeLaN has 0.013 (constant velocity: 5.7 for both).
 #
 # ## A compiled twin
 #

@@ -10,7 +10,8 @@
 # ## Train
 #
 # The command draws fresh states with and without torques, shows loss and states per second, and
-# writes one file. It saves as it goes. Ctrl-C saves too, and `--resume` continues to the same result.
+# writes one file. It saves as it goes. Ctrl-C saves too, and `--resume` continues to the same
+# result.
 #
 # ```console
 # $ gym-lagrangian train DoublePendulum LNN
@@ -88,8 +89,8 @@ print(heavier)
 # pendulums.
 #
 # In full: 200 transitions of a double pendulum of 1.4 and 0.7 kg and 500 steps, on from
-# `DoublePendulumLNN`, leave an acceleration error of 1.6 rad/s² under torques (one seed), where 8,000
-# steps from nothing leave 11, which is what the model as shipped has.
+# `DoublePendulumLNN`, leave an acceleration error of 1.6 rad/s² under torques (one seed), where
+# 8,000 steps from nothing leave 11, which is what the model as shipped has.
 
 # %%
 config = FitConfig.of("DeLaN", steps=150)
@@ -121,10 +122,10 @@ for name, one in {"shipped": shipped, "adapted": adapted}.items():
 # From Python that is `train(..., conditioned_on={"m1": (0.5, 1.5), "l1": None})`. `fit` takes the
 # ranges that are in the data.
 #
-# `DoublePendulumLNN-v0` at other masses and lengths, `make("DoublePendulumLNN-v0", m1=1.4)`, is moved
-# by such a model, `DoublePendulumLNN-conditioned`, and names it in `info`. Its energy drifts by at
-# most .65 % of the energy scale in 20 s of free motion from rest at 1.5 rad, over 200 draws of ±50 %
-# of all four and their 16 corners (median .04 %). It was made in 15 minutes of one core by
+# `DoublePendulumLNN-v0` at other masses and lengths, `make("DoublePendulumLNN-v0", m1=1.4)`, is
+# moved by such a model, `DoublePendulumLNN-conditioned`, and names it in `info`. Its energy drifts
+# by at most .65 % of the energy scale in 20 s of free motion from rest at 1.5 rad, over 200 draws
+# of ±50 % of all four and their 16 corners (median .04 %). It was made in 15 minutes of one core by
 # `--conditioned-on m1=0.4:1.6 m2=0.4:1.6 l1=0.4:1.6 l2=0.4:1.6 --error relative --steps 600000
 # --model-option width=64`. Over 40 random sets of parameters the balance of energy after 100 s is
 # wrong by .009 % (median; `DoublePendulumLNN`, which knows one set, has .0035 %), that of DeLaN by

@@ -63,8 +63,8 @@ print(f"LNN and DeLaN differ by more than 0.1 rad from {parted:.1f} s on")
 # ## Ensembles
 #
 # Several models of the same motion know where they are to be trusted: where they agree. One program
-# fits them all, from other first weights and to other resamples of the data, and one checkpoint holds
-# them:
+# fits them all, from other first weights and to other resamples of the data, and one checkpoint
+# holds them:
 #
 # ```python
 # found = fit(data, "DeLaN", members=5, out="five.safetensors")  # or --members 5
@@ -81,10 +81,10 @@ print(f"LNN and DeLaN differ by more than 0.1 rad from {parted:.1f} s on")
 #
 # The mean of the members' steps moves an environment, or with `member=2` one of them, or with
 # `member="draw"` one an episode; `uncertainty_penalty=` takes its share of the reward.
-# `env.simulate(..., members=True)` follows each member on its own. `bands` hold nine of ten true states
-# of motion like that which was held out from the fit, by which they are calibrated. Planners take
-# `through="own"`, every sample through a member of its own, or `through="all"` with a `pessimism`,
-# what it costs that members disagree on a plan's return.
+# `env.simulate(..., members=True)` follows each member on its own. `bands` hold nine of ten true
+# states of motion like that which was held out from the fit, by which they are calibrated. Planners
+# take `through="own"`, every sample through a member of its own, or `through="all"` with a
+# `pessimism`, what it costs that members disagree on a plan's return.
 #
 # [ensemble_uncertainty.py](../examples/ensemble_uncertainty.py) measures what that is worth, and
 # [learn while acting](learn_while_acting.md#ensembles) fits a small one.

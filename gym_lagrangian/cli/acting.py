@@ -21,7 +21,11 @@ def add_commands(commands: Any) -> None:
     )
     add_environment(learn)
     learn.add_argument(
-        "model", nargs="?", default="DeLaN", metavar="MODEL", help=f"{', '.join(MODELS)}; default: DeLaN"
+        "model",
+        nargs="?",
+        default="DeLaN",
+        metavar="MODEL",
+        help=f"{', '.join(MODELS)}; default: DeLaN",
     )
     learn.add_argument(
         "--budget",
@@ -77,7 +81,7 @@ def add_commands(commands: Any) -> None:
         nargs=2,
         default=(4000, 2000),
         metavar=("FIRST", "LATER"),
-        help="optimiser steps of the first fit, and of those that go on from it; default: 4000 2000",
+        help="optimiser steps of the first fit, and of the later ones; default: 4000 2000",
     )
     add_options(learn, "model", "an argument of the model's constructor")
     learn.set_defaults(run=_learn)

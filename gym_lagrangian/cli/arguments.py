@@ -18,11 +18,17 @@ def add_environment(command: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="an id, a system's name, or module:Class; not needed with --checkpoint",
     )
-    command.add_argument("--checkpoint", metavar="FILE", help="a model of your own that moves it; default: the id's")
-    command.add_argument("--task", metavar="MODULE:CLASS", help="another task; default: the system's")
-    command.add_argument("--reward", metavar="MODULE:FUNCTION", help="another reward; default: the task's")
+    command.add_argument(
+        "--checkpoint", metavar="FILE", help="a model of your own that moves it; default: the id's"
+    )
+    command.add_argument(
+        "--task", metavar="MODULE:CLASS", help="another task; default: the system's"
+    )
+    command.add_argument(
+        "--reward", metavar="MODULE:FUNCTION", help="another reward; default: the task's"
+    )
     add_options(command, "system", "a parameter, or an option of the physics or of the task")
-    add_options(command, "env", "an argument of the environment (dt in seconds, dtype, integrator …)")
+    add_options(command, "env", "an argument of the environment (dt in s, dtype, integrator …)")
 
 
 def environment(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

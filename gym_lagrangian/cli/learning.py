@@ -55,7 +55,12 @@ def _add_train(commands: Any) -> None:
     train.add_argument("system", metavar="SYSTEM", help=f"{', '.join(SYSTEMS)}, or module:Class")
     train.add_argument("model", metavar="MODEL", help=_MODELS)
     train.add_argument("--out", type=Path, metavar="FILE", help="default: SYSTEMMODEL.safetensors")
-    train.add_argument("--data", type=Path, metavar="NPZ", help="learn from its q, qd, qdd (tau, m); default: fresh")
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="NPZ",
+        help="learn from its q, qd, qdd (tau, m); default: fresh",
+    )
     train.add_argument(
         "--preset",
         default="package",
@@ -164,7 +169,9 @@ def _add_fit(commands: Any) -> None:
         help="what is predicted: the motion that follows (default), or the forces that cause "
         "accelerations, for data whose accelerations are good",
     )
-    fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from; default: 0.1")
+    fit.add_argument(
+        "--held-out", type=float, metavar="SHARE", help="not learned from; default: 0.1"
+    )
     add_logs(fit)
     _add_training(fit)
     fit.set_defaults(run=_fit)

@@ -21,7 +21,9 @@ def add_commands(commands: Any) -> None:
         epilog="example: gym-lagrangian evaluate DoublePendulumLNN-v0 --out lnn.json",
     )
     add_environment(evaluate)
-    evaluate.add_argument("--states", type=int, default=40, help="how many starting states; default: 40")
+    evaluate.add_argument(
+        "--states", type=int, default=40, help="how many starting states; default: 40"
+    )
     evaluate.add_argument("--seed", type=int, default=0, help="of the starting states; default: 0")
     evaluate.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     evaluate.set_defaults(run=_evaluate)

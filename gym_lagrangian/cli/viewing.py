@@ -29,7 +29,9 @@ def add_commands(commands: Any) -> None:
     )
     add_environment(play)
     add_start(play, "of the starts")
-    play.add_argument("--size", type=int, default=500, help="of the picture in pixels; default: 500")
+    play.add_argument(
+        "--size", type=int, default=500, help="of the picture in pixels; default: 500"
+    )
     play.set_defaults(run=_play)
 
     plot = commands.add_parser(
@@ -52,15 +54,18 @@ def _add_rollout(commands: Any) -> None:
     rollout = commands.add_parser(
         "rollout",
         help="step an id beside its true twin",
-        description="Step ID and its true twin from one state under the same actions; print returns "
-        "and energy drifts, and draw both, or film them.",
+        description="Step ID and its true twin from one state under the same actions; print "
+        "returns and energy drifts, and draw both, or film them.",
         epilog="example: gym-lagrangian rollout DoublePendulumLNN-v0 --steps 200",
     )
     add_environment(rollout)
     rollout.add_argument("--steps", type=int, default=500, help="at most; default: 500")
     add_start(rollout, "of the start and the actions")
     rollout.add_argument(
-        "--actions", choices=("random", "zero"), default="random", help="of the motors; default: random"
+        "--actions",
+        choices=("random", "zero"),
+        default="random",
+        help="of the motors; default: random",
     )
     rollout.add_argument(
         "--compare",
@@ -69,7 +74,9 @@ def _add_rollout(commands: Any) -> None:
         metavar="MODEL,...",
         help="beside the exact system, these models or checkpoints of it (with --video or --human)",
     )
-    rollout.add_argument("--size", type=int, default=500, help="of a picture in pixels; default: 500")
+    rollout.add_argument(
+        "--size", type=int, default=500, help="of a picture in pixels; default: 500"
+    )
     target = rollout.add_mutually_exclusive_group()
     target.add_argument(
         "--out",
