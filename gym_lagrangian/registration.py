@@ -1,8 +1,8 @@
-"""The tables: every system, every model, every id; and the door for systems from outside.
+"""The tables of systems, models and ids, and the registration of systems from outside.
 
 A new physical system of the package is one row of `SYSTEMS`, a new model one row of `MODELS`; the
-ids follow. Anybody else's system comes in by `register_system`, or without being registered as
-``"module:Class"``, which is accepted wherever a system's name is. Rows are strings, so that
+ids follow. A system from outside is registered by `register_system`, or named as ``"module:Class"``
+without being registered: both are accepted wherever a system's name is. Rows are strings, so that
 importing this package loads neither jax nor a single checkpoint.
 """
 
