@@ -39,7 +39,8 @@ settings = {
 }
 found = gym_lagrangian.learn("PilcoPendulum-v0", "DeLaN", budget=6.0, **settings)
 for line in found.history:
-    print(line["kind"], f"| {line['seconds']:g} s | return {line['return']:.2f} |", line["success"])
+    seen = f"until {line['seconds']:g} s, return {line['return']:.2f}, success: {line['success']}"
+    print(f"{line['kind']}: {seen}")
 
 # %% [markdown]
 # `found.until_first` has the real seconds before the first success, and `found.until_always` those
@@ -77,7 +78,8 @@ for line in found.history:
 # %%
 found = gym_lagrangian.learn("PilcoPendulum-v0", "DeLaN", budget=8.0, **settings)
 print(len(found.history), "episodes,", found.seconds, "real seconds")
-print("error of the model on what came next:", [line["model_error"] for line in found.history])
+print("error of the model on what came next:")
+print([round(line["model_error"], 3) for line in found.history[1:]], "(1 is standing still)")
 
 # %% [markdown]
 # ## Ensembles
