@@ -67,7 +67,7 @@ def add_commands(commands: Any) -> None:
     learn.add_argument(
         "--friction",
         choices=("none", "viscous", "coulomb", "passive"),
-        help="that the model learns; default: the machine's kind",
+        help="friction that the model learns; default: the machine's kind",
     )
     learn.add_argument(
         "--seed",

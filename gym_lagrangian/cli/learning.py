@@ -29,7 +29,6 @@ _COUNTS = {
     "steps": "optimiser steps",
     "batch": "samples in a step",
     "warmup": "steps in which the learning rate rises",
-    "seed": "of the first weights and of every batch",
 }
 _RATES = {
     "learning-rate": "the largest, after the warm-up",
@@ -54,12 +53,17 @@ def _add_train(commands: Any) -> None:
     )
     train.add_argument("system", metavar="SYSTEM", help=f"{', '.join(SYSTEMS)}, or module:Class")
     train.add_argument("model", metavar="MODEL", help=_MODELS)
-    train.add_argument("--out", type=Path, metavar="FILE", help="default: SYSTEMMODEL.safetensors")
+    train.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the checkpoint to write; default: SYSTEMMODEL.safetensors",
+    )
     train.add_argument(
         "--data",
         type=Path,
         metavar="NPZ",
-        help="learn from its q, qd, qdd (tau, m); default: fresh",
+        help="an npz file of q, qd, qdd (and tau, m) to learn from; default: fresh states",
     )
     train.add_argument(
         "--preset",
@@ -75,7 +79,8 @@ def _add_train(commands: Any) -> None:
     train.add_argument(
         "--error",
         choices=("absolute", "relative"),
-        help="how an error of accelerations counts; relative where links whip; default: absolute",
+        help="how an error of accelerations counts; relative where links whip; default: what suits "
+        "the system",
     )
     _add_training(train)
     add_options(train, "system", "an argument of the system's constructor")
@@ -104,14 +109,14 @@ def _add_collect(commands: Any) -> None:
         type=float,
         default=4.0,
         metavar="STEPS",
-        help="for which an action is held, on average; default: 4",
+        help="how long an action is held, in steps on average; default: 4",
     )
     collect.add_argument(
         "--noise",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="of a sensor, as a share of typical coordinates and velocities; default: 0",
+        help="noise of the sensors, as a share of typical coordinates and velocities; default: 0",
     )
     collect.add_argument(
         "--episode-steps",
@@ -170,7 +175,10 @@ def _add_fit(commands: Any) -> None:
         "accelerations, for data whose accelerations are good",
     )
     fit.add_argument(
-        "--held-out", type=float, metavar="SHARE", help="not learned from; default: 0.1"
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        help="of the data that is held out to judge by; default: 0.1",
     )
     add_logs(fit)
     _add_training(fit)
@@ -192,6 +200,9 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     )
     for name, meaning in _COUNTS.items():
         command.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning}; {_BY_MODEL}")
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="of the first weights and of every batch; default: 0"
+    )
     for name, meaning in _RATES.items():
         command.add_argument(f"--{name}", type=float, metavar="X", help=f"{meaning}; {_BY_MODEL}")
     command.add_argument(
@@ -209,7 +220,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--friction",
         choices=("none", "viscous", "coulomb", "passive"),
-        help="learned friction of LNN, DeLaN and HNN; default: the system's",
+        help="friction that LNN, DeLaN, HNN or SpatialChain learns; default: the system's",
     )
     add_options(command, "model", "an argument of the model's constructor")
 
