@@ -39,10 +39,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
     """Replace the marks of a page."""
-    try:
-        return filled(markdown, page.file.src_uri.count("/"))
-    except LookupError as error:
-        raise PluginError(f"{page.file.src_uri}: {error}") from error
+    return filled(markdown, page.file.src_uri.count("/"))
 
 
 def _guides() -> list[tuple[str, str | bytes]]:

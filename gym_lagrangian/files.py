@@ -1,4 +1,4 @@
-"""Files: what is a file to read, where one can be written, and writing all of it or nothing."""
+"""Files: which can be read, where one can be written, and writing all of a file or nothing."""
 
 from __future__ import annotations
 

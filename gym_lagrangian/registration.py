@@ -1,8 +1,8 @@
-"""The tables: every system, every model, every id; and the door for systems from outside.
+"""The tables of systems, models and ids, and the registration of systems from outside.
 
 A new physical system of the package is one row of `SYSTEMS`, a new model one row of `MODELS`; the
-ids follow. Anybody else's system comes in by `register_system`, or without being registered as
-``"module:Class"``, which is accepted wherever a system's name is. Rows are strings, so that
+ids follow. A system from outside is registered by `register_system`, or named as ``"module:Class"``
+without being registered: both are accepted wherever a system's name is. Rows are strings, so that
 importing this package loads neither jax nor a single checkpoint.
 """
 
@@ -108,6 +108,17 @@ MODELS: dict[str, str] = {
 NETWORKS = ("LNN", "Baseline", "HNN", "NoncanonicalHNN", "DeLaN", "NODE", "MLP")
 
 _MACHINES = "gym_lagrangian.systems.machines"
+
+# Whose systems they are, by how their names begin.
+_FAMILIES = {
+    "DoublePendulum": "The paper",
+    "RelativisticParticle": "The paper",
+    "Gymnasium": "Gymnasium, nothing clipped",
+    "Pilco": "PILCO",
+    "Dfki": "DFKI's rig, design C.1",
+    "Ramesh": "Ramesh & Ravindran",
+}
+_OTHERS = "Others"
 
 SYSTEMS: dict[str, SystemRow] = {
     "DoublePendulum": SystemRow(
@@ -377,12 +388,27 @@ def _paths(given: Mapping[str, str | os.PathLike[str]] | None) -> dict[str, str]
 
 
 def markdown_table() -> str:
-    """The package's ids as the table that stands in the README."""
-    lines = ["| Id | What moves | Trained models | Steps |", "|---|---|---|---|"]
-    for name, row in SYSTEMS.items():
-        learned = ", ".join(f"`{model}`" for model in row.learned)
-        lines.append(f"| `{name}-v0` | {row.summary} | {learned} | {row.max_episode_steps} |")
+    """The package's systems as the README has them: a row a family, shipped models in brackets."""
+    lines = ["| Whose | Systems |", "|---|---|"]
+    for family, names in _families().items():
+        lines.append(f"| {family} | {', '.join(map(_with_models, names))} |")
     return "\n".join(lines)
+
+
+def _families() -> dict[str, list[str]]:
+    """Family → the names of its systems, in the order of the tables."""
+    families = dict.fromkeys([*_FAMILIES.values(), _OTHERS])
+    return {one: [name for name in SYSTEMS if _family(name) == one] for one in families}
+
+
+def _family(name: str) -> str:
+    return next((text for start, text in _FAMILIES.items() if name.startswith(start)), _OTHERS)
+
+
+def _with_models(name: str) -> str:
+    """``DoublePendulum (LNN, DeLaN)``."""
+    learned = ", ".join(SYSTEMS[name].learned)
+    return f"`{name}` ({learned})" if learned else f"`{name}`"
 
 
 def load_system(system: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -10,12 +11,14 @@ import pytest
 
 from gym_lagrangian import checkpoints, registration
 from gym_lagrangian.cli import main
+from gym_lagrangian.cli.main import parser
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.registration import environments, find, register_system
 from gym_lagrangian.version import __version__
 
 PNG = b"\x89PNG\r\n\x1a\n"
 IDS = [row.id for row in environments()]
+COMMANDS = next(action.choices for action in parser()._actions if action.choices)
 SOME_LEARNED = ("DoublePendulumLNN-v0", "DoublePendulumMLP-v0", "RelativisticParticleHNN-v0")
 
 
@@ -68,6 +71,18 @@ class TestUsage:
         assert exit_.value.code == 0
         assert "usage: gym-lagrangian" in capsys.readouterr().out
 
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_every_argument_is_explained(self, command):
+        for action in COMMANDS[command]._actions:
+            assert action.help, action.dest
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_the_example_of_a_command_is_understood(self, command):
+        example = (COMMANDS[command].epilog or "").removeprefix("example: ")
+        program, name, *rest = shlex.split(example)
+        assert (program, name) == ("gym-lagrangian", command)
+        COMMANDS[command].parse_args(rest)
+
     def test_version(self, capsys):
         with pytest.raises(SystemExit) as exit_:
             main(["--version"])
@@ -116,14 +131,16 @@ class TestOutput:
 class TestList:
     def test_every_id_with_its_checkpoint(self, capsys):
         assert main(["list"]) == 0
-        lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+        printed = capsys.readouterr().out.splitlines()
+        assert max(map(len, printed)) < 80
+        lines = {line.split()[0]: line for line in printed if line}
         assert lines.keys() >= set(IDS)
         for row in environments():
             if row.model is None:
                 assert "exact" in lines[row.id]
             else:
                 found = checkpoints.load(row.kwargs["checkpoint"])
-                assert found.sha256[:16] in lines[row.id]
+                assert found.sha256[:10] in lines[row.id]
                 metrics = found.card.metrics
                 loss = metrics.get("acceleration_loss", metrics["one_step_error"])
                 assert f"{loss:.3g}" in lines[row.id]
@@ -141,8 +158,8 @@ class TestList:
         lines = {line.split()[0]: line for line in printed if line}
         exact, learned, lost = (lines[one] for one in made)
         assert exact.split() == ["stranger/Listed-v0", "exact"]
-        digest = checkpoints.load(lnn_checkpoint).sha256[:16]
-        assert learned.split() == ["stranger/ListedLNN-v0", "LNN", "—", "—", "—", digest]
+        digest = checkpoints.load(lnn_checkpoint).sha256[:10]
+        assert learned.split() == ["stranger/ListedLNN-v0", "—", "—", "—", digest]
         assert "no checkpoint 'lost.safetensors'" in lost
 
 

@@ -199,9 +199,9 @@ def test_no_file_and_no_coordinates(file, tmp_path):
         Machine.load(tmp_path / "binary.toml")
 
 
-def test_the_machine_in_the_readme(file):
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    found = Machine.load(file(re.search(r"```toml\n(.*?)```", readme, re.DOTALL)[1]))
+def test_the_machine_in_the_documentation(file):
+    page = (Path(__file__).parents[1] / "docs" / "api" / "logs.md").read_text()
+    found = Machine.load(file(re.search(r"```toml\n(.*?)```", page, re.DOTALL)[1]))
     assert found.coordinates.usage.force_max == (5.0, 2.0)
     assert found.coordinates.usage.reward == "mypkg:reach"
     assert found.time_unit == 1e-3

@@ -72,8 +72,9 @@ force_max = 1.5
 # %% [markdown]
 # ## Inspect
 #
-# `inspect` reports rates, gaps, noise, and whatever looks wrong: degrees taken for radians, a
-# torque of the wrong sign or of the other joint, saturation.
+# `inspect` prints what the logs hold (rates, jitter, gaps, resolution, noise, energy in and out)
+# and whatever looks wrong: degrees, milliseconds, signs, a torque of the other joint, saturation.
+# What would make a fit meaningless is an error of `fit`, unless `--insist` is given.
 
 # %% [bash]
 # gym-lagrangian inspect arm.toml logs/*.csv
@@ -81,7 +82,11 @@ force_max = 1.5
 # %% [markdown]
 # ## Fit
 #
-# Positions are enough: velocities are estimated from them. A model of logs learns friction.
+# Positions are enough: velocities are estimated from them. A model of logs learns friction. A fit
+# of logs follows the model over short windows first and over long ones later. It counts no error
+# for more than a typical magnitude, for a camera misses frames. It ends with the prediction of the
+# motion that was held out.
+#
 # One log is kept back to judge by. This page fits for 250 steps. Leave `config` out for a
 # full fit, which takes a few minutes. The command for a full fit is
 # `gym-lagrangian fit arm.toml logs/run[012].csv --model DeLaN --out arm.safetensors`.
@@ -128,8 +133,29 @@ observation, reward, *_ = env.step(env.action_space.sample())
 print("step", env.unwrapped.dt, "s; reward", round(float(reward), 3))
 
 # %% [markdown]
+# ## Without logs
+#
+# A machine without equations is named by its coordinates. Arrays of its transitions take the place
+# of logs. A model that is fitted to them moves a generic environment, scalar or vector, and plans
+# in it; nothing there pretends to know the truth.
+
+# %%
+arm = gym_lagrangian.Coordinates(("shoulder", "elbow"), angular=True)
+columns = {name: getattr(data, name) for name in ("q", "qd", "tau", "next_q", "next_qd")}
+print(gym_lagrangian.Transitions(arm, **columns, dt=0.02))
+
+# %% [markdown]
+# ## Where torques are measured
+#
+# Where accelerations are good and torques measured, as on robot arms, the torques themselves can be
+# learned: `fit(..., objective="force")`, or `--objective force`, minimises the error of τ from
+# (q, q̇, q̈), which is linear in the Lagrangian. `checkpoint.load(...).mechanics` then states them
+# by `inverse_dynamics(q, qd, qdd)`, friction included. `logs.transitions(accelerations=True)`
+# estimates q̈ with the polynomials that estimate q̇.
+#
 # ## Go on
 #
+# * Every setting of the TOML file: [the file of a machine](../api/logs.md#the-file-of-a-machine).
 # * [Which model when](which-model.md): `Calibrated` needs less data, where the equations are known.
 # * [Real machines](../real-machines.md): what came of recordings of other people's machines.
 # * The reference: [machines and logs](../api/logs.md).

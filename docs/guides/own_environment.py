@@ -43,7 +43,38 @@ print(data)
 
 # %% [markdown]
 # A Lagrangian has no contacts. Steps in which a contact, the end of a joint's range or a clipped
-# velocity acts are counted and left out of the data.
+# velocity acts are counted and left out of the data. `info["disturbed"]` tells of them where a
+# model leads there.
+#
+# ## Which environments there are
+#
+# There are adapters for Gymnasium's MuJoCo environments of hinges, slides and motors and for
+# `Pendulum-v1`, `CartPole-v1`, `Acrobot-v1` and `MountainCarContinuous-v0`.
+#
+# `Pendulum-v1` and `CartPole-v1` step by Euler's method, whose position and velocity belong to
+# different instants, as in no mechanics: there the physical models do not win. From 2,000 random
+# steps of `Pendulum-v1` and 2,000 steps of training (one seed) the held-out error is 0.014 /s for
+# an MLP, 0.59 for the Baseline and 0.73 for DeLaN; on `Acrobot-v1`, which integrates properly,
+# DeLaN has 0.013 (constant velocity: 5.7 for both).
+#
+# ## A compiled twin
+#
+# Where reward and termination are pure functions, the learned environment is also a jitted vector
+# environment, a functional one and what planners need. `gym_lagrangian.adapters.tasks` has them for
+# `Pendulum-v1`, `CartPole-v1`, `Acrobot-v1`, `InvertedPendulum-v5`, `InvertedDoublePendulum-v5` and
+# `Reacher-v5`.
+
+# %%
+envs = gymnasium.make_vec(
+    "gym_lagrangian:Lagrangian-v0",
+    num_envs=64,
+    checkpoint="acrobot.safetensors",
+    dt=0.2,
+    dtype="float32",
+    task="gym_lagrangian.adapters.tasks:Acrobot",
+    vectorization_mode="vector_entry_point",
+)
+print(envs.reset(seed=0)[0].shape)
 #
 # ## An environment that nobody has adapted
 #
@@ -130,8 +161,7 @@ print("mass:", learned.mechanics.mass_matrix([0.0]).round(2), "kg, the true one 
 # * An environment that hides its state:
 #   `collect(env, 2_000, coordinates=Coordinates(...), state=f, force=g)` says what its observations
 #   and actions mean.
-# * A learned twin that is compiled, thousands at a time: `gym_lagrangian.adapters.tasks` has tasks
-#   for six of Gymnasium's environments; see [thousands at once](thousands.md).
-# * `Pendulum-v1` and `CartPole-v1` step by Euler's method. Their positions and velocities belong to
-#   different instants. A plain `MLP` imitates them better than a physical model does.
+# * Minari data sets: `read_minari("name/data-v0")` reads them and `collect(..., minari=...)` writes
+#   them; see [Minari](minari.md).
+# * Thousands of learned twins: see [thousands at once](thousands.md).
 # * The reference: [adapters](../api/adapters.md).

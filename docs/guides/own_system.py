@@ -134,7 +134,8 @@ print(f"true energy drift of the learned motion after 2.5 s: {info['energy_drift
 # %% [markdown]
 # ## Go on
 #
-# * Friction: add a method `friction(q, qd, m)` that returns a force of n components.
+# * Friction: add a method `friction(q, qd, m)` that returns a force of n components. The models of
+#   the system learn friction where it says `learned_friction = "viscous"`.
 # * A parameter that varies: give a pair, `gymnasium.make(..., l=(0.4, 0.6))`. It is drawn at reset.
 # * A picture: override `scene`. Without it, the environment draws curves of the coordinates.
 # * The reference: [`System`](../api/systems.md).

@@ -44,6 +44,16 @@ found = env.simulate(env.get_state(), sequences)
 print("states", found.states.shape, "| best return", found.rewards.sum(axis=1).max().round(2))
 
 # %% [markdown]
+# The environment of `make` and that of `make_vec` both have it. It takes one state or many, (T, a)
+# or (B, T, a) actions, and masses, one or one each. All of it is one compiled call, and equals
+# stepping.
+
+# %%
+masses = np.linspace(0.8, 1.2, 256)
+found = env.simulate(env.get_state(), sequences, m1=masses)
+print("best return at", masses[found.rewards.sum(axis=1).argmax()].round(2), "kg")
+
+# %% [markdown]
 # ## Pure functions
 #
 # Without Gymnasium, an environment is a static object `env` and a tree of arrays `params`. Weights

@@ -9,12 +9,17 @@
 #
 # ## Train
 #
-# The command shows a progress bar and writes one file. Ctrl-C saves, and `--resume` continues to
-# the same result.
+# The command draws fresh states with and without torques, shows loss and states per second, and
+# writes one file. It saves as it goes. Ctrl-C saves too, and `--resume` continues to the same
+# result.
 #
 # ```console
 # $ gym-lagrangian train DoublePendulum LNN
 # ```
+#
+# This very command made the shipped checkpoints. `gym-lagrangian list` shows their hashes and
+# metrics. `--data FILE.npz` learns from your arrays q, qd, qdd (and tau, m) instead. Step your own
+# with `gymnasium.make("DoublePendulumLNN-v0", checkpoint="DoublePendulumLNN.safetensors")`.
 #
 # In Python, with few steps for this page:
 
@@ -82,6 +87,10 @@ print(heavier)
 # `init` continues from a trained model, a shipped one or your own. 200 transitions of a pendulum of
 # other masses are too few to learn from nothing, and enough to adapt a model that knows
 # pendulums.
+#
+# In full: 200 transitions of a double pendulum of 1.4 and 0.7 kg and 500 steps, on from
+# `DoublePendulumLNN`, leave an acceleration error of 1.6 rad/s² under torques (one seed), where
+# 8,000 steps from nothing leave 11, which is what the model as shipped has.
 
 # %%
 config = FitConfig.of("DeLaN", steps=150)
@@ -101,12 +110,28 @@ for name, one in {"shipped": shipped, "adapted": adapted}.items():
 # %% [markdown]
 # ## A model that depends on a mass
 #
-# A model may take masses and lengths as inputs. They are drawn from ranges while it learns. The
-# checkpoint records the ranges, and an environment refuses values outside of them.
+# A model may take masses and lengths as inputs. They are drawn for every training state, from the
+# ranges that you state, or by name alone from the system's own (`System.varies`). The checkpoint
+# records the ranges, and an environment refuses values outside of them.
 #
 # ```console
 # $ gym-lagrangian train DoublePendulum LNN --conditioned-on m1=0.5:1.5 l1 --out both.safetensors
+# $ gym-lagrangian rollout DoublePendulum-v0 --checkpoint both.safetensors --system-option m1=1.4
 # ```
+#
+# From Python that is `train(..., conditioned_on={"m1": (0.5, 1.5), "l1": None})`. `fit` takes the
+# ranges that are in the data.
+#
+# `DoublePendulumLNN-v0` at other masses and lengths, `make("DoublePendulumLNN-v0", m1=1.4)`, is
+# moved by such a model, `DoublePendulumLNN-conditioned`, and names it in `info`. Its energy drifts
+# by at most .65 % of the energy scale in 20 s of free motion from rest at 1.5 rad, over 200 draws
+# of ±50 % of all four and their 16 corners (median .04 %). It was made in 15 minutes of one core by
+# `--conditioned-on m1=0.4:1.6 m2=0.4:1.6 l1=0.4:1.6 l2=0.4:1.6 --error relative --steps 600000
+# --model-option width=64`. Over 40 random sets of parameters the balance of energy after 100 s is
+# wrong by .009 % (median; `DoublePendulumLNN`, which knows one set, has .0035 %), that of DeLaN by
+# .39 % and that of the Baseline by 4.3 % (one seed each; 200,000 steps, 7 minutes).
+# `PilcoCartPoleLNN` has a twin of the same kind, of both masses, the pole's length, centre and
+# inertia, and the cart's friction.
 #
 # ## Go on
 #

@@ -60,6 +60,35 @@ parted = time[np.argmax(gap > 0.1)]
 print(f"LNN and DeLaN differ by more than 0.1 rad from {parted:.1f} s on")
 
 # %% [markdown]
+# ## Ensembles
+#
+# Several models of the same motion know where they are to be trusted: where they agree. One program
+# fits them all, from other first weights and to other resamples of the data, and one checkpoint
+# holds them:
+#
+# ```python
+# found = fit(data, "DeLaN", members=5, out="five.safetensors")  # or --members 5
+#
+# # or gymnasium.make(..., checkpoint="five.safetensors", uncertainty_limit=0.05)
+# env = LearnedDynamicsEnv(env, found, uncertainty_limit=0.05)
+# *_, truncated, info = env.step(action)
+# info["uncertainty"]  # of this step: the members' standard deviation, in typical magnitudes
+# info["uncertain"]  # it exceeds the limit, which ends the episode as truncated
+#
+# around = bands(found, state, forces, dt=0.05)  # around.low, around.mean, around.high
+# each = found.model.predict(state, forces, dt=0.05, members=True)  # (5, T, 2n)
+# ```
+#
+# The mean of the members' steps moves an environment, or with `member=2` one of them, or with
+# `member="draw"` one an episode; `uncertainty_penalty=` takes its share of the reward.
+# `env.simulate(..., members=True)` follows each member on its own. `bands` hold nine of ten true
+# states of motion like that which was held out from the fit, by which they are calibrated. Planners
+# take `through="own"`, every sample through a member of its own, or `through="all"` with a
+# `pessimism`, what it costs that members disagree on a plan's return.
+#
+# [ensemble_uncertainty.py](../examples/ensemble_uncertainty.py) measures what that is worth, and
+# [learn while acting](learn_while_acting.md#ensembles) fits a small one.
+#
 # ## The range of the data
 #
 # A network knows nothing outside of the states that it saw. The shipped models of the double

@@ -1,6 +1,5 @@
 """What pages take over from elsewhere, each at a mark of its own.
 
-<!-- readme: Speed -->                       the section of README.md under that heading
 <!-- file: CHANGELOG.md -->                  a whole file of the repository, but its title
 <!-- docstring: gym_lagrangian.models.lnn --> what a module says of itself
 <!-- shipped: LNN -->                        the checkpoints of a model, with their metrics
@@ -24,34 +23,16 @@ from sitegen.systems import plain
 
 ROOT = Path(__file__).parents[2]
 
-# Where on the site the files are that README and others link to.
+# Where on the site the files are that others link to.
 _MOVED = {"CONTRIBUTING.md": "extending.md", "CHANGELOG.md": "changelog.md", "LICENSE": "index.md"}
 
 
 def filled(markdown: str, depth: int) -> str:
-    """A page with every mark replaced; `depth` folders below the site's root.
-
-    Raises:
-        LookupError: a heading that README.md does not have.
-    """
+    """A page with every mark replaced; `depth` folders below the site's root."""
     for mark, found in _MARKS.items():
         pattern = rf"^<!-- {mark} -->$"
         markdown = re.sub(pattern, lambda m, f=found: f(*m.groups(), depth), markdown, flags=re.M)
     return markdown
-
-
-def section(text: str, heading: str) -> str:
-    """What stands under a heading, up to the next of its level or above, headings raised to ##.
-
-    Raises:
-        LookupError: there is no such heading.
-    """
-    start = re.search(rf"^(#+) {re.escape(heading)}$", text, re.MULTILINE)
-    if start is None:
-        raise LookupError(f"README.md has no heading {heading!r}: mend the page that includes it")
-    level, rest = len(start.group(1)), text[start.end() :]
-    end = re.search(rf"^#{{1,{level}}} ", _without_code(rest), re.MULTILINE)
-    return rest[: end.start() if end else None].strip()
 
 
 def relinked(text: str, depth: int) -> str:
@@ -65,10 +46,6 @@ def relinked(text: str, depth: int) -> str:
         return f"]({'../' * depth}{there})"
 
     return re.sub(r"\]\(([^)]+)\)", moved, text)
-
-
-def _readme(heading: str, depth: int) -> str:
-    return relinked(section((ROOT / "README.md").read_text(), heading), depth)
 
 
 def _file(name: str, depth: int) -> str:
@@ -99,15 +76,7 @@ def _help(*command: str) -> str:
     return printed.getvalue()
 
 
-def _without_code(text: str) -> str:
-    """The same length of text, with blanks in place of blocks of code, whose comments are no
-    headings.
-    """
-    return re.sub(r"^```.*?^```", lambda m: " " * len(m.group(0)), text, flags=re.M | re.DOTALL)
-
-
 _MARKS: dict[str, Callable[..., str]] = {
-    "readme: (.+)": _readme,
     "file: (.+)": _file,
     "docstring: (.+)": _docstring,
     "shipped: (.+)": _shipped,

@@ -40,14 +40,15 @@ _AUTHORS = {
 
 def index() -> str:
     """All systems in one table."""
-    lines = ["| | System | Id | Trained models |", "|---|---|---|---|"]
+    lines = ["| | System | Id | Trained models | Steps |", "|---|---|---|---|---|"]
     for name, row in SYSTEMS.items():
         link = f"[{title(name)}]({slug(name)}.md)<br>{row.summary}"
         models = ", ".join(
             f"[{model}](../models/{slug_of_model(model)}.md)" for model in row.learned
         )
         picture = _picture(name, title(name))
-        lines.append(f"| {picture} | {link} | `{name}-v0` | {models} |")
+        steps = row.max_episode_steps
+        lines.append(f"| {picture} | {link} | `{name}-v0` | {models} | {steps} |")
     return _INDEX + "\n".join(lines) + "\n"
 
 
@@ -55,8 +56,9 @@ _INDEX = """\
 # Systems
 
 Every system has an exact environment, `<System>-v0`. Each of its trained models that ship has an
-environment too, `<System><Model>-v0`, with the same spaces and the same reward. The pictures show
-motion under slow random actions.
+environment too, `<System><Model>-v0`, with the same spaces and the same reward. Machines of others
+have the parameters and the time step of their publications, which their pages name. *Steps* is the
+length of an episode. The pictures show motion under slow random actions.
 
 """
 

@@ -1,8 +1,8 @@
 r"""The loop: act at random, then fit, plan and act again, until the budget of real seconds is used.
 
 Everything random is drawn from the seed and the number of the episode, and every episode, model and
-line of history is in the folder before the next episode begins. So a run that was killed goes on to
-what an uninterrupted one would have come to.
+line of history is in the folder before the next episode begins. So a run that was killed and
+started again ends as an uninterrupted one would have.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Planning in the learned model, anew at every step: the first strategy.
 
-An ensemble is planned through as any model is: what the planner makes of its members is the
-planner's affair.
+The strategy takes an ensemble as it takes any model. The planner decides how its members are used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A strategy: how actions come of a learned model."""
+"""A strategy: how a learned model is turned into actions."""
 
 from __future__ import annotations
 

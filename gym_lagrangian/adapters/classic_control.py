@@ -1,5 +1,5 @@
-r"""Gymnasium's classic control. Its steps are one method each, which cannot be cut: what belongs to
-the motion is left out here, and reward and termination are stated as Gymnasium 1.4 has them.
+r"""Gymnasium's classic control. Each steps in one method, which cannot be split into motion and the
+rest. So reward and termination are stated here as Gymnasium 1.4 has them, without the motion.
 
 `Pendulum-v1`, `CartPole-v1` and `MountainCarContinuous-v0` step by one of Euler's methods, whose
 position and velocity belong to different instants. No model of q̈ makes such a step: its q⁺ − q is

@@ -17,31 +17,71 @@ def add_commands(commands: Any) -> None:
         help="learn a model of an id while acting in it",
         description="Act at random, then fit MODEL, plan and act, episode after episode, until "
         "the budget of real seconds is used. The same command goes on where it was stopped.",
+        epilog="example: gym-lagrangian learn PilcoPendulum-v0 DeLaN --budget 30 --out run",
     )
     add_environment(learn)
     learn.add_argument(
-        "model", nargs="?", default="DeLaN", metavar="MODEL", help=f"{', '.join(MODELS)} (DeLaN)"
+        "model",
+        nargs="?",
+        default="DeLaN",
+        metavar="MODEL",
+        help=f"{', '.join(MODELS)}; default: DeLaN",
     )
-    learn.add_argument("--budget", type=float, required=True, metavar="S", help="real seconds")
-    learn.add_argument("--out", type=Path, required=True, metavar="DIR", help="all of the run")
     learn.add_argument(
-        "--random", type=float, metavar="S", help="random at first; default: an episode"
+        "--budget",
+        type=float,
+        required=True,
+        metavar="S",
+        help="seconds of the environment's own time, random ones included",
     )
     learn.add_argument(
-        "--episode", type=float, metavar="S", help="reset after so long at the latest"
+        "--out", type=Path, required=True, metavar="DIR", help="for everything that the run keeps"
     )
-    learn.add_argument("--strategy", choices=("planning", "policy"), default="planning")
-    learn.add_argument("--members", type=int, default=1, metavar="K", help="models in an ensemble")
-    learn.add_argument("--successes", type=int, metavar="N", help="end after so many in a row")
-    learn.add_argument("--friction", choices=("none", "viscous", "coulomb", "passive"))
-    learn.add_argument("--seed", type=int, default=0)
+    learn.add_argument(
+        "--random",
+        type=float,
+        metavar="S",
+        help="seconds of random actions to begin with; default: an episode",
+    )
+    learn.add_argument(
+        "--episode",
+        type=float,
+        metavar="S",
+        help="seconds after which an episode is reset; default: the environment's time limit",
+    )
+    learn.add_argument(
+        "--strategy",
+        choices=("planning", "policy"),
+        default="planning",
+        help="plan at every step, or train a policy by PPO in the model; default: planning",
+    )
+    learn.add_argument(
+        "--members", type=int, default=1, metavar="K", help="models in the ensemble; default: 1"
+    )
+    learn.add_argument(
+        "--successes",
+        type=int,
+        metavar="N",
+        help="end once N episodes in a row succeeded; default: when the budget is used",
+    )
+    learn.add_argument(
+        "--friction",
+        choices=("none", "viscous", "coulomb", "passive"),
+        help="friction that the model learns; default: the machine's kind",
+    )
+    learn.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        help="of resets, random actions, weights and plans; default: 0",
+    )
     learn.add_argument(
         "--steps",
         type=int,
         nargs=2,
         default=(4000, 2000),
         metavar=("FIRST", "LATER"),
-        help="optimiser steps of the first fit, and of those that go on from it",
+        help="optimiser steps of the first fit, and of the later ones; default: 4000 2000",
     )
     add_options(learn, "model", "an argument of the model's constructor")
     learn.set_defaults(run=_learn)

@@ -18,11 +18,17 @@ def add_environment(command: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="an id, a system's name, or module:Class; not needed with --checkpoint",
     )
-    command.add_argument("--checkpoint", metavar="FILE", help="a model of your own that moves it")
-    command.add_argument("--task", metavar="MODULE:CLASS", help="another task")
-    command.add_argument("--reward", metavar="MODULE:FUNCTION", help="another reward")
+    command.add_argument(
+        "--checkpoint", metavar="FILE", help="a model of your own that moves it; default: the id's"
+    )
+    command.add_argument(
+        "--task", metavar="MODULE:CLASS", help="another task; default: the system's"
+    )
+    command.add_argument(
+        "--reward", metavar="MODULE:FUNCTION", help="another reward; default: the task's"
+    )
     add_options(command, "system", "a parameter, or an option of the physics or of the task")
-    add_options(command, "env", "an argument of the environment (dt, dtype, integrator …)")
+    add_options(command, "env", "an argument of the environment (dt in s, dtype, integrator …)")
 
 
 def environment(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
@@ -56,12 +62,13 @@ def add_options(command: argparse.ArgumentParser, what: str, meaning: str) -> No
 
 def add_start(command: argparse.ArgumentParser, seeds: str) -> None:
     """Where an episode starts."""
-    command.add_argument("--seed", type=int, default=0, help=seeds)
+    command.add_argument("--seed", type=int, default=0, help=f"{seeds}; default: 0")
     command.add_argument(
         "--start",
         type=numbers,
         metavar="X,Y,...",
-        help="the exact start, coordinates then velocities (--start=-1,... if that is negative)",
+        help="the exact start, coordinates then velocities in rad, m, rad/s and m/s "
+        "(--start=-1,... if that is negative); default: drawn by the task",
     )
 
 

@@ -23,6 +23,19 @@ from gym_lagrangian.registration import MODELS, SYSTEMS
 
 _MODELS = f"{', '.join(MODELS)}, or module:Class"
 
+# What a training's settings mean.
+_BY_MODEL = "default: what suits the model"
+_COUNTS = {
+    "steps": "optimiser steps",
+    "batch": "samples in a step",
+    "warmup": "steps in which the learning rate rises",
+}
+_RATES = {
+    "learning-rate": "the largest, after the warm-up",
+    "final-learning-rate": "the last, as a share of the largest",
+    "clip": "the largest norm of a gradient",
+}
+
 
 def add_commands(commands: Any) -> None:
     """Add ``train``, ``collect`` and ``fit``."""
@@ -36,21 +49,38 @@ def _add_train(commands: Any) -> None:
         "train",
         help="train a model of a system",
         description="Train MODEL on SYSTEM and write a checkpoint. Ctrl-C saves; --resume goes on.",
+        epilog="example: gym-lagrangian train DoublePendulum LNN --out mine.safetensors",
     )
     train.add_argument("system", metavar="SYSTEM", help=f"{', '.join(SYSTEMS)}, or module:Class")
     train.add_argument("model", metavar="MODEL", help=_MODELS)
-    train.add_argument("--out", type=Path, metavar="FILE", help="default: SYSTEMMODEL.safetensors")
-    train.add_argument("--data", type=Path, metavar="NPZ", help="fixed states; default: fresh ones")
+    train.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="the checkpoint to write; default: SYSTEMMODEL.safetensors",
+    )
+    train.add_argument(
+        "--data",
+        type=Path,
+        metavar="NPZ",
+        help="an npz file of q, qd, qdd (and tau, m) to learn from; default: fresh states",
+    )
     train.add_argument(
         "--preset",
         default="package",
         help="package (default), or paper: the paper's own network, data and optimiser",
     )
-    train.add_argument("--fixed-states", type=int)
+    train.add_argument(
+        "--fixed-states",
+        type=int,
+        metavar="N",
+        help="draw N states without forces once and learn from those; default: fresh ones",
+    )
     train.add_argument(
         "--error",
         choices=("absolute", "relative"),
-        help="how an error of accelerations counts; relative where links whip",
+        help="how an error of accelerations counts; relative where links whip; default: what suits "
+        "the system",
     )
     _add_training(train)
     add_options(train, "system", "an argument of the system's constructor")
@@ -62,17 +92,45 @@ def _add_collect(commands: Any) -> None:
         "collect",
         help="record transitions of an id under random actions",
         description="Step ID under random actions and record states, forces and next states.",
+        epilog="example: gym-lagrangian collect Acrobot-v1 --transitions 2000 --out swings.npz",
     )
     add_environment(collect)
-    collect.add_argument("--transitions", type=int, required=True, metavar="N")
-    collect.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
-    collect.add_argument("--seed", type=int, default=0, help="of starts, actions and noise")
-    collect.add_argument("--hold", type=float, default=4.0, help="steps an action, on average")
-    collect.add_argument("--noise", type=float, default=0.0, help="of q_scale and qd_scale")
-    collect.add_argument("--episode-steps", type=int, metavar="N", help="reset after so many")
+    collect.add_argument(
+        "--transitions", type=int, required=True, metavar="N", help="how many are recorded"
+    )
+    collect.add_argument(
+        "--out", type=Path, required=True, metavar="FILE.npz", help="where they are written"
+    )
+    collect.add_argument(
+        "--seed", type=int, default=0, help="of starts, actions and noise; default: 0"
+    )
+    collect.add_argument(
+        "--hold",
+        type=float,
+        default=4.0,
+        metavar="STEPS",
+        help="how long an action is held, in steps on average; default: 4",
+    )
+    collect.add_argument(
+        "--noise",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="noise of the sensors, as a share of typical coordinates and velocities; default: 0",
+    )
+    collect.add_argument(
+        "--episode-steps",
+        type=int,
+        metavar="N",
+        help="reset after so many at the latest; default: the environment's own limit",
+    )
     for name in ("low", "high"):
         collect.add_argument(
-            f"--{name}", type=numbers, metavar="X,Y,...", help=f"{name}est start (--{name}=-1,...)"
+            f"--{name}",
+            type=numbers,
+            metavar="X,Y,...",
+            help=f"{name}est start, coordinates then velocities (--{name}=-1,...); default: the "
+            "environment's",
         )
     collect.set_defaults(run=_collect)
 
@@ -85,12 +143,15 @@ def _add_fit(commands: Any) -> None:
         "       gym-lagrangian fit MACHINE.toml LOG ... --model MODEL --out FILE [options]",
         description="Fit MODEL to the transitions in FILE.npz, or to the logs of the machine that "
         "MACHINE.toml describes, and write a checkpoint. Ctrl-C saves; --resume goes on.",
+        epilog="example: gym-lagrangian fit swings.npz DeLaN --out mine.safetensors",
     )
     fit.add_argument("file", type=Path, metavar="FILE", help="transitions, or a machine's .toml")
     fit.add_argument("what", nargs="?", metavar="MODEL|LOG", help=f"{_MODELS}; or the first log")
     fit.add_argument("logs", nargs="*", metavar="LOG", help="CSV, npz or parquet files, or folders")
     fit.add_argument("--model", metavar="MODEL", help="with a machine: default LNN")
-    fit.add_argument("--out", type=Path, required=True, metavar="FILE")
+    fit.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the checkpoint to write"
+    )
     fit.add_argument(
         "--system", help="of which the file is, if it does not say: a name, or module:Class"
     )
@@ -113,7 +174,12 @@ def _add_fit(commands: Any) -> None:
         help="what is predicted: the motion that follows (default), or the forces that cause "
         "accelerations, for data whose accelerations are good",
     )
-    fit.add_argument("--held-out", type=float, metavar="SHARE", help="not learned from")
+    fit.add_argument(
+        "--held-out",
+        type=float,
+        metavar="SHARE",
+        help="of the data that is held out to judge by; default: 0.1",
+    )
     add_logs(fit)
     _add_training(fit)
     fit.set_defaults(run=_fit)
@@ -132,15 +198,21 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         "m1=0.5:1.5 l1; without a range over the system's own (fit: over the data's); default: "
         "those that vary",
     )
-    for name in ("steps", "batch", "warmup", "seed"):
-        command.add_argument(f"--{name}", type=int)
-    for name in ("learning-rate", "final-learning-rate", "clip"):
-        command.add_argument(f"--{name}", type=float)
-    command.add_argument("--optimiser", choices=("muon", "adam"))
+    for name, meaning in _COUNTS.items():
+        command.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning}; {_BY_MODEL}")
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="of the first weights and of every batch; default: 0"
+    )
+    for name, meaning in _RATES.items():
+        command.add_argument(f"--{name}", type=float, metavar="X", help=f"{meaning}; {_BY_MODEL}")
+    command.add_argument(
+        "--optimiser", choices=("muon", "adam"), help=f"how weights are changed; {_BY_MODEL}"
+    )
     command.add_argument(
         "--init",
         metavar="FILE",
-        help="go on from a trained model: a checkpoint's file, or a shipped name",
+        help="go on from a trained model: a checkpoint's file, or a shipped name; default: random "
+        "weights",
     )
     command.add_argument(
         "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"
@@ -148,7 +220,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--friction",
         choices=("none", "viscous", "coulomb", "passive"),
-        help="learned friction of LNN, DeLaN and HNN; default: the system's",
+        help="friction that LNN, DeLaN, HNN or SpatialChain learns; default: the system's",
     )
     add_options(command, "model", "an argument of the model's constructor")
 

@@ -29,20 +29,25 @@ def add_commands(commands: Any) -> None:
         help="how well a model predicts logs that it never saw",
         description="Let the model of CHECKPOINT predict the motion in logs, from many instants "
         "and under the recorded forces; print errors and times, beside simple guesses.",
+        epilog="example: gym-lagrangian predict arm.safetensors held_out.csv --out worth",
     )
-    predict.add_argument("checkpoint", metavar="CHECKPOINT")
+    predict.add_argument("checkpoint", metavar="CHECKPOINT", help="a file, or a shipped name")
     predict.add_argument(
         "logs", nargs="+", metavar="LOG", help="logs of its machine, or one file of transitions"
     )
     predict.add_argument(
         "--machine", type=Path, metavar="MACHINE.toml", help="default: as the checkpoint knows it"
     )
-    predict.add_argument("--horizon", type=float, default=1.0, help="seconds; default: 1")
+    predict.add_argument("--horizon", type=float, default=1.0, help="seconds predicted; default: 1")
     predict.add_argument(
         "--amount", type=float, help="rad or m at which a prediction ends; default: .1 rad"
     )
-    predict.add_argument("--insist", action="store_true", help="although the logs look wrong")
-    predict.add_argument("--out", type=Path, metavar="DIR", help="for report.json and the figures")
+    predict.add_argument(
+        "--insist", action="store_true", help="predict although the logs look wrong"
+    )
+    predict.add_argument(
+        "--out", type=Path, metavar="DIR", help="for report.json and the figures; default: none"
+    )
     predict.set_defaults(run=_predict)
 
 
@@ -52,8 +57,11 @@ def _add_inspect(commands: Any) -> None:
         help="what the logs of a machine hold, and what looks wrong with them",
         description="Read the logs of the machine that MACHINE.toml describes; print what they "
         "hold and every suspicion, and draw them.",
+        epilog="example: gym-lagrangian inspect arm.toml logs/run1.csv --out seen",
     )
-    inspect.add_argument("machine", type=Path, metavar="MACHINE.toml")
+    inspect.add_argument(
+        "machine", type=Path, metavar="MACHINE.toml", help="its coordinates, columns and motors"
+    )
     inspect.add_argument(
         "logs", nargs="+", metavar="LOG", help="CSV, npz or parquet files, or folders"
     )
@@ -65,13 +73,19 @@ def _add_inspect(commands: Any) -> None:
 
 def add_logs(command: argparse.ArgumentParser) -> None:
     """What says how logs become transitions."""
-    command.add_argument("--dt", type=float, help="seconds in a transition made of logs")
+    command.add_argument(
+        "--dt",
+        type=float,
+        metavar="S",
+        help="seconds in a transition made of logs; default: the machine's, or what they allow",
+    )
     command.add_argument(
         "--keep",
         type=names,
         default=(),
         metavar="KIND,...",
-        help="of saturation and stops: keep steps of logs at a force's limit, at an end stop",
+        help="of saturation and stops: keep steps of logs at a force's limit, at an end stop; "
+        "default: leave them out",
     )
     command.add_argument(
         "--insist", action="store_true", help="fit to data that look wrong, if they are right"

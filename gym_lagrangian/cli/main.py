@@ -40,26 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: Sequence[str] | None) -> None:
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         with _working_directory_on_path():
             options.run(options)
     finally:
         sys.stdout.flush()  # here, where a failure can still be reported
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="gym-lagrangian", description="Exact and learned physics as Gymnasium environments."
+def parser() -> argparse.ArgumentParser:
+    """What the command line understands."""
+    whole = argparse.ArgumentParser(
+        prog="gym-lagrangian",
+        description="Exact and learned physics as Gymnasium environments.",
+        epilog="example: gym-lagrangian rollout DoublePendulumLNN-v0; "
+        "gym-lagrangian COMMAND --help has one for each command",
     )
-    parser.add_argument("--version", action="version", version=f"gym-lagrangian {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    whole.add_argument("--version", action="version", version=f"gym-lagrangian {__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
     listing.add_commands(commands)
     viewing.add_commands(commands)
     measuring.add_commands(commands)
     learning.add_commands(commands)
     acting.add_commands(commands)
     logs.add_commands(commands)
-    return parser
+    return whole
 
 
 @contextlib.contextmanager

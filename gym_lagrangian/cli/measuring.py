@@ -13,10 +13,18 @@ from gym_lagrangian.files import replacing
 
 def add_commands(commands: Any) -> None:
     """Add ``evaluate`` and ``reproduce``."""
-    evaluate = commands.add_parser("evaluate", help="the paper's measurements of an id, as JSON")
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="the paper's measurements of an id, as JSON",
+        description="Let ID move freely from random states; print energy discrepancies against its "
+        "true twin after 10 s and 100 s, and of a learned model its errors, as JSON.",
+        epilog="example: gym-lagrangian evaluate DoublePendulumLNN-v0 --out lnn.json",
+    )
     add_environment(evaluate)
-    evaluate.add_argument("--states", type=int, default=40, help="starting states")
-    evaluate.add_argument("--seed", type=int, default=0, help="of the starting states")
+    evaluate.add_argument(
+        "--states", type=int, default=40, help="how many starting states; default: 40"
+    )
+    evaluate.add_argument("--seed", type=int, default=0, help="of the starting states; default: 0")
     evaluate.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
     evaluate.set_defaults(run=_evaluate)
 
@@ -25,9 +33,14 @@ def add_commands(commands: Any) -> None:
         help="the paper's experiments: every number, figure and a report",
         description="Measure every shipped model (about ten minutes), or with --retrain train them "
         "all first (hours; a run that was interrupted goes on where it stopped).",
+        epilog="example: gym-lagrangian reproduce --out reproduction",
     )
-    reproduce.add_argument("--out", type=Path, required=True, metavar="DIR")
-    reproduce.add_argument("--retrain", action="store_true")
+    reproduce.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="for the report and the figures"
+    )
+    reproduce.add_argument(
+        "--retrain", action="store_true", help="train every model anew; default: those that ship"
+    )
     reproduce.set_defaults(run=_reproduce)
 
 

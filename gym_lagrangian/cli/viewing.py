@@ -25,29 +25,47 @@ def add_commands(commands: Any) -> None:
         help="drive an id with the arrow keys",
         description="Arrow keys: left and right drive the first actuator, down and up the second. "
         "R resets, space pauses, N makes a single step, Escape ends.",
+        epilog="example: gym-lagrangian play DoublePendulumLNN-v0",
     )
     add_environment(play)
     add_start(play, "of the starts")
-    play.add_argument("--size", type=int, default=500, help="of the picture in pixels")
+    play.add_argument(
+        "--size", type=int, default=500, help="of the picture in pixels; default: 500"
+    )
     play.set_defaults(run=_play)
 
     plot = commands.add_parser(
-        "plot", help="every figure that applies to an id, beside its true twin"
+        "plot",
+        help="every figure that applies to an id, beside its true twin",
+        description="Draw energies, phase portraits, error growth, learned mass matrix, potential "
+        "and friction against the true ones, and the training curve.",
+        epilog="example: gym-lagrangian plot DoublePendulumLNN-v0 --out figures",
     )
     add_environment(plot)
-    plot.add_argument("--steps", type=int, default=500)
+    plot.add_argument("--steps", type=int, default=500, help="of the motion drawn; default: 500")
     add_start(plot, "of the start")
-    plot.add_argument("--out", type=Path, default=Path("plots"), metavar="DIR")
+    plot.add_argument(
+        "--out", type=Path, default=Path("plots"), metavar="DIR", help="default: plots"
+    )
     plot.set_defaults(run=_plot)
 
 
 def _add_rollout(commands: Any) -> None:
-    rollout = commands.add_parser("rollout", help="step an id beside its true twin")
+    rollout = commands.add_parser(
+        "rollout",
+        help="step an id beside its true twin",
+        description="Step ID and its true twin from one state under the same actions; print "
+        "returns and energy drifts, and draw both, or film them.",
+        epilog="example: gym-lagrangian rollout DoublePendulumLNN-v0 --steps 200",
+    )
     add_environment(rollout)
-    rollout.add_argument("--steps", type=int, default=500)
+    rollout.add_argument("--steps", type=int, default=500, help="at most; default: 500")
     add_start(rollout, "of the start and the actions")
     rollout.add_argument(
-        "--actions", choices=("random", "zero"), default="random", help="default: random"
+        "--actions",
+        choices=("random", "zero"),
+        default="random",
+        help="of the motors; default: random",
     )
     rollout.add_argument(
         "--compare",
@@ -56,10 +74,16 @@ def _add_rollout(commands: Any) -> None:
         metavar="MODEL,...",
         help="beside the exact system, these models or checkpoints of it (with --video or --human)",
     )
-    rollout.add_argument("--size", type=int, default=500, help="of a picture in pixels")
+    rollout.add_argument(
+        "--size", type=int, default=500, help="of a picture in pixels; default: 500"
+    )
     target = rollout.add_mutually_exclusive_group()
     target.add_argument(
-        "--out", type=Path, default=Path("rollouts"), metavar="DIR", help="for the figure"
+        "--out",
+        type=Path,
+        default=Path("rollouts"),
+        metavar="DIR",
+        help="for the figure; default: rollouts",
     )
     target.add_argument("--video", type=Path, metavar="FILE", help="write .mp4 or .gif instead")
     target.add_argument("--human", action="store_true", help="show it live in a window instead")

@@ -5,7 +5,7 @@ the k members at time t_j, component by component,
 
     band:  x̄ ± f_j (s + β_j).
 
-What members disagree by is not what they are wrong by: all of them learned from the same data, and
+The disagreement of the members is not their error: all of them learned from the same data, and
 sensors are noisy. The factor f_j is therefore taken from motion that was held out: the 90 %
 quantile of |x − x̄| / (s + β_j) over its windows (split conformal prediction), of each step and
 component by itself. The floor β_j, half of the median of s there, keeps members that happen to meet

@@ -7,9 +7,9 @@ numbers z scatter with the covariance
     C = H⁻¹ (Σ_w g_w g_wᵀ) H⁻¹,    g_w = J_wᵀ r_w.
 
 The errors within one window are far from independent of one another, those of different windows
-nearly are: C says no more than that ("sandwich" estimate). It is not let be less than the H⁻¹
-of independent errors. Windows are taken that do not overlap. What is not in it: a systematic error
-of the equations, and the noise of the states that windows start from.
+nearly are: C says no more than that ("sandwich" estimate). It is at least the H⁻¹ of
+independent errors. The windows do not overlap. C does not include a systematic error of the
+equations, nor the noise of the states that windows start from.
 
 A quantity is not determined where its standard error exceeds half of its size, or of its typical
 size where that is larger.

@@ -1,4 +1,4 @@
-r"""The members of an ensemble in training: one program for all of them, and what is best of each.
+r"""The members of an ensemble in training: one program for all, and the best weights of each.
 
 Each member has its own first weights, its own batches, and its own resample of what is learned
 from (the bootstrap). What is held out is common to all. Every step is that of a single model,

@@ -18,11 +18,11 @@ M_ii, and h the mean of κ_i s_i² over all joints. Momenta are the true ones: p
 force to the cart's acceleration is far from its mass.)
 
 A joint has a motor if its power std τ_i · s_i is at least a hundredth of the largest one. The
-sensor noise of a passive joint is none. A joint without a motor is given the mean energy of those
-that have one. Without any torque no recording tells a mass from twice that mass: h is then 1 J by
-convention, and the checkpoint records that no force was seen. Every rule is a product of powers
-of what is measured. If all masses, lengths or times are multiplied by a number, the magnitudes
-change as their units do, and the scaled motion stays the same.
+sensor noise of a passive joint does not count as a motor. A joint without a motor is given the mean
+energy of those that have one. Without any torque no recording tells a mass from twice that mass: h
+is then 1 J by convention, and the checkpoint records that no force was seen. Every rule is a
+product of powers of what is measured. If all masses, lengths or times are multiplied by a number,
+the magnitudes change as their units do, and the scaled motion stays the same.
 
 No sensor measures q̈, and a difference of two velocities over a short time is mostly noise. With
 noise of variance σ² on q̇ and D(k) the mean square of q̇(t + k dt) − q̇(t),

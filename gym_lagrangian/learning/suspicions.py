@@ -8,8 +8,8 @@ the largest fiftieth of either left out, r is .003 on right data, .1 with one pe
 .9 to 2 where dt, a unit or a sign is wrong. Longer stretches average noise out, so the least r of
 several lengths counts. The factor Δq / (dt q̇) then tells what is wrong.
 
-Forces against accelerations: what forces explain of q̈ beyond functions of the state is q̈ = B τ,
-with B the mean of M⁻¹. A positive definite M⁻¹ has B_ii > 0 and B_ii B_jj > B_ij B_ji.
+Forces against accelerations: the part of q̈ that forces explain beyond functions of the state is B
+τ, with B the mean of M⁻¹. A positive definite M⁻¹ has B_ii > 0 and B_ii B_jj > B_ij B_ji.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ training minimises the mean square
 
 which for one joint is the mean squared error over the variance, nMSE. The residual is linear in
 the Lagrangian. No mass matrix is inverted and no motion integrated: a step costs a fraction of one
-on windows of motion. What is to be had for that are good accelerations. Their noise enters the
+on windows of motion. The price is that the accelerations have to be good. Their noise enters the
 residual in full, and an error that they share with q and q̇ biases the masses.
 """
 

@@ -4,10 +4,10 @@ A transition is a state (q, q̇), the generalized forces τ held over dt seconds
 and the next state (q, q̇)⁺. No acceleration is needed, which no sensor gives. Angles may have
 been wrapped: only their differences on the circle are ever used.
 
-Rows that follow one another form an episode: where the next state of a row is, number for
-number, the state of the row below it, and m is the same. Recordings are so by nature, also noisy
-ones, as long as an instant is recorded once. What is in no such order is a set of episodes of one
-transition each, and may be learned from as well.
+Rows that follow one another form an episode: where the next state of a row is, number for number,
+the state of the row below it, and m is the same. Recordings have this order by nature, noisy ones
+too, as long as each instant is recorded once. Rows in no particular order count as one-step
+episodes and can be learned from too.
 """
 
 from __future__ import annotations

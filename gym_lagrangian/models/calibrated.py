@@ -13,9 +13,9 @@ force is γ τ where τ is what was measured or commanded:
 
     M q̈ = γ τ + f + F,    dE/dt = q̇ᵀ γ τ + q̇ᵀ F.
 
-Which parameters are learned, where nobody says: all but lengths and the acceleration of gravity,
-which are measured easily, and but those whose effect on q̈ is a combination of the effects of
-others before them, see `distinct`. (Of the masses, inertias and centres of a chain's links, motion
+By default all parameters are learned, with two exceptions: lengths and the acceleration of gravity,
+which are easily measured, and those whose effect on q̈ is a combination of the effects of others
+before them, see `distinct`. (Of the masses, inertias and centres of a chain's links, motion
 only ever tells a few combinations.) Gains γ are learned only where they are named: one gain for all
 motors cannot be told from other masses.
 

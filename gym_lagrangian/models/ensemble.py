@@ -1,6 +1,6 @@
 r"""An ensemble: k models that learned the same motion from different first weights and data.
 
-Where they agree they know, and where they do not nobody does. Their mean is a better guess than any
+Where they disagree, their prediction cannot be trusted. Their mean is a better guess than any
 one of them, and their spread says how good it is, see `gym_lagrangian.physics.ensemble`.
 
 Reference: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty

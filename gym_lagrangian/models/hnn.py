@@ -11,7 +11,7 @@ Its mass grows as γ^(k+2), γ = cosh w, as the embedding knows it of the system
     T₀ = (c²/κ) ∫ tanh w cosh(k w) dw = (c²/κ) (γ − 1)                        k = 1
                                       = (c²/κ) (γ − 1) (4γ² + 4γ − 5) / 3     k = 3
 
-Of q̇ and ṗ, as `hamiltonian` states it, the network learns by default. Where M grows by decades an
+By default the network learns from q̇ and ṗ, as `hamiltonian` states it. Where M grows by decades an
 H whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of: there it
 learns, in addition, from Σ_i |d/dt ∂H/∂p − q̈_true|_i, the rate being that along the true motion,
 (∂²H/∂p∂q) q̇ + (∂²H/∂p²) ṗ_true. All three are linear in H.

@@ -4,7 +4,7 @@ The network and its equations are those of `gym_lagrangian.models.hamiltonian` w
 
     dq/dt = ∂H/∂q̇,    dq̇/dt = −∂H/∂q + τ.
 
-It is kept as it fails. The first equation says q̇ = ∂H/∂q̇, so H = ½|q̇|² + V(q, m): the second
+It is kept because it fails. The first equation says q̇ = ∂H/∂q̇, so H = ½|q̇|² + V(q, m): the second
 then gives a q̈ that cannot depend on q̇, and the forces enter as if every mass were one. What a
 system has of centrifugal and Coriolis forces, of a mass matrix or of a magnetic field is lost.
 Where L = ½|q̇|² − V it is exact.

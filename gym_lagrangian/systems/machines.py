@@ -1,8 +1,8 @@
 r"""Machines of the literature that are planar chains, each with its published parameters.
 
 Every one states its links, a task with its motors, and the time step of its publication. Motions
-are those of the publications; where a reward is theirs as well, that is said. Acrobots alone come
-in several incompatible versions: the names say whose.
+are those of the publications; the docstring says where a reward is theirs as well. Acrobots alone
+come in several incompatible versions: the names say whose.
 """
 
 from __future__ import annotations

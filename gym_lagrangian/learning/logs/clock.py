@@ -1,10 +1,10 @@
 r"""Clocks: the stamps of rows as seconds since the first one.
 
-UNIX seconds lose their large part in float64, before anything else. Stamps may be coarser than
-the rows are frequent. Rows that share a stamp and differ were recorded between it and the next
-one and are spread evenly; rows that repeat all numbers were recorded twice and count once. Stamps
-on a coarse grid that a steady clock explains to within its step are those of the steady clock, if
-what was recorded is smoother in its time.
+The first stamp is subtracted in float64 before anything else, as UNIX seconds are large. Stamps may
+be coarser than the rows are frequent. Rows that share a stamp and differ were recorded between it
+and the next one and are spread evenly; rows that repeat all numbers were recorded twice and count
+once. Stamps on a coarse grid that a steady clock explains to within its step are those of the
+steady clock, if what was recorded is smoother in its time.
 """
 
 from __future__ import annotations

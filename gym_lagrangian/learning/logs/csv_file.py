@@ -1,7 +1,7 @@
 """CSV files, gzip or plain, as blocks of numbers: fast where all is well, cell by cell where not.
 
 The delimiter is found in the file: comma, semicolon (then a decimal comma is read too), tab or
-spaces. A header is what has a cell that is no number; a leading ``#`` is not part of it. An empty
+spaces. A row is a header if a cell of it is no number; a leading ``#`` is not part of it. An empty
 cell, ``NA``, ``null`` and ``none`` are NaN.
 """
 
