@@ -123,13 +123,14 @@ for name, one in {"shipped": shipped, "adapted": adapted}.items():
 # ranges that are in the data.
 #
 # `DoublePendulumLNN-v0` at other masses and lengths, `make("DoublePendulumLNN-v0", m1=1.4)`, is
-# moved by such a model, `DoublePendulumLNN-conditioned`, and names it in `info`. Its energy drifts
-# by at most .65 % of the energy scale in 20 s of free motion from rest at 1.5 rad, over 200 draws
-# of ±50 % of all four and their 16 corners (median .04 %). It was made in 15 minutes of one core by
-# `--conditioned-on m1=0.4:1.6 m2=0.4:1.6 l1=0.4:1.6 l2=0.4:1.6 --error relative --steps 600000
-# --model-option width=64`. Over 40 random sets of parameters the balance of energy after 100 s is
-# wrong by .009 % (median; `DoublePendulumLNN`, which knows one set, has .0035 %), that of DeLaN by
-# .39 % and that of the Baseline by 4.3 % (one seed each; 200,000 steps, 7 minutes).
+# moved by such a model, `DoublePendulumLNN-conditioned`, and names it in `info`. In 20 s of free
+# motion from rest at 1.5 rad its energy drifts by at most .14 % of the energy scale over 200 draws
+# of ±50 % of all four, and by at most .32 % at their 16 corners (median .03 %). It was made in 40
+# minutes of one core by `--conditioned-on m1=0.4:1.6 m2=0.4:1.6 l1=0.4:1.6 l2=0.4:1.6 --error
+# relative --steps 1500000 --model-option width=64`. Over 40 random sets of parameters the balance
+# of energy after 100 s is wrong by .0053 % (median; `DoublePendulumLNN`, which knows one set, has
+# .0035 %), that of DeLaN by .39 % and that of the Baseline by 4.3 % (one seed each; 200,000 steps,
+# 7 minutes).
 # `PilcoCartPoleLNN` has a twin of the same kind, of both masses, the pole's length, centre and
 # inertia, and the cart's friction.
 #
