@@ -231,6 +231,7 @@ SYSTEMS: dict[str, SystemRow] = {
         f"{_MACHINES}:TriplePendulum",
         "three equal links with damped joints and three motors",
         ("LNN", "DeLaN", "Baseline"),
+        conditioned=("LNN",),
     ),
 }
 
