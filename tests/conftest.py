@@ -3,10 +3,20 @@
 import os
 from pathlib import Path
 
+import jaxlib
+
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
-# Most of the tests' time is compilation. Compiled programs are kept: for the workers of one run,
-# the commands and examples that tests start, and the next run (pytest --cache-clear forgets them).
+# Most of the tests' time is compilation. It takes half of that where programs are optimised less,
+# which is enough for their small sizes. XLA stops at flags that it does not know: the second one
+# goes to releases alone that were seen to know it.
+FLAGS = ["--xla_backend_optimization_level=1"]
+if tuple(int(part) for part in jaxlib.__version__.split(".")[:2]) <= (0, 10):
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
+
+# Compiled programs are kept: for the workers of one run, the commands and examples that tests
+# start, and the next run (pytest --cache-clear forgets them).
 COMPILED = Path(__file__).parents[1] / ".pytest_cache" / "d" / "compiled"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(COMPILED))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -16,12 +16,21 @@ IDS = [row.id for row in environments()]
 QUICK = {"integrator": "rk4", "substeps": 1}
 
 
+def checked(env_id, **options):
+    """Gymnasium's checker says nothing of an environment."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make(env_id, **options).unwrapped)
+
+
 @pytest.mark.parametrize("env_id", IDS)
 class TestEveryId:
     def test_check_env_finds_nothing(self, env_id):
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            check_env(gymnasium.make(env_id).unwrapped)
+        checked(env_id, **QUICK)
+
+    @pytest.mark.slow
+    def test_check_env_finds_nothing_in_the_default_environment(self, env_id):
+        checked(env_id)
 
     def test_picture_shows_something(self, env_id):
         env = gymnasium.make(env_id, render_mode="rgb_array", render_size=300)
