@@ -132,7 +132,7 @@ def test_every_example_is_listed():
 
 
 LONG = ("arm", "ensemble", "ppo")
-SLOW = ("dfki_double_pendulum.py",)
+SLOW = ("arm_inverse_dynamics.py", "dfki_double_pendulum.py")
 
 
 @pytest.mark.parametrize(

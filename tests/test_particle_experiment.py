@@ -48,6 +48,7 @@ def test_lnn_follows_the_velocity():
     assert found["median"] <= 2e-3
 
 
+@pytest.mark.slow
 def test_noncanonical_hnn_fails_as_theory_says():
     found = particle.proof(load("LNN").model, QUICK)
     assert found["without_velocity"] < 0.8 * found["zero"]

@@ -355,6 +355,7 @@ class TestLearning:
         assert mean_return(model) < 40
         assert mean_return(model.learn(40_960)) > 110
 
+    @pytest.mark.slow
     def test_sac_learns(self):
         """Seeds 0, 1 and 2 reach 107, 114 and 96; before learning they have 24, 22 and 20."""
         small = {"policy_kwargs": {"net_arch": [64, 64]}, "device": "cpu", "seed": 0}

@@ -166,7 +166,7 @@ def test_momenta_of_data_are_the_true_ones_where_these_are_known():
 
 
 def test_training_starts_from_these_and_a_recipe_from_the_models_own(tmp_path):
-    tiny = {"config": TrainingConfig(steps=1, batch=2), "model_config": SMALL}
+    tiny = {"config": TrainingConfig(steps=1, batch=2), "model_config": SMALL, "metrics": False}
     own = train(CartPole, "LNN", out=tmp_path / "own.safetensors", **tiny)
     typical = scales_of(CartPole())
     assert own.card.model_config["mass_scale"] == typical.mass.tolist()

@@ -36,14 +36,16 @@ def test_lnn_keeps_energy_for_100_seconds(lnn):
     assert energy["max"] <= 0.005  # the paper's LNN: 0.034
 
 
+@pytest.mark.slow
 def test_baseline_does_not(lnn, baseline):
     assert at(baseline, 100.0)["mean"] > 10 * at(lnn, 100.0)["mean"]
 
 
-def test_both_learned_the_accelerations(lnn, baseline):
-    for report in (lnn, baseline):
-        assert report["acceleration_loss"] <= 0.04  # the paper: 0.073 and 0.074
-        assert report["acceleration_loss_forced"] <= 2 * report["acceleration_loss"]
+@pytest.mark.parametrize("name", ["lnn", pytest.param("baseline", marks=pytest.mark.slow)])
+def test_learned_the_accelerations(name, request):
+    report = request.getfixturevalue(name)
+    assert report["acceleration_loss"] <= 0.04  # the paper: 0.073 and 0.074
+    assert report["acceleration_loss_forced"] <= 2 * report["acceleration_loss"]
 
 
 def test_what_is_recorded_is_what_is_measured(lnn):

@@ -17,6 +17,8 @@ DRAWN = {"m1": (0.5, 2.0)}
 IDS = ["DoublePendulum-v0", "DoublePendulumLNN-v0", "DoublePendulumHNN-v0", "DoublePendulumMLP-v0"]
 IDS += ["RelativisticParticle-v0", "RelativisticParticleHNN-v0"]
 TRUTH = "DoublePendulum-v0"
+# Where the method is beside the point, one of four stages compiles in a third of the time.
+QUICK = {"integrator": "rk4", "substeps": 2}
 
 
 class Clocked(Task):
@@ -85,7 +87,7 @@ class TestBesideAnEnvironment:
         assert_steps(found, env.unwrapped, actions)
 
     def test_many_states_and_sequences(self):
-        env = make()
+        env = make(**QUICK)
         states = np.random.default_rng(1).uniform(-1, 1, (3, 4))
         actions = sequence(env, 3, 8)
         found = env.simulate(states, actions)
@@ -102,7 +104,7 @@ class TestBesideAnEnvironment:
             assert_steps(one_of(single, i), env, actions[i])
 
     def test_touches_nothing(self):
-        env, twin = make(**DRAWN), make(**DRAWN)
+        env, twin = (make(**DRAWN, **QUICK) for _ in range(2))
         env.simulate(env.get_state(), sequence(env, 5), m1=1.0)
         assert_same = functools.partial(jax.tree.map, np.testing.assert_array_equal)
         assert_same(env.get_state(full=True), twin.get_state(full=True))
@@ -121,7 +123,7 @@ class TestBesideAnEnvironment:
         np.testing.assert_array_equal(named.states, found.states)
 
     def test_masses_of_the_episode_or_of_the_state_or_by_name(self):
-        env = make(**DRAWN)
+        env = make(**DRAWN, **QUICK)
         actions, x = sequence(env, 10), np.array([1.0, 0.5, 0.0, 0.0])
         env.set_state(x)
         assert_steps(env.simulate(x, actions), env, actions)
@@ -134,12 +136,12 @@ class TestBesideAnEnvironment:
         assert_steps(found, env, actions)
 
     def test_a_mass_for_each(self):
-        env = make()
+        env = make(**QUICK)
         masses, actions, x = np.array([0.5, 1.0, 2.0]), sequence(env, 6), np.ones(4)
         found = env.simulate(x, actions, m1=masses, l2=0.8)
         assert found.states.shape == (3, 7, 4)
         for i, mass in enumerate(masses):
-            alone = make(m1=float(mass), l2=0.8)
+            alone = make(m1=float(mass), l2=0.8, **QUICK)
             alone.set_state(x)
             assert_steps(one_of(found, i), alone, actions)
 
@@ -164,7 +166,7 @@ class TestBesideAnEnvironment:
         np.testing.assert_array_equal(found.rewards[0, 1:], 0.0)
 
     def test_clock_goal_and_termination(self):
-        env = make(task=Clocked)
+        env = make(task=Clocked, **QUICK)
         stepped(env, sequence(env, 3))
         actions = sequence(env, 4)
         named = env.simulate(env.get_state(), actions, target=1.5)
@@ -179,7 +181,7 @@ class TestBesideAnEnvironment:
         np.testing.assert_array_equal(ended.rewards[:, 1:], 0.0)
 
     def test_a_clock_with_a_mass_for_each(self):
-        env = make(task=Clocked)
+        env = make(task=Clocked, **QUICK)
         stepped(env, sequence(env, 3))
         found = env.simulate(env.get_state(full=True), np.zeros((2, 2)), target=np.array([1.0, 2]))
         np.testing.assert_allclose(found.rewards, [[100.2, 100.25], [200.2, 200.25]])
@@ -220,7 +222,7 @@ class TestBesideAVectorEnvironment:
         "masses", [(0.5, 2.0), np.array([0.6, 1.0, 1.7])], ids=["drawn", "each"]
     )
     def test_a_bare_state_has_the_masses_of_the_sub_environments(self, masses):
-        env = make_vec(m1=masses)
+        env = make_vec(m1=masses, **QUICK)
         actions = np.random.default_rng(0).uniform(-1, 1, (8, 2))
         x = np.array([1.0, 0.5, 0.0, 0.0])
         found = env.simulate(x, actions)
@@ -233,7 +235,7 @@ class TestBesideAVectorEnvironment:
 
     def test_what_has_ended_is_held(self):
         """Where stepping begins a new episode."""
-        env = make_vec(task=Clocked, autoreset_mode="SAME_STEP")
+        env = make_vec(task=Clocked, autoreset_mode="SAME_STEP", **QUICK)
         now = env.get_state()
         now.x[1] = [0.9, 0.0, 4.0, 0.0]
         env.set_state(now)
@@ -245,7 +247,7 @@ class TestBesideAVectorEnvironment:
         np.testing.assert_array_equal(found.states[1, 2:], found.states[1, [1, 1, 1]])
 
     def test_touches_nothing(self):
-        env, twin = make_vec(**DRAWN), make_vec(**DRAWN)
+        env, twin = (make_vec(**DRAWN, **QUICK) for _ in range(2))
         env.simulate(env.get_state(), np.zeros((5, 2)), m1=1.0)
         assert_same = functools.partial(jax.tree.map, np.testing.assert_array_equal)
         assert_same(env.get_state(full=True), twin.get_state(full=True))
@@ -323,7 +325,7 @@ class TestRefusals:
 
 @pytest.fixture(scope="module")
 def pure():
-    env, params = functional.make("DoublePendulum")
+    env, params = functional.make("DoublePendulum", **QUICK)
     key = jax.random.key(0)
     keys = jax.random.split(key, 3)
     return env, params, env.reset(key, params)[0], jax.vmap(lambda k: env.reset(k, params)[0])(keys)
