@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from gym_lagrangian.cli.arguments import add_environment, add_options, environment
+from gym_lagrangian.cli.arguments import add_environment, add_friction, add_options, environment
 from gym_lagrangian.registration import MODELS
 
 
@@ -64,11 +64,7 @@ def add_commands(commands: Any) -> None:
         metavar="N",
         help="end once N episodes in a row succeeded; default: when the budget is used",
     )
-    learn.add_argument(
-        "--friction",
-        choices=("none", "viscous", "coulomb", "passive"),
-        help="friction that the model learns; default: the machine's kind",
-    )
+    add_friction(learn, "friction that the model learns; default: the machine's kind")
     learn.add_argument(
         "--seed",
         type=int,

@@ -60,6 +60,12 @@ def add_options(command: argparse.ArgumentParser, what: str, meaning: str) -> No
     )
 
 
+def add_friction(command: argparse.ArgumentParser, meaning: str) -> None:
+    """The friction that a model learns."""
+    kinds = ("none", "viscous", "coulomb", "passive")
+    command.add_argument("--friction", choices=kinds, help=meaning)
+
+
 def add_start(command: argparse.ArgumentParser, seeds: str) -> None:
     """Where an episode starts."""
     command.add_argument("--seed", type=int, default=0, help=f"{seeds}; default: 0")

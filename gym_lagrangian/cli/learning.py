@@ -11,6 +11,7 @@ from typing import Any
 
 from gym_lagrangian.cli.arguments import (
     add_environment,
+    add_friction,
     add_options,
     conditions,
     environment,
@@ -217,10 +218,8 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"
     )
-    command.add_argument(
-        "--friction",
-        choices=("none", "viscous", "coulomb", "passive"),
-        help="friction that LNN, DeLaN, HNN or SpatialChain learns; default: the system's",
+    add_friction(
+        command, "friction that LNN, DeLaN, HNN or SpatialChain learns; default: the system's"
     )
     add_options(command, "model", "an argument of the model's constructor")
 
