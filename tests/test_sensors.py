@@ -37,9 +37,9 @@ class TestNoise:
 
         def shown(key):
             stream = jax.random.randint(key, (2,), 0, 2**24)
-            return env.start(jnp.zeros(4), params.m_bounds[0], goal, params, stream=stream)[
-                1
-            ].observation
+            start = jnp.zeros(4), params.m_bounds[0], goal, params
+            _, first = env.start(*start, stream=stream)
+            return first.observation
 
         seen = np.asarray(jax.jit(jax.vmap(shown))(keys))[:, [1, 3, 4, 5]]
         np.testing.assert_allclose(seen.std(axis=0), NOISE, rtol=0.06)
