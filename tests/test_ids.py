@@ -33,7 +33,7 @@ class TestEveryId:
         checked(env_id)
 
     def test_picture_shows_something(self, env_id):
-        env = gymnasium.make(env_id, render_mode="rgb_array", render_size=300)
+        env = gymnasium.make(env_id, render_mode="rgb_array", render_size=300, **QUICK)
         env.reset(seed=0)
         env.step(np.ones(env.action_space.shape, np.float32))
         picture = env.render()

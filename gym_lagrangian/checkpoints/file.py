@@ -37,7 +37,6 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 from safetensors import safe_open
@@ -184,7 +183,7 @@ def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None
     arrays = _with_prefix("model.", tensors)
     _refuse_larger(path, card.model_config, arrays)
     try:
-        skeleton = eqx.filter_eval_shape(card.build_model, key=jax.random.key(0))
+        skeleton = eqx.filter_eval_shape(lambda: card.build_model(key=jax.random.key(0)))
     except Exception as error:  # whatever a constructor raises that is given what a file says
         raise CheckpointError(f"{str(path)!r} cannot be rebuilt: {error}") from error
     model = _fill(path, skeleton, arrays)
@@ -416,16 +415,16 @@ def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:
             f"{str(path)!r} holds arrays {found}, but its configuration describes {expected}"
         )
     with np.errstate(over="ignore"):  # what becomes infinite is refused
-        leaves = [jnp.asarray(arrays[name], _coarser(arrays[name], leaf)) for name, leaf in named]
+        leaves = [arrays[name].astype(_coarser(arrays[name], leaf)) for name, leaf in named]
     bad = [
-        name for (name, _), leaf in zip(named, leaves, strict=True) if not jnp.isfinite(leaf).all()
+        name for (name, _), leaf in zip(named, leaves, strict=True) if not np.isfinite(leaf).all()
     ]
     if bad:
         raise CheckpointError(
             f"{str(path)!r} holds weights that are not finite in {', '.join(bad)}: train "
             "the model again"
         )
-    return jax.tree_util.tree_unflatten(treedef, leaves)
+    return jax.tree_util.tree_unflatten(treedef, map(jax.device_put, leaves))
 
 
 def _coarser(stored: np.ndarray, leaf: Any) -> Any:

@@ -12,9 +12,9 @@ import json
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from gym_lagrangian.physics.numbers import evaluated
 from gym_lagrangian.systems.base import System
 
 STATES = 8
@@ -65,10 +65,8 @@ def _motion(system: System, states: dict[str, np.ndarray]) -> dict[str, np.ndarr
     def one(q: Any, qd: Any, tau: Any, m: Any) -> tuple[Any, Any]:
         return system.acceleration(q, qd, tau, m), system.energy(q, qd, m)
 
-    with jax.enable_x64(True):
-        rows = [jnp.asarray(states[name], jnp.float64) for name in _GIVEN]
-        found = jax.jit(jax.vmap(one))(*rows)
-        return {name: np.asarray(v) for name, v in zip(_FOUND, found, strict=True)}
+    found = evaluated(jax.vmap(one), *(states[name] for name in _GIVEN))
+    return dict(zip(_FOUND, found, strict=True))
 
 
 def _equal(found: np.ndarray, recorded: np.ndarray) -> bool:

@@ -904,9 +904,15 @@ def check_dt(dynamics: Dynamics, dt: float) -> None:
 
 def cast(tree: Any, dtype: str) -> Any:
     """Every floating-point array of a pytree in the precision given."""
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf, dtype) if eqx.is_inexact_array_like(leaf) else leaf, tree
-    )
+
+    def of(leaf: Any) -> Any:
+        if not eqx.is_inexact_array_like(leaf):
+            return leaf
+        if isinstance(leaf, jax.core.Tracer):
+            return leaf.astype(dtype)
+        return jax.device_put(np.array(leaf, dtype))  # numpy has nothing to compile
+
+    return jax.tree.map(of, tree)
 
 
 def _origin(checkpoint: Any) -> tuple[Any, dict[str, Any]]:

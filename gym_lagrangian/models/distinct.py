@@ -16,8 +16,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
+
+from gym_lagrangian.physics.numbers import evaluated
 
 # States at which effects are compared.
 _STATES = 128
@@ -50,15 +51,14 @@ def _effects(model: Any, system: Any) -> np.ndarray:
     """∂q̈/∂z (states · n, p), q̈ in units of its spread."""
     q, qd, tau = _states(system)
     given = _conditions(model, system)
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        m, z = jnp.asarray(given), jnp.zeros(len(model.quantities.learned))
+    z = np.zeros(len(model.quantities.learned))
 
-        def moved(z: Any, q: Any, qd: Any, tau: Any) -> Any:
-            changed = eqx.tree_at(lambda one: one.quantities.z, model, z)
-            return changed.acceleration(q, qd, tau, m)
+    def moved(z: Any, q: Any, qd: Any, tau: Any, m: Any) -> Any:
+        changed = eqx.tree_at(lambda one: one.quantities.z, model, z)
+        return changed.acceleration(q, qd, tau, m)
 
-        slopes = jax.jit(jax.vmap(jax.jacfwd(moved), in_axes=(None, 0, 0, 0)))(z, q, qd, tau)
-        found = np.asarray(slopes, np.float64)
+    slopes = jax.vmap(jax.jacfwd(moved), in_axes=(None, 0, 0, 0, None))
+    found = evaluated(slopes, z, q, qd, tau, given)
     size = np.sqrt(np.mean(found**2, axis=(0, 2), keepdims=True))
     return (found / np.where(size > 0, size, 1.0)).reshape(-1, found.shape[2])
 

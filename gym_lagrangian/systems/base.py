@@ -40,6 +40,7 @@ from jax import Array
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.friction import NARROWEST
 from gym_lagrangian.physics.mechanics import Lagrangian, motion_terms
+from gym_lagrangian.physics.numbers import evaluated
 from gym_lagrangian.physics.shapes import Parameters, Vector
 from gym_lagrangian.systems.coordinates import (
     REFERENCE_DT,
@@ -237,20 +238,18 @@ def check_friction(system: System) -> None:
     q, qd = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 64, system.n))
     m = system.parameter_bounds().mean(axis=0)
     states = (q * system.magnitudes.q, qd * system.magnitudes.qd)
-    with jax.enable_x64(True):
-        q, qd, m = (jnp.asarray(array) for array in (*states, m))
-        try:
-            force = jax.vmap(system.friction, (0, 0, None))(q, qd, m)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"{system.name}.friction fails: {error}") from error
-        if force is None:
-            return
-        if force.shape != qd.shape:
-            raise ConfigurationError(
-                f"{system.name}.friction returns an array of shape {force.shape[1:]}: expected "
-                f"one force a coordinate, {(system.n,)}"
-            )
-        power = np.asarray(jnp.sum(qd * force, axis=1))
+    try:
+        force = evaluated(jax.vmap(system.friction, (0, 0, None)), *states, m)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{system.name}.friction fails: {error}") from error
+    if force is None:
+        return
+    if force.shape != states[1].shape:
+        raise ConfigurationError(
+            f"{system.name}.friction returns an array of shape {force.shape[1:]}: expected "
+            f"one force a coordinate, {(system.n,)}"
+        )
+    power = np.sum(states[1] * force, axis=1)
     if not np.all(power <= 1e-9 * np.abs(power).max()):
         worst = int(np.argmax(np.nan_to_num(power, nan=np.inf)))
         raise ConfigurationError(
@@ -271,18 +270,18 @@ def _friction_rate(system: System, parameters: tuple[float, ...], learned: bool)
     reach = np.where(system.angular, np.pi, system.magnitudes.q)
     q = rng.uniform(-1.0, 1.0, (64, system.n)) * reach
     qd, near = np.zeros_like(q), NARROWEST * np.array(system.magnitudes.qd)
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        shapes = (jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (q[0], qd[0], m))
-        if jax.eval_shape(system.friction, *shapes) is None:
-            return 0.0
 
-        def one(q: Array, qd: Array) -> Array:
-            force: Any = lambda v: system.friction(q, v, jnp.asarray(m))  # noqa: E731
-            slope = jax.vmap(force)(jnp.diag(near)).T / near if learned else jax.jacfwd(force)(qd)
-            return jnp.linalg.solve(system.mass_matrix(q, qd, jnp.asarray(m)), slope)
+    def one(q: Array, qd: Array, m: Array) -> tuple[Array, Array] | None:
+        force: Any = lambda v: system.friction(q, v, m)  # noqa: E731
+        if force(qd) is None:
+            return None
+        slope = jax.vmap(force)(jnp.diag(near)).T / near if learned else jax.jacfwd(force)(qd)
+        return system.mass_matrix(q, qd, m), slope
 
-        slopes = np.asarray(jax.jit(jax.vmap(one))(q, qd))
-    return float(np.abs(np.linalg.eigvals(slopes)).max())
+    found = evaluated(jax.vmap(one, (0, 0, None)), q, qd, m)
+    if found is None:
+        return 0.0
+    return float(np.abs(np.linalg.eigvals(np.linalg.solve(*found))).max())
 
 
 @functools.lru_cache(maxsize=256)
@@ -320,7 +319,5 @@ def _at_rest(system: System, q_scale: np.ndarray, states: int = 256) -> tuple[np
         rest = jnp.zeros_like(q)
         return system.energy(q, rest, m), jnp.diagonal(system.mass_matrix(q, rest, m))
 
-    # Somebody's own jit may be the first to ask.
-    with jax.enable_x64(True), jax.ensure_compile_time_eval():
-        potential, masses = jax.jit(jax.vmap(one, in_axes=(0, None)))(q, m)
-    return np.asarray(potential), np.asarray(masses).mean(axis=0)
+    potential, masses = evaluated(jax.vmap(one, in_axes=(0, None)), q, m)
+    return potential, masses.mean(axis=0)
