@@ -6,6 +6,7 @@ import os
 import warnings
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
 from acting_helpers import ID, TINY, Blind, Forbidden, lines
@@ -14,15 +15,17 @@ from gymnasium import spaces
 from stranger.hoist import Hoist
 from test_compilation import compilations
 
-from gym_lagrangian import LagrangianEnv, Task, Transitions, checkpoints, learn
+from gym_lagrangian import LagrangianEnv, Task, Transitions, checkpoints, functional, learn
 from gym_lagrangian.acting import episode as episodes
 from gym_lagrangian.acting import tip_at_goal
+from gym_lagrangian.acting.delay import ahead
 from gym_lagrangian.acting.episode import Episode
 from gym_lagrangian.acting.experience import states_of, transitions
 from gym_lagrangian.acting.exploring import random_actions
 from gym_lagrangian.acting.folder import Folder
 from gym_lagrangian.acting.model_error import one_step_error
 from gym_lagrangian.acting.ppo import PPO
+from gym_lagrangian.acting.running import run as run_episode
 from gym_lagrangian.acting.success import (
     Lived,
     in_a_row,
@@ -195,6 +198,45 @@ class TestExperience:
             np.testing.assert_allclose(world.share_of(action), [share], atol=1e-6)
 
 
+LATE, QUICK = 3, {"integrator": "rk4", "substeps": 2}
+
+
+@pytest.fixture(scope="module")
+def late():
+    """An episode of random actions with late motors, and what was foreseen at every step."""
+    world = world_of(gymnasium.make(ID, action_delay=LATE, **QUICK))
+    params = functional.make("PilcoPendulum", **QUICK)[1]
+    chosen, foreseen = iter(random_actions(1, 40, world.dt, np.random.SeedSequence(0))), []
+
+    def actor(state, observation, time):
+        foreseen.append((*state, time))
+        return next(chosen)
+
+    found = run_episode(world, ahead(actor, world, params), seed=0, steps=40, random=True)
+    return world, found, np.array(foreseen)
+
+
+class TestLateMotors:
+    def test_actions_are_chosen_for_the_state_in_which_they_act(self, late):
+        world, found, foreseen = late
+        states = states_of(world, found)
+        np.testing.assert_allclose(foreseen[:-LATE, :2], states[LATE:-1], atol=1e-4)
+        np.testing.assert_allclose(foreseen[0, 2], LATE * world.dt)
+
+    def test_forces_are_those_that_were_exerted(self, late):
+        world, found, _ = late
+        data = transitions(world, [found])
+        np.testing.assert_array_equal(data.tau[:LATE], 0.0)
+        true = jax.vmap(functional.make("PilcoPendulum", **QUICK)[1].dynamics.step, (0, 0, 0, None))
+        moved = true(np.hstack([data.q, data.qd]), data.tau, data.m, data.dt)
+        np.testing.assert_allclose(moved, np.hstack([data.next_q, data.next_qd]), atol=1e-4)
+
+    def test_a_run_goes_through(self, tmp_path):
+        env = gymnasium.make(ID, action_delay=1)
+        found = quietly(env, budget=6.0, random=2.0, episode=2.0, seed=3, out=tmp_path)
+        assert found.seconds == 6.0
+
+
 class TestExploring:
     def test_correlation_and_size(self):
         drawn = random_actions(3, 20_000, 0.05, np.random.SeedSequence([1]))
@@ -275,9 +317,6 @@ class TestPolicySearch:
 
     def test_ppo_earns_more_in_the_true_motion(self):
         """Hold a pendulum at the bottom, which swings where it is left alone."""
-        import jax
-
-        from gym_lagrangian import functional
         from gym_lagrangian.acting import ppo
 
         how = {"integrator": "rk4", "substeps": 1, "task": "test_acting:Rest"}

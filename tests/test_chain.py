@@ -666,7 +666,9 @@ def test_a_model_of_seven_links_trains_and_steps(name, tmp_path):
 def _relative_errors(model, system: Chain, states: int = 500) -> tuple[float, float]:
     """The median error of an acceleration, and of the guess that there is none."""
     drawn = jax.vmap(system.sample)(jax.random.split(jax.random.key(0), states))[:4]
-    true, guess = (np.asarray(jax.jit(jax.vmap(one.acceleration))(*drawn)) for one in (system, model))
+    true, guess = (
+        np.asarray(jax.jit(jax.vmap(one.acceleration))(*drawn)) for one in (system, model)
+    )
     return tuple(float(np.median(np.abs(one).sum(axis=1))) for one in (guess - true, true))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from gym_lagrangian.acting.delay import exerted
 from gym_lagrangian.acting.episode import Episode
 from gym_lagrangian.acting.world import World
 from gym_lagrangian.learning.transitions import Transitions
@@ -45,9 +46,10 @@ def _rows(world: World, episode: Episode) -> dict[str, np.ndarray]:
 
 
 def forces(world: World, episode: Episode) -> np.ndarray:
-    """The generalized forces (T, n) that the actions exerted, by what the task says of them."""
+    """The generalized forces (T, n) that the motors exerted, by what the task says of actions."""
     states = np.nan_to_num(states_of(world, episode)[:-1]).astype(np.float32)
-    shares = np.stack([world.share_of(action) for action in episode.actions]).astype(np.float32)
+    asked = np.stack([world.share_of(action) for action in episode.actions]).astype(np.float32)
+    shares = exerted(asked, world.delay)
     force: Any = partial(_force, world.task)
     pairs = zip(np.split(states, 2, axis=1)[0], np.split(states, 2, axis=1)[1], shares, strict=True)
     return np.stack([np.asarray(force(*row), np.float64) for row in pairs])

@@ -1,13 +1,15 @@
 """What an agent may know of an environment before it acts, and how it reads what it observes.
 
 That is the task (what an action does, what is rewarded, where the episode ends), the names and
-kinds of the coordinates, and the seconds in a step. It is not the motion: the equations of a system
-are left behind, and neither the state nor `info` of the environment is read. Coordinates come from
-observations, by the inverse that the task or the adapter states.
+kinds of the coordinates, the seconds in a step, and by how many steps the motors are late. It is
+not the motion: the equations of a system are left behind, and neither the state nor `info` of the
+environment is read. Coordinates come from observations, by the inverse that the task or the adapter
+states.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,13 +39,15 @@ class World:
 
     Attributes:
         env: to be reset and stepped, nothing else.
-        functional: the task as pure functions, with the reward that the environment gives.
+        functional: the task as pure functions, with the reward that the environment gives, and with
+            motors that are in time.
         moved: the coordinates, without equations.
         system: the system whose coordinates they are, so that a checkpoint can say whose model it
             is; None where nobody knows its equations. No equation of it is used.
         friction: the kind of friction that models learn where nobody says which.
         m, goal: the parameters (k,) of the motion, and those (g,) of the task.
         dt: seconds in a step.
+        delay: whole steps by which the motors are late.
         limit: steps after which the environment truncates an episode; None where nobody knows.
         inverse: from an observation to (q, q̇).
     """
@@ -56,6 +60,7 @@ class World:
     m: np.ndarray
     goal: np.ndarray
     dt: float
+    delay: int
     limit: int | None
     inverse: StateOf
 
@@ -119,13 +124,14 @@ def _of_own(env: gymnasium.Env, base: LagrangianEnv, task: Any) -> World:
     functional, params = base.functional
     return World(
         env=env,
-        functional=functional,
+        functional=dataclasses.replace(functional, action_delay=0),
         moved=_without_equations(base.coordinates),
         system=base.system,
         friction=base.coordinates.learned_friction,
         m=_fixed(base, "parameters", params.m_bounds),
         goal=_fixed(base, "goal", params.goal_bounds),
         dt=float(base.dt),
+        delay=functional.action_delay,
         limit=_limit(env),
         inverse=functional.task.state_of,
     )
@@ -143,6 +149,7 @@ def _of_adapted(env: gymnasium.Env, base: Any, adapter: Any, task: Any) -> World
         m=_fixed(base, "parameters", adapter.coordinates(base).parameter_bounds()),
         goal=_fixed(base, "goal", built.goal_bounds()),
         dt=positive_number("dt", float(adapter.dt(base)), "seconds"),
+        delay=0,
         limit=_limit(env),
         inverse=lambda observation: adapter.state_of(base, observation),
     )

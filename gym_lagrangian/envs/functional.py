@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.core import Tracer
 
 from gym_lagrangian.checkpoints import Checkpoint, load, load_for
 from gym_lagrangian.checkpoints.card import hashable
@@ -908,7 +909,7 @@ def cast(tree: Any, dtype: str) -> Any:
     def of(leaf: Any) -> Any:
         if not eqx.is_inexact_array_like(leaf):
             return leaf
-        if isinstance(leaf, jax.core.Tracer):
+        if isinstance(leaf, Tracer):
             return leaf.astype(dtype)
         return jax.device_put(np.array(leaf, dtype))  # numpy has nothing to compile
 
