@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import warnings
+from typing import ClassVar
 
 import gymnasium
 import jax
@@ -16,8 +17,8 @@ from stranger.hoist import Hoist
 from test_compilation import compilations
 
 from gym_lagrangian import LagrangianEnv, Task, Transitions, checkpoints, functional, learn
+from gym_lagrangian.acting import PolicySearch, tip_at_goal
 from gym_lagrangian.acting import episode as episodes
-from gym_lagrangian.acting import tip_at_goal
 from gym_lagrangian.acting.delay import ahead
 from gym_lagrangian.acting.episode import Episode
 from gym_lagrangian.acting.experience import states_of, transitions
@@ -237,6 +238,38 @@ class TestLateMotors:
         assert found.seconds == 6.0
 
 
+class TestDrawnGoals:
+    IDS = ("RameshReacher-v0", "ChargedParticle-v0", "Kepler-v0")
+
+    @pytest.mark.parametrize("name", [*IDS, "Reacher-v5"])
+    def test_an_observation_shows_its_goal(self, name):
+        if name == "Reacher-v5":
+            pytest.importorskip("mujoco")
+        env = gymnasium.make(name)
+        world = world_of(env)
+        for seed in range(5):
+            observation, info = env.reset(seed=seed)
+            base = env.unwrapped
+            true = base.data.qpos[2:] if name == "Reacher-v5" else info["goal"]
+            np.testing.assert_allclose(world.goal_of(observation), true, atol=1e-5)
+
+    def test_a_fixed_goal_needs_no_observation(self):
+        world = world_of(gymnasium.make("Kepler-v0", radius=1.2))
+        np.testing.assert_array_equal(world.goal_of(None), [1.2])
+
+    @pytest.mark.parametrize("strategy", ["planning", "policy"])
+    def test_a_run_reaches_for_targets(self, strategy, tmp_path):
+        how = {"budget": 1.0, "random": 0.4, "episode": 0.4, "seed": 0, "out": tmp_path}
+        if strategy == "policy":
+            how |= {"strategy": TestPolicySearch.TINY, "planner": None}
+        found = quietly("RameshReacher-v0", **how)
+        assert found.history[-1]["kind"] != "random"
+
+    def test_a_goal_that_no_observation_shows_is_refused(self, tmp_path):
+        with pytest.raises(ConfigurationError, match="goal_of"):
+            quietly("PilcoPendulum-v0", task=Hidden, budget=1.0, out=tmp_path)
+
+
 class TestExploring:
     def test_correlation_and_size(self):
         drawn = random_actions(3, 20_000, 0.05, np.random.SeedSequence([1]))
@@ -313,6 +346,7 @@ class _Recorded(Motion):
 
 
 class TestPolicySearch:
+    TINY = PolicySearch(PPO(updates=2, rollouts=8, steps=4, epochs=1, width=4))
     SMALL = PPO(updates=30, rollouts=64, steps=10, epochs=4, minibatches=4, width=16)
 
     def test_ppo_earns_more_in_the_true_motion(self):
@@ -330,10 +364,7 @@ class TestPolicySearch:
         assert np.abs(ppo.mean_action(trained, np.array([1.0, 0.0, 9.0]))) <= 1.0
 
     def test_a_run_keeps_its_agents(self, tmp_path):
-        from gym_lagrangian.acting import PolicySearch
-
-        strategy = PolicySearch(PPO(updates=2, rollouts=8, steps=4, epochs=1, width=4))
-        how = {"strategy": strategy, "planner": None, "random": 2.0, "episode": 2.0, "seed": 1}
+        how = {"strategy": self.TINY, "planner": None, "random": 2.0, "episode": 2.0, "seed": 1}
         found = quietly(ID, budget=6.0, out=tmp_path, **how)
         assert [line["kind"] for line in found.history] == ["random", *["PolicySearch"] * 2]
         agents = [Folder(tmp_path).agent(i).with_suffix(".npz") for i in (1, 2)]
@@ -350,6 +381,20 @@ class Rest(Task):
         import jax.numpy as jnp
 
         return jnp.exp(-jnp.sum(q**2) - 0.1 * jnp.sum(qd**2))
+
+
+class Hidden(Task):
+    goal: ClassVar = {"height": (0.0, 1.0)}
+
+    def observation(self, state):
+        return super().observation(state)[:-1]
+
+    def state_of(self, observation):
+        return self.usual_state_of(observation)
+
+    def observation_bounds(self, m_bounds, goal_bounds):
+        low, high = super().observation_bounds(m_bounds, goal_bounds)
+        return low[:-1], high[:-1]
 
 
 class Unpure(Task):

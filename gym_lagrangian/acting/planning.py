@@ -33,7 +33,7 @@ def params_of(world: World, checkpoint: Any, *, integrator: str, substeps: int) 
     return Params(
         dynamics=dynamics_of(checkpoint, integrator=integrator, substeps=substeps),
         m_bounds=np.stack([world.m, world.m]),
-        goal_bounds=np.stack([world.goal, world.goal]),
+        goal_bounds=world.goal_bounds,
         reset_bounds=world.task.reset_bounds(),
         dt=np.asarray(world.dt),
     )
@@ -66,7 +66,11 @@ class Planning(Strategy):
             policy = Policy(where, planner, **given)
         else:
             policy = _usual_policy(where, given)
-        return lambda state, observation, time: policy.act(state, time=time)
+
+        def act(state: np.ndarray, observation: np.ndarray, time: float) -> np.ndarray:
+            return policy.act(state, goal=world.goal_of(observation), time=time)
+
+        return act
 
     def document(self, world: World) -> dict[str, Any]:
         planner, arguments = self._setting(world)
@@ -76,7 +80,7 @@ class Planning(Strategy):
         """The planner, and further arguments of `Policy`."""
         planner, usual = self.planner, {}
         if planner is None:
-            bounds = (np.stack([one, one]) for one in (world.m, world.goal))
+            bounds = np.stack([world.m, world.m]), world.goal_bounds
             planner, usual = setting_of(world.functional, world.dt, *bounds)
         dt = self.dt or usual.get("dt") or world.dt
         substeps = self.substeps or usual.get("substeps") or substeps_of(dt)

@@ -45,7 +45,11 @@ class PolicySearch(Strategy):
         agent = _read(path, begun) if path.exists() else self._trained(situation, begun, scale)
         _write(path, agent)
         act = partial(_act, agent, scale)
-        return lambda state, observation, time: np.asarray(act(_seen(world, state)))
+
+        def chosen(state: np.ndarray, observation: np.ndarray, time: float) -> np.ndarray:
+            return np.asarray(act(_seen(world, state, world.goal_of(observation))))
+
+        return chosen
 
     def document(self, world: World) -> dict[str, Any]:
         return {"policy": asdict(self.ppo)}
@@ -71,17 +75,16 @@ def _act(agent: Agent, scale: Any, observation: Any) -> Any:
     return mean_action(agent, observation / scale)
 
 
-def _seen(world: World, state: np.ndarray) -> Any:
+def _seen(world: World, state: np.ndarray, goal: np.ndarray) -> Any:
     """What the task observes of a state: what the agent was trained on."""
     q, qd = np.split(state.astype(np.float32), 2)
-    m, goal = (np.asarray(a, np.float32) for a in (world.m, world.goal))
+    m, goal = (np.asarray(a, np.float32) for a in (world.m, goal))
     return world.task.observation(TaskState(*map(jnp.asarray, (q, qd, m, goal, 0.0, 0.0 * q))))
 
 
 def _units(world: World) -> Any:
     """The ends (o,) of observations, at most 10 where they are wide."""
-    m, goal = np.stack([world.m] * 2), np.stack([world.goal] * 2)
-    low, high = world.task.observation_bounds(m, goal)
+    low, high = world.task.observation_bounds(np.stack([world.m] * 2), world.goal_bounds)
     return jnp.clip(jnp.maximum(jnp.abs(low), jnp.abs(high)), 1e-3, 10.0)
 
 

@@ -145,8 +145,8 @@ def _rollout(
     env: FunctionalEnv, how: PPO, params: Params, agent: Agent, scale: Array, x: Array, key: Array
 ) -> tuple[_Batch, Array]:
     """One roll-out from a state: a batch of its steps, and the rewards."""
-    m, goal = params.m_bounds[0], params.goal_bounds[0]
-    state, first = env.start(x, jnp.asarray(m), jnp.asarray(goal), params)
+    goal = env.draw_goal(jax.random.fold_in(key, 0), params)
+    state, first = env.start(x, jnp.asarray(params.m_bounds[0]), goal, params)
 
     def step(carry: Any, key: Array) -> Any:
         state, observation, over = carry

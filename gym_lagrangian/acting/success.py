@@ -44,13 +44,14 @@ def tip_at_goal(lived: Lived) -> bool:
     world, last = lived.world, round(_LAST / lived.world.dt)
     if lived.episode.terminated or lived.episode.undone or len(lived.episode) < last:
         return False
-    return all(_distance(world, state) <= _NEAR for state in lived.states[-last:])
+    goal = world.goal_of(lived.episode.observations[0])
+    return all(_distance(world, state, goal) <= _NEAR for state in lived.states[-last:])
 
 
-def _distance(world: World, state: np.ndarray) -> float:
+def _distance(world: World, state: np.ndarray, goal: np.ndarray) -> float:
     task: Any = world.task
     q, qd = np.split(state, 2)
-    here: Any = (q, qd, world.m, world.goal, np.zeros(()), 0.0 * q)
+    here: Any = (q, qd, world.m, goal, np.zeros(()), 0.0 * q)
     return float(task.tip_distance(TaskState(*here)))
 
 

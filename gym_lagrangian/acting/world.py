@@ -45,7 +45,8 @@ class World:
         system: the system whose coordinates they are, so that a checkpoint can say whose model it
             is; None where nobody knows its equations. No equation of it is used.
         friction: the kind of friction that models learn where nobody says which.
-        m, goal: the parameters (k,) of the motion, and those (g,) of the task.
+        m: the parameters (k,) of the motion.
+        goal_bounds: bounds (2, g) of those of the task, equal where they are fixed.
         dt: seconds in a step.
         delay: whole steps by which the motors are late.
         limit: steps after which the environment truncates an episode; None where nobody knows.
@@ -58,7 +59,7 @@ class World:
     system: System | None
     friction: str
     m: np.ndarray
-    goal: np.ndarray
+    goal_bounds: np.ndarray
     dt: float
     delay: int
     limit: int | None
@@ -74,6 +75,14 @@ class World:
         q, qd = self.inverse(observation)
         state = np.concatenate([np.ravel(q), np.ravel(qd)])
         return vector("the state of an observation", state, 2 * self.moved.n, "q, then q̇")
+
+    def goal_of(self, observation: Any) -> np.ndarray:
+        """The goal (g,) of the episode: the fixed one, or the one that an observation shows."""
+        low, high = self.goal_bounds
+        if np.all(low == high):
+            return low
+        goal = self.task.goal_of(observation, self.m)
+        return vector("the goal of an observation", goal, len(low), ", ".join(self.task.goal))
 
     def action_of(self, share: np.ndarray) -> Any:
         """The environment's own action for shares (a,) in [-1, 1] of the full forces: in a box
@@ -128,8 +137,8 @@ def _of_own(env: gymnasium.Env, base: LagrangianEnv, task: Any) -> World:
         moved=_without_equations(base.coordinates),
         system=base.system,
         friction=base.coordinates.learned_friction,
-        m=_fixed(base, "parameters", params.m_bounds),
-        goal=_fixed(base, "goal", params.goal_bounds),
+        m=_fixed(base, params.m_bounds),
+        goal_bounds=_seen(functional.task, params.goal_bounds),
         dt=float(base.dt),
         delay=functional.action_delay,
         limit=_limit(env),
@@ -146,8 +155,8 @@ def _of_adapted(env: gymnasium.Env, base: Any, adapter: Any, task: Any) -> World
         moved=adapter.coordinates(base),
         system=None,
         friction="none",
-        m=_fixed(base, "parameters", adapter.coordinates(base).parameter_bounds()),
-        goal=_fixed(base, "goal", built.goal_bounds()),
+        m=_fixed(base, adapter.coordinates(base).parameter_bounds()),
+        goal_bounds=_seen(built, built.goal_bounds()),
         dt=positive_number("dt", float(adapter.dt(base)), "seconds"),
         delay=0,
         limit=_limit(env),
@@ -193,14 +202,23 @@ def _refuse_wrappers(env: gymnasium.Env, base: Any) -> None:
             )
 
 
-def _fixed(base: Any, what: str, bounds: Any) -> np.ndarray:
+def _fixed(base: Any, bounds: Any) -> np.ndarray:
     low, high = np.asarray(bounds, np.float64)
     if np.any(low != high):
         raise ConfigurationError(
-            f"{base} draws its {what} at every reset, between {low} and {high}, and no observation "
-            "shows them: give numbers in place of the ranges"
+            f"{base} draws its parameters at every reset, between {low} and {high}, and no "
+            "observation shows them: give numbers in place of the ranges"
         )
     return low
+
+
+def _seen(task: Task, bounds: Any) -> np.ndarray:
+    """The bounds of a goal, which an observation has to show where it is drawn."""
+    found = np.asarray(bounds, np.float64)
+    if np.any(found[0] != found[1]):
+        m_bounds = task.coordinates.parameter_bounds()
+        task.goal_of(task.observation_bounds(m_bounds, found)[1], m_bounds[0])
+    return found
 
 
 def _limit(env: gymnasium.Env) -> int | None:

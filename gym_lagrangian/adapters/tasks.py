@@ -245,6 +245,10 @@ class Reacher(_GymnasiumTask):
     def state_of(self, observation: Any) -> observations.Pair:
         return observations.reacher(observation)
 
+    def goal_of(self, observation: Any, m: np.ndarray) -> np.ndarray:
+        """The target."""
+        return np.asarray(observation, np.float64)[4:6]
+
     def reward(self, before: TaskState, action: Action, after: TaskState) -> Scalar:  # pyright: ignore[reportIncompatibleMethodOverride]
         """−|fingertip − target| − |action|²."""
         return -jnp.linalg.norm(self._offset(after)) - jnp.sum(action**2)

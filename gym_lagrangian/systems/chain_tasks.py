@@ -298,11 +298,15 @@ class Reach(ChainTask):
 
     def target(self, state: TaskState) -> AnyArray:
         """Where the target is, (2,) in m."""
-        length, xp = lengths(self.coordinates, state.m), module_of(state.m)
+        (least, most), xp = self._range(state.m), module_of(state.m)
         share, angle = state.goal
-        reach = length.sum()
-        least = xp.maximum(0.0, 2.0 * length.max() - reach)
-        return (least + share * (reach - least)) * xp.stack([xp.sin(angle), -xp.cos(angle)])
+        return (least + share * (most - least)) * xp.stack([xp.sin(angle), -xp.cos(angle)])
+
+    def _range(self, m: Parameters) -> tuple[Any, Any]:
+        """The least and the largest distance in m of the tip from the pivot."""
+        length, xp = lengths(self.coordinates, m), module_of(m)
+        most = length.sum()
+        return xp.maximum(0.0, 2.0 * length.max() - most), most
 
     def goal_place(self, state: TaskState) -> AnyArray:
         """`target`."""
@@ -316,6 +320,12 @@ class Reach(ChainTask):
 
     def state_of(self, observation: Any) -> tuple[np.ndarray, np.ndarray]:
         return self.usual_state_of(observation)
+
+    def goal_of(self, observation: Any, m: np.ndarray) -> np.ndarray:
+        """The share and the angle of the target that is observed."""
+        x, y = np.asarray(observation, np.float64)[-4:-2]
+        least, most = self._range(m)
+        return np.array([(np.hypot(x, y) - least) / (most - least), np.arctan2(x, -y)])
 
     def observation_bounds(
         self, m_bounds: np.ndarray, goal_bounds: np.ndarray

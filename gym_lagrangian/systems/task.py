@@ -163,6 +163,22 @@ class Task(Static):
         q[lengths] = seen[2 * turning : turning + n]
         return q, seen[turning + n : turning + 2 * n]
 
+    def goal_of(self, observation: Any, m: np.ndarray) -> np.ndarray:
+        """The goal (g,) that an observation shows where the parameters are m (k,): of the usual
+        observation its end.
+
+        Raises:
+            ConfigurationError: the task has a goal, observes something else than usual, and does
+                not say where the goal is.
+        """
+        if self.goal and type(self).observation is not Task.observation:
+            raise ConfigurationError(
+                f"{self.label} has an observation of its own: say which goal it shows by "
+                f"overriding {self.label}.goal_of(observation, m)"
+            )
+        seen = np.asarray(observation, np.float64)
+        return seen[len(seen) - len(self.goal) :]
+
     # -- rewards and ends ---------------------------------------------------------------------
 
     def reward(self, q: Vector, qd: Vector, tau: Vector, m: Parameters) -> Scalar:
