@@ -17,10 +17,10 @@ import gymnasium
 import jax
 import jax.numpy as jnp
 from gymnasium_envs.policies import policies
+from gymnasium_envs.results import table
 from gymnasium_envs.setups import SETUPS
 from gymnasium_envs.truth import in_truth
 from gymnasium_envs.twin import fitted, twin_of
-from other_environments import table
 from ppo_in_one_jit import forward, train
 
 from gym_lagrangian import collect

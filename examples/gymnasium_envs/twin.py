@@ -7,19 +7,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gym_lagrangian import FitConfig, collect, fit, functional
+from gym_lagrangian import FitConfig, checkpoints, collect, fit, functional
 from gym_lagrangian.adapters import adapter_for
 from gymnasium_envs.truth import seen
 
 
 def fitted(env_id, model, count, seed, options):
-    """The file of a model of an environment, fitted unless it is there."""
+    """The file of a model of an environment, fitted unless it is there; an unfinished fit begins
+    anew.
+    """
     path = options.out / f"{env_id}-{model}-{count}-{seed}.safetensors"
     if not path.exists():
         data = collect(env_id, count, seed=seed)
         config = FitConfig.of(model, steps=options.fit_steps, seed=seed)
         friction = "viscous" if model in ("LNN", "DeLaN") else None
-        fit(data, model, out=path, friction=friction, config=config, metrics=False)
+        how = {"friction": friction, "config": config, "metrics": False, "overwrite": True}
+        fit(data, model, out=path, **how)
     return path
 
 
@@ -30,8 +33,9 @@ def twin_of(env_id, path, task=None):
     env = gymnasium.make(env_id).unwrapped
     adapter = adapter_for(env)
     task, dt = task or type(adapter.task(env)), adapter.dt(env)
-    substeps = max(1, round(dt / 0.025))
-    return functional.make(checkpoint=path, task=task, dt=dt, integrator="rk4", substeps=substeps)
+    fit_by = checkpoints.load(path).card.training
+    how = {name: fit_by[name] for name in ("integrator", "substeps")}
+    return functional.make(checkpoint=path, task=task, dt=dt, **how)
 
 
 def moved(env, params, at, share, fastest):
