@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--envs", nargs="+", default=[*TWINS, POLE], choices=[*TWINS, POLE])
     parser.add_argument("--model", default="DeLaN")
     parser.add_argument("--counts", nargs="+", type=int, default=[500, 2000], help="real steps")
-    numbers = {"--seeds": 5, "--fit-steps": 3000, "--envs-inside": 256, "--updates": 200}
+    numbers = {"--seeds": 5, "--fit-steps": 5000, "--envs-inside": 256, "--updates": 200}
     for name, number in numbers.items():
         parser.add_argument(name, type=int, default=number)
     parser.add_argument("--ppo-steps", type=int, help="in truth; default: by environment")

@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envs", nargs="+", default=ENVS, choices=SETUPS)
     parser.add_argument("--models", nargs="+", default=MODELS)
-    numbers = {"--seeds": 5, "--transitions": 2000, "--fit-steps": 3000, "--starts": 50}
+    numbers = {"--seeds": 5, "--transitions": 2000, "--fit-steps": 5000, "--starts": 50}
     for name, number in numbers.items():
         parser.add_argument(name, type=int, default=number)
     parser.add_argument("--ppo-steps", type=int, help="default: by environment")

@@ -15,4 +15,4 @@ def table(results):
 
 def spread(values):
     """The mean, and the least and the largest value."""
-    return f"{np.mean(values):.3g} ({min(values):.3g} – {max(values):.3g})" if values else ""
+    return f"{np.mean(values):.4g} ({min(values):.4g} – {max(values):.4g})" if values else ""
