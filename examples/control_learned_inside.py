@@ -41,12 +41,12 @@ TWINS = {"Reacher-v5": tasks.Reacher, "Acrobot-v1": Choices}
 POLE = "InvertedDoublePendulum-v5"
 
 
-def ppo_inside(env_id, path, seed, options):
+def ppo_inside(env_id, path, count, seed, options):
     """A policy that PPO has trained in a learned twin, by observations as large as those of random
     steps.
     """
     env, params = twin_of(env_id, path, TWINS[env_id])
-    observed = collect(env_id, options.transitions, seed=seed).columns["observation"]
+    observed = collect(env_id, count, seed=seed).columns["observation"]
     scale = jnp.asarray(observed.std(axis=0) + 1e-2, jnp.float32)
     sizes = (options.envs_inside, options.updates)
     limits = {"max_steps": gymnasium.spec(env_id).max_episode_steps}
@@ -70,7 +70,7 @@ def share_of_truth(env_id, count, seed, options):
     """Returns in truth of PPO from inside, from truth and at random, and what they come to."""
     path = fitted(env_id, options.model, count, seed, options)
     known = policies(env_id, options.out, options.ppo_steps)
-    acts = {"inside": ppo_inside(env_id, path, seed, options)}
+    acts = {"inside": ppo_inside(env_id, path, count, seed, options)}
     acts |= {"truth": known["PPO"], "random": known["random"]}
     found = {name: float(returns(env_id, act).mean()) for name, act in acts.items()}
     share = (found["inside"] - found["random"]) / (found["truth"] - found["random"])

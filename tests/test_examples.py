@@ -159,7 +159,12 @@ def test_every_example_is_listed():
 
 
 LONG = ("arm", "control", "ensemble", "ppo")
-SLOW = ("arm_inverse_dynamics.py", "control_learned_inside.py", "dfki_double_pendulum.py")
+SLOW = (
+    "arm_inverse_dynamics.py",
+    "control_learned_inside.py",
+    "dfki_double_pendulum.py",
+    "other_environments.py",
+)
 NEEDS = {"control_learned_inside.py": "stable_baselines3"}
 
 
