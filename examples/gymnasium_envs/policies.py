@@ -18,6 +18,7 @@ def policies(env_id, folder, steps=None):
     """
     env, setup = gymnasium.make(env_id).unwrapped, SETUPS[env_id]
     task, choices = adapter_for(env).task(env), getattr(env.action_space, "n", None)
+    full = getattr(env.action_space, "high", 1.0)  # PPO's actions are the environment's own
     layers = ppo(env_id, folder / f"{env_id}-ppo.npz", steps)
 
     def chosen(index):
@@ -31,7 +32,7 @@ def policies(env_id, folder, steps=None):
 
     def learned(at, noise):
         seen = forward(layers, task.observation(at))
-        return chosen(jnp.argmax(seen)[None]) if choices else jnp.clip(seen, -1.0, 1.0)
+        return chosen(jnp.argmax(seen)[None]) if choices else jnp.clip(seen / full, -1.0, 1.0)
 
     return {"random": at_random, "feedback": fed_back, "PPO": learned}
 
