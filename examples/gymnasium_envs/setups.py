@@ -52,7 +52,7 @@ class Setup(NamedTuple):
 # Gains for q and then q̇, of a regulator at the goal (InvertedPendulum's are negative: its motor
 # pushes the cart under the pole).
 SETUPS = {
-    "Pendulum-v1": Setup(pendulum, 500_000, 0.9, 1e-3, (8.0,)),
+    "Pendulum-v1": Setup(pendulum, 200_000, 0.9, 1e-3, (8.0,)),
     "Acrobot-v1": Setup(acrobot, 200_000, 0.99, 1e-3, (4 * np.pi, 9 * np.pi)),
     "CartPole-v1": Setup(cart_pole, 100_000, rate=1e-3),
     "InvertedPendulum-v5": Setup(partial(held, [[-0.58, -3.24, -0.6, -0.57]]), 100_000),
