@@ -45,8 +45,8 @@ def loss(agent, batch):
     return -gain.mean() + jnp.mean((forward(agent[1], observation)[:, 0] - target) ** 2)
 
 
-@partial(jax.jit, static_argnames=("env", "count", "updates"))
-def train(env, params, scale, key, count, updates):
+@partial(jax.jit, static_argnames=("env", "count", "updates", "max_steps"))
+def train(env, params, scale, key, count, updates, max_steps=500, gamma=GAMMA):
     actor_key, critic_key, begin_key, key = jax.random.split(key, 4)
     inputs, outputs = len(scale), env.task.action_size
     actor, critic = (
@@ -55,7 +55,7 @@ def train(env, params, scale, key, count, updates):
     )
     agent = (actor, critic, jnp.full(outputs, -0.5))
     episodes, first = jax.vmap(partial(begin, env, params))(jax.random.split(begin_key, count))
-    go = partial(advance, env, params, mode=AutoresetMode.SAME_STEP, max_steps=500)
+    go = partial(advance, env, params, mode=AutoresetMode.SAME_STEP, max_steps=max_steps)
     rate = optax.linear_schedule(1e-3, 0.0, updates * EPOCHS * MINIBATCHES)
     optimiser = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(rate))
 
@@ -67,7 +67,7 @@ def train(env, params, scale, key, count, updates):
         episodes, timestep, stepped = jax.vmap(go)(episodes, action)
         seen = jnp.stack([observation, stepped.observation / scale])
         value, following = forward(agent[1], seen)[..., 0]
-        error = stepped.reward + GAMMA * following * ~stepped.terminated - value
+        error = stepped.reward + gamma * following * ~stepped.terminated - value
         out = (observation, action, old, value, error, stepped.reward, episodes.done)
         return (episodes, timestep.observation / scale), out
 
@@ -76,7 +76,7 @@ def train(env, params, scale, key, count, updates):
         keys = jax.random.split(key, STEPS + EPOCHS)
         running, out = jax.lax.scan(partial(step, agent), running, keys[:STEPS])
         observation, action, old, value, error, reward, done = out
-        traces = (error, GAMMA * LAMBDA * ~done)
+        traces = (error, gamma * LAMBDA * ~done)
         weigh = lambda a, x: (x[0] + x[1] * a,) * 2  # noqa: E731
         _, advantage = jax.lax.scan(weigh, jnp.zeros(count), traces, reverse=True)
         batch = (observation, action, old, advantage, advantage + value)

@@ -18,6 +18,17 @@ ARGUMENTS = {
         "--rivals",
         "--steps=20",
     ],
+    "control_learned_inside.py": [
+        "--envs=Acrobot-v1",
+        "--model=MLP",
+        "--counts=100",
+        "--seeds=1",
+        "--fit-steps=5",
+        "--envs-inside=8",
+        "--updates=1",
+        "--ppo-steps=100",
+        "--out=.",
+    ],
     "dfki_double_pendulum.py": [
         "--data=.",
         "--protocols=b",
@@ -42,6 +53,15 @@ ARGUMENTS = {
     ],
     "ibm_double_pendulum.py": ["--data=.", "--model=Baseline", "--steps=5"],
     "models_by_system.py": ["--systems=Kepler", "--models=Baseline", "--seeds=1", "--steps=20"],
+    "other_environments.py": [
+        "--envs=Pendulum-v1",
+        "--models=MLP",
+        "--seeds=1",
+        "--transitions=100",
+        "--fit-steps=5",
+        "--starts=2",
+        "--out=.",
+    ],
     "plan_swing_up.py": ["--seeds", "2", "--steps", "3", "--samples", "64", "--horizon", "3"],
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
     "small_arm.py": ["--data=.", "--model=Baseline", "--seeds=1", "--steps=5"],
@@ -118,8 +138,15 @@ def small_arm(folder):
     (folder / "small_arm.py").write_text(ARM.format(tests=str(Path(__file__).parent)))
 
 
+def a_policy(folder):
+    """One that PPO is said to have trained: two layers, from (cos θ, sin θ, θ̇) to a torque."""
+    sizes = [(3, 4), (4,), (4, 1), (1,)]
+    np.savez(folder / "Pendulum-v1-ppo.npz", *(np.full(size, 0.1) for size in sizes))
+
+
 # What an example that needs data is given.
 DATA = {
+    "other_environments.py": a_policy,
     "ibm_double_pendulum.py": pictures,
     "small_arm.py": small_arm,
     "arm_inverse_dynamics.py": write_arm,
@@ -131,8 +158,14 @@ def test_every_example_is_listed():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
-LONG = ("arm", "ensemble", "ppo")
-SLOW = ("arm_inverse_dynamics.py", "dfki_double_pendulum.py")
+LONG = ("arm", "control", "ensemble", "ppo")
+SLOW = (
+    "arm_inverse_dynamics.py",
+    "control_learned_inside.py",
+    "dfki_double_pendulum.py",
+    "other_environments.py",
+)
+NEEDS = {"control_learned_inside.py": "stable_baselines3"}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +173,8 @@ SLOW = ("arm_inverse_dynamics.py", "dfki_double_pendulum.py")
     [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in ARGUMENTS],
 )
 def test_example_is_short_and_runs(name, tmp_path):
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
     path = EXAMPLES / name
     assert len(path.read_text().splitlines()) < (120 if name.startswith(LONG) else 90)
     DATA.get(name, lambda folder: None)(tmp_path)

@@ -1,0 +1,1 @@
+"""Gymnasium's own environments, as they are and as models have learned them."""
