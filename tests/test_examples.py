@@ -159,18 +159,13 @@ def test_every_example_is_listed():
 
 
 LONG = ("arm", "control", "ensemble", "ppo")
-SLOW = (
-    "arm_inverse_dynamics.py",
-    "control_learned_inside.py",
-    "dfki_double_pendulum.py",
-    "other_environments.py",
-)
+BRIEF = {"plan_swing_up.py", "ppo_in_one_jit.py", "step_and_plot.py", "wrap_environment.py"}
 NEEDS = {"control_learned_inside.py": "stable_baselines3"}
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(one, marks=pytest.mark.slow if one in SLOW else ()) for one in ARGUMENTS],
+    [pytest.param(one, marks=() if one in BRIEF else pytest.mark.slow) for one in ARGUMENTS],
 )
 def test_example_is_short_and_runs(name, tmp_path):
     if name in NEEDS:

@@ -37,13 +37,13 @@ IDS = [
 # at every id is in test_ids.
 THOROUGH = {"DoublePendulum-v0", "DoublePendulumLNN-v0", "DoublePendulumHNN-v0"}
 THOROUGH |= {"DoublePendulumMLP-v0", "RelativisticParticle-v0"}
+# What compiles fast: the slow ones take the default integrator.
+QUICK = {"integrator": "rk4", "substeps": 1}
 IN_MODES = [
-    pytest.param(
-        *case,
-        mode,
-        marks=() if case[0] in THOROUGH else pytest.mark.slow,
-    )
-    for case in IDS
+    pytest.param(env_id, options | QUICK, mode)
+    if env_id in THOROUGH
+    else pytest.param(env_id, options, mode, marks=pytest.mark.slow)
+    for env_id, options in IDS
     for mode in AutoresetMode
 ]
 
