@@ -1,6 +1,6 @@
 """Models of a real double pendulum, from pixels of a video to a table of how long they predict.
 
-    python examples/ibm_double_pendulum.py --data DIR --model LNN DeLaN --seeds 3
+    python examples/ibm_double_pendulum.py --data DIR --model DeLaN Calibrated Residual --seeds 3
 
 DIR holds recordings of a chaotic double pendulum in free motion, ibm/0.csv.gz … 15.csv.gz (IBM
 Research, "Learning the chaotic double pendulum"; positions alone, 400 Hz), and score_ibm.py. Runs
@@ -22,6 +22,19 @@ from gym_lagrangian import FitConfig, Machine, checkpoints, fit, read_logs
 LEARNED, JUDGED = range(13), range(13, 16)
 ARMS = ("arm1", "arm2")  # absolute angles, counted from hanging; 400 pictures a second
 MACHINE = Machine(ARMS, name="IBM", angular=True, interval=1 / 400, dt=0.01)
+# Free motion says nothing of the unit of mass, so two masses are given; gravity is learned, as
+# pixels and pictures a second are no metres and seconds.
+LEARNED_NUMBERS = ["c1", "c2", "I1", "I2", "g", "viscous1", "viscous2", "coulomb1", "coulomb2"]
+GUESS = {"m1": 0.5, "m2": 0.1, "l1": 0.091, "l2": 0.07, "c1": 0.05, "c2": 0.035}
+GUESS |= {"I1": 1e-3, "I2": 1e-4, "viscous1": 1e-4, "viscous2": 1e-5}
+GUESS |= {"coulomb1": 1e-4, "coulomb2": 1e-4}
+CHAIN = {"system": "Chain", "options": {"links": 2, "angles": "absolute"}, "friction": "none"}
+PHYSICS = CHAIN | {"start": GUESS, "learned": LEARNED_NUMBERS}
+NETWORKS = ["LNN", "DeLaN", "Baseline", "MLP"]
+HOW = {
+    "Calibrated": {"horizon": ((4, 0.5), (10, 0.5)), "steps": 1000, "learning_rate": 0.05},
+    "Residual": {"horizon": ((10, 0.4), (42, 0.6)), "steps": 4000},
+}
 
 
 def angles(path):
@@ -36,9 +49,14 @@ def angles(path):
 def learned(model, seed, data, out, steps):
     """The path of a fitted model, which is kept if it is there already."""
     path = out / f"{model}{seed}.safetensors"
-    given = {} if steps is None else {"steps": steps}
+    given = HOW.get(model, {}) | ({} if steps is None else {"steps": steps})
+    physics = PHYSICS if model in HOW else {}
+    if model == "Residual":  # what a network adds to physics begins from calibrated physics
+        begun = checkpoints.load(learned("Calibrated", seed, data, out, steps)).card
+        physics = physics | {"start": GUESS | begun.metrics["parameters"], "width": 64}
     if not path.exists():
-        fit(data, model, out=path, config=FitConfig.of(model, seed=seed, **given), overwrite=True)
+        config = FitConfig.of(model, seed=seed, **given)
+        fit(data, model, out=path, config=config, model_config=physics, overwrite=True)
     return path
 
 
@@ -54,7 +72,7 @@ def judged(path, score):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--model", nargs="+", default=["LNN", "DeLaN", "Baseline", "MLP"])
+    parser.add_argument("--model", nargs="+", default=[*HOW, *NETWORKS])
     parser.add_argument("--seeds", type=int, default=1, help="how many; default: 1")
     parser.add_argument("--steps", type=int, help="of the optimiser; default: those of fit")
     parser.add_argument("--out", type=Path, help="for the checkpoints; default: a new folder")

@@ -158,7 +158,7 @@ def test_every_example_is_listed():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
-LONG = ("arm", "control", "ensemble", "ppo")
+LONG = ("arm", "control", "ensemble", "ibm", "ppo")
 BRIEF = {"plan_swing_up.py", "ppo_in_one_jit.py", "step_and_plot.py", "wrap_environment.py"}
 NEEDS = {"control_learned_inside.py": "stable_baselines3"}
 
