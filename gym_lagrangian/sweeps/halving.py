@@ -1,7 +1,8 @@
 r"""Asynchronous successive halving (ASHA): settings that fall behind are stopped early.
 
 Judgement falls at rungs: after r, r η, r η² … steps. At a rung a setting is compared with those
-before it that got there. It is stopped if its loss is larger than the 1/η-quantile of theirs.
+before it that got there, whether they were stopped there or not. It is stopped if its loss is
+larger than the 1/η-quantile of theirs, or not finite.
 
 Ray's own `ASHAScheduler` takes "before" from the clock, so that two runs of one sweep differ. Here
 the settings are compared in the order of the sweep. A verdict depends on losses alone, and whoever
@@ -63,7 +64,7 @@ def stopped_at(
 
     Arguments:
         losses: rung → loss of every setting, in the order of the sweep, as far as they are known.
-            One that is not finite is worse than all others.
+            One that is not finite is worse than all others, and is not compared with.
         rungs: the steps of the rungs, ascending.
         factor: η.
     """
@@ -76,16 +77,19 @@ def stopped_at(
             if rung not in known:
                 open_ = [one for one in open_ if one < rung]
                 break
-            loss = _ordered(known[rung])
-            if not math.isfinite(loss) or loss > _limit(reached[rung], factor):
+            if not _goes_on(known[rung], reached[rung], factor):
                 found[-1] = rung
                 break
-            reached[rung].append(loss)
     return found
 
 
-def _ordered(loss: float) -> float:
-    return loss if math.isfinite(loss) else math.inf
+def _goes_on(loss: float, before: list[float], factor: int) -> bool:
+    """Whether a setting passes a rung; its loss is added to those before."""
+    if not math.isfinite(loss):
+        return False
+    limit = _limit(before, factor)
+    before.append(loss)
+    return loss <= limit
 
 
 def _limit(before: list[float], factor: int) -> float:

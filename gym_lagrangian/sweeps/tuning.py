@@ -20,6 +20,7 @@ _RETRIES = 3
 # Ray keeps quiet, sends no statistics, leaves Ctrl-C to us, and workers stay in this folder.
 _SURROUNDINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -60,10 +61,11 @@ def on_ray(
     for name, value in _SURROUNDINGS.items():
         os.environ.setdefault(name, value)
     ray = _ray()
-    check_models(sweep)
     from gym_lagrangian.sweeps.scheduler import told
 
+    # Ray first: it starts processes, which JAX warns of once it is in use.
     with _connected(ray, address), told(on_progress):
+        check_models(sweep)
         tuner = _tuner(sweep, Path(out).resolve(), workers, {"cpu": cpus, "gpu": gpus})
         return _noted(sweep, tuner.fit())
 
@@ -91,9 +93,11 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    here: dict[str, Any] = {"include_dashboard": False} if address is None else {"address": address}
+    # "local", for without an address Ray joins a cluster that happens to run on this machine.
+    own: dict[str, Any] = {"address": "local", "include_dashboard": False}
+    where = own if address is None else {"address": address}
     try:
-        ray.init(**here, log_to_driver=False, logging_level="ERROR")
+        ray.init(**where, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError) as error:
         raise ConfigurationError(f"no Ray cluster at {address!r}: {error}") from error
     try:
