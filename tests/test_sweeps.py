@@ -15,7 +15,7 @@ from sweep_helpers import SMALL, TOML, Victim, small
 from gym_lagrangian import train
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError, DataError
-from gym_lagrangian.sweeps import Halving, Pack, in_process, read_sweep
+from gym_lagrangian.sweeps import Pack, in_process, read_sweep
 from gym_lagrangian.sweeps.figure import sweep_figure
 from gym_lagrangian.sweeps.folder import held, write
 from gym_lagrangian.sweeps.halving import stopped_at
@@ -352,9 +352,11 @@ class TestRay:
         from gym_lagrangian.sweeps.tuning import on_ray
 
         told = []
-        found = on_ray(
-            ledger.sweep, tmp_path, workers=1, on_progress=lambda l: told.append(l.steps)
-        )
+
+        def listen(so_far):
+            told.append(so_far.steps)
+
+        found = on_ray(ledger.sweep, tmp_path, workers=1, on_progress=listen)
         assert found.rows == ledger.rows
         assert told == sorted(told)
         assert told[-1] == 8 * 40

@@ -17,10 +17,12 @@ from gym_lagrangian.sweeps.training import Result, check_models
 # How often a worker that dies is replaced, pack by pack.
 _RETRIES = 3
 
-# Ray keeps quiet, sends no statistics, leaves Ctrl-C to us, and workers stay in this folder.
+# Ray is quiet, sends no statistics, leaves Ctrl-C to Python, keeps workers in this folder, and may
+# take its time to start on a busy machine.
 _SURROUNDINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_raylet_start_wait_time_s": "300",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -98,8 +100,9 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     where = own if address is None else {"address": address}
     try:
         ray.init(**where, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, ValueError) as error:
-        raise ConfigurationError(f"no Ray cluster at {address!r}: {error}") from error
+    except Exception as error:  # Ray raises many kinds, `Exception` itself among them
+        what = "Ray did not start" if address is None else f"no Ray cluster at {address!r}"
+        raise ConfigurationError(f"{what}: {error}") from error
     try:
         yield
     finally:
