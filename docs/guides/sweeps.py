@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Sweeps
 #
-# **Question:** How do I train many models, of several systems, settings and seeds, and compare them?
+# **Question:** How do I train many models, of several settings and seeds, and compare them?
 #
 # A sweep is one TOML file. It names what is tried, and every combination is trained:
 
@@ -37,9 +37,9 @@ factor = 2
 #
 # trains it on the cores of the machine with Ray Tune. It shows the steps that are done, and in the
 # end writes `widths/table.json`, `widths/table.parquet` (where pyarrow is installed) and
-# `widths/sweep.png` (where matplotlib is). After a kill or Ctrl-C **the same command goes on** where
-# it was, and comes to the same table: the same rows, in the same order, with the same numbers. A
-# worker that dies is replaced, and goes on from its last save.
+# `widths/sweep.png` (where matplotlib is). After a kill or Ctrl-C **the same command goes on**
+# where it was, and comes to the same table: the same rows, in the same order, with the same
+# numbers. A worker that dies is replaced, and goes on from its last save.
 #
 # Python reads the same file. Without Ray, one process comes to the same table:
 
@@ -85,8 +85,8 @@ for name, value in found.rows[0].items():
 #
 # After `first` steps, `factor` times as many, and so on, a setting is compared with those before it
 # that came so far, of the same system and model, by the median loss of its seeds. About one in
-# `factor` goes on. That is asynchronous successive halving (ASHA), with one difference to Ray's: the
-# comparison follows the order of the file, not of the clock, so that a sweep has one table. The
+# `factor` goes on. That is asynchronous successive halving (ASHA), with one difference to Ray's:
+# the comparison follows the order of the file, not of the clock, so that a sweep has one table. The
 # first setting of a file is compared with none and never stopped: begin with a good guess.
 #
 # ## On a cluster
@@ -104,8 +104,10 @@ for name, value in found.rows[0].items():
 #
 # ## When it goes wrong
 #
-# * *holds another sweep*: the folder was made by another file. A sweep is never continued with other
-#   settings; choose another `--out`.
+# * *holds another sweep*: the folder was made by another file. A sweep is never continued with
+#   other settings; choose another `--out`.
+# * *Ray did not start*: it gives up after 30 s. Give the command again when the machine is less
+#   busy.
 # * Rows that *failed*: their workers died four times, mostly for want of memory. Lower `pack` or
 #   `--workers`, the same command tries them again.
 # * Rows that *diverged*: the loss is not finite any more. Their neighbours in the pack are not

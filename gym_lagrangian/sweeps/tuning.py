@@ -17,12 +17,10 @@ from gym_lagrangian.sweeps.training import Result, check_models
 # How often a worker that dies is replaced, pack by pack.
 _RETRIES = 3
 
-# Ray is quiet, sends no statistics, leaves Ctrl-C to Python, keeps workers in this folder, and may
-# take its time to start on a busy machine.
+# Ray is quiet, sends no statistics, leaves Ctrl-C to Python, and keeps workers in this folder.
 _SURROUNDINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_raylet_start_wait_time_s": "300",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
