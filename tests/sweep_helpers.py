@@ -88,10 +88,21 @@ class Victim:
         return found
 
     def reports(self):
-        """How many checkpoints packs have written, which says how far the sweep is."""
-        return len(list(self.out.glob("ray/pack-*/checkpoint_*"))) + len(
-            list(self.out.glob("ray/pack-*/*/checkpoint_*"))
-        )
+        """How often packs have saved their state, which says how far the sweep is."""
+        last = {}
+        for path in self.out.glob("ray/pack-*/**/checkpoint_*"):
+            pack, number = path.parent, int(path.name.rpartition("_")[2])
+            last[pack] = max(last.get(pack, 0), number + 1)
+        return sum(last.values())
+
+    def finish(self, attempts=5):
+        """Give the command until it ends well: Ray may not start on a machine that is busy."""
+        for _ in range(attempts):
+            done = self.start().wait() == 0
+            self.wait_until_gone()
+            if done:
+                return True
+        return False
 
     def kill_worker(self):
         """Kill the processes that train; whether there were any."""
