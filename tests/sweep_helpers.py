@@ -106,7 +106,7 @@ class Victim:
 
     def kill_worker(self):
         """Kill the processes that train; whether there were any."""
-        workers = self.processes(b"ray::")
+        workers = self.processes(b"ray::ImplicitFunc")
         for number in workers:
             try:
                 os.kill(number, signal.SIGKILL)
