@@ -64,6 +64,13 @@ ARGUMENTS = {
     ],
     "plan_swing_up.py": ["--seeds", "2", "--steps", "3", "--samples", "64", "--horizon", "3"],
     "ppo_in_one_jit.py": ["--envs", "8", "--updates", "2"],
+    "search_initialisation.py": [
+        "--settings=2",
+        "--evaluations=50",
+        "--states=8",
+        "--draws=2",
+        "--out=.",
+    ],
     "small_arm.py": ["--data=.", "--model=Baseline", "--seeds=1", "--steps=5"],
     "step_and_plot.py": ["--seconds", "1"],
     "swing_up_in_seconds.py": [

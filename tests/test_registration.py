@@ -141,6 +141,7 @@ LAYERS = (
     ("acting",),
     ("viewing",),
     ("reproduce",),
+    ("sweeps",),
     ("cli",),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

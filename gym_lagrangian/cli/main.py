@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from gym_lagrangian.cli import acting, learning, listing, logs, measuring, viewing
+from gym_lagrangian.cli import acting, learning, listing, logs, measuring, sweeping, viewing
 from gym_lagrangian.errors import GymLagrangianError
 from gym_lagrangian.version import __version__
 
@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     viewing.add_commands(commands)
     measuring.add_commands(commands)
     learning.add_commands(commands)
+    sweeping.add_commands(commands)
     acting.add_commands(commands)
     logs.add_commands(commands)
     return whole

@@ -159,6 +159,45 @@ def _chunk(
     return replace(model, each=each), state, jnp.mean(losses, axis=0)
 
 
+@eqx.filter_jit
+def advance_each(
+    optimiser: Optimiser,
+    batch: int,
+    room: int,
+    schedules: Schedule,
+    sources: Source,
+    runs: tuple[Model, Any],
+    keys: Array,
+    first: Array | np.ndarray,
+    end: Array | np.ndarray,
+) -> tuple[Model, Any, Array]:
+    """The steps from `first` to `end` of k trainings side by side, in one compiled program.
+
+    Arguments:
+        optimiser, batch: of all of them.
+        room: how many losses there is room for, at least `end` − `first`.
+        schedules, sources, runs, keys: of each of them: every array has a first axis k.
+
+    Returns:
+        models, states of the optimiser, and losses (k, room).
+    """
+
+    def one(schedule: Schedule, source: Source, run: tuple[Model, Any], key: Array) -> Any:
+        return _steps(optimiser, batch, room, schedule, source, run, key, first, end)
+
+    return eqx.filter_vmap(one)(schedules, sources, runs, keys)
+
+
+@eqx.filter_jit
+def begin_each(optimiser: Optimiser, schedules: Schedule, models: Model) -> Any:
+    """The states of the optimiser before the first step of `advance_each`."""
+
+    def one(schedule: Schedule, model: Model) -> Any:
+        return optimiser.build(schedule).init(eqx.filter(model, eqx.is_inexact_array))
+
+    return eqx.filter_vmap(one)(schedules, models)
+
+
 def _advance(
     config: OptimiserConfig,
     source: Source,
