@@ -29,7 +29,7 @@ MODELS = {"Calibrated": PHYSICS, "Residual": PHYSICS, "LNN": PASSIVE, "DeLaN": P
 MODELS |= {"Baseline": {}, "MLP": {}}
 # Transitions predicted in a row, optimiser steps, learning rate: short windows first.
 STAGES = {"Calibrated": ((8, 300, 0.05), (50, 400, 0.03)), "Residual": ((50, 300, 0.005),)}
-USUAL = ((4, 1500, 0.01), (12, 800, 0.005), (40, 300, 0.002))
+USUAL = ((4, 4500, 0.01), (12, 2400, 0.005), (40, 900, 0.002))
 
 
 def learned(name, data, out, share):
