@@ -218,6 +218,13 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"
     )
+    command.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="divide every batch among N of JAX's devices; N divides the batch; default: 1",
+    )
     add_friction(
         command, "friction that LNN, DeLaN, HNN or SpatialChain learns; default: the system's"
     )
@@ -343,6 +350,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 conditioned_on=_conditions(options),
                 init=options.init,
                 members=options.members,
+                devices=options.devices,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,

@@ -31,6 +31,7 @@ from gym_lagrangian.learning.bands import calibration
 from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, check_config, recipe, settings, usual_friction
+from gym_lagrangian.learning.devices import Devices, devices_for
 from gym_lagrangian.learning.horizons import Horizons, ends, lengths
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
@@ -88,6 +89,7 @@ def fit(
     conditioned_on: ConditionedOn | None = None,
     init: Init | None = None,
     members: int | None = None,
+    devices: int = 1,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -120,6 +122,7 @@ def fit(
             resample of the windows (`learning.members`), judged by the same rows that are held out,
             each kept where it is best. Of more than one the checkpoint's model is an `Ensemble`,
             whose `bands` are calibrated at the end. Default that of `init`, or 1.
+        devices: how many of JAX's devices divide every batch among them, as of `training.train`.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case. A fit to
@@ -145,6 +148,7 @@ def fit(
     model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)
     check_config(config, FitConfig)
+    shared = devices_for(devices, config.batch)
     config = config if objective is None else replace(config, objective=objective)
     by_force = config.objective == "force"
     if by_force:
@@ -172,7 +176,7 @@ def fit(
     judged |= _of_guess(judge, fresh)
     if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
-        fresh = _best_start(build, stages[0].source, judge, config, key_model, count)
+        fresh = _best_start(build, stages[0].source, judge, config, key_model, count, shared)
     card = Card.of(
         data.coordinates,
         seen=seen,
@@ -207,6 +211,7 @@ def fit(
         judged=judged,
         trained=origin is not None,
         findings=partial(findings, source=stages[-1].source),
+        devices=shared,
     )
     _warn_if_useless(found.card)
     _warn_of_losses(found.model, data)
@@ -220,6 +225,7 @@ def _best_start(
     config: FitConfig,
     key: jax.Array,
     members: int,
+    devices: Devices,
 ) -> Model:
     """Of several models, each fitted briefly, the one of the least error on what was held out; of
     an ensemble, for each of its members.
@@ -227,7 +233,7 @@ def _best_start(
     brief = replace(config, steps=min(config.trial, config.steps))
     best, least = None, np.full(members, np.inf)
     for one in jax.random.split(key, config.starts):
-        tried = trial(built(build, one, members), source, brief, one)
+        tried = trial(built(build, one, members), source, brief, one, devices)
         found = np.nan_to_num(errors(judge, tried), nan=np.inf)
         best = tried if best is None else better_of(found < least, tried, best)
         least = np.minimum(least, found)
