@@ -29,7 +29,7 @@ from jax import Array
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.checks import real_number, shown
-from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.files import only_writer
 from gym_lagrangian.forks import warn_from_now_on
@@ -67,9 +67,7 @@ class _Run(NamedTuple):
     held_out: list[tuple[float, ...]]
 
 
-def loss(
-    model: Model, source: Source, key: Array, size: int, devices: Devices = ONE
-) -> Array:
+def loss(model: Model, source: Source, key: Array, size: int, devices: Devices = ONE) -> Array:
     """The weighted mean discrepancy on a batch drawn with `key`, divided among devices."""
     samples, targets = devices.divided(source.batch(key, size))
     errors = jax.vmap(partial(source.loss, model))(samples, targets)
@@ -93,14 +91,22 @@ class Stage(NamedTuple):
     Attributes:
         until: the step.
         source: where batches come from.
+        turns: number of a chunk → what is learned from in it, where that is more than memory
+            holds; None for `source` throughout.
     """
 
     until: int
     source: Source
+    turns: Callable[[int], Source] | None = None
+
+    def at(self, turn: int) -> Source:
+        """What is learned from in a chunk."""
+        return self.source if self.turns is None else self.turns(turn)
 
     def on(self, devices: Devices) -> Stage:
         """The stage with what it learns from on every device."""
-        return self._replace(source=devices.copied(self.source))
+        turns = self.turns and (lambda turn: devices.copied(self.at(turn)))
+        return Stage(self.until, devices.copied(self.source), turns)
 
 
 def _steps(
@@ -312,9 +318,8 @@ def _optimise(
             start = time.monotonic()
             stage = next(stage for stage in stages if run.step < stage.until)
             step = min(run.step + config.chunk, stage.until)
-            here = run.model, run.optimiser
-            ends = run.step, step
-            model, state, losses = _advance(config, stage.source, here, key, *ends, devices)
+            here, source = (run.model, run.optimiser), stage.at(run.step // config.chunk)
+            model, state, losses = _advance(config, source, here, key, run.step, step, devices)
             if not np.all(np.isfinite(losses)):
                 bad = run.step + int(np.argmin(np.isfinite(losses)))
                 good = run if np.isfinite(losses[0]) else proven
@@ -334,7 +339,7 @@ def _optimise(
             if time.monotonic() - saved >= save_every:
                 save(run)
                 saved = time.monotonic()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DataError):  # a file may be gone when its turn comes
         save(run)
         raise
     return run
