@@ -144,7 +144,8 @@ def _add_fit(commands: Any) -> None:
         "       gym-lagrangian fit FILE.npz ... --model MODEL --out FILE [options]\n"
         "       gym-lagrangian fit MACHINE.toml LOG ... --model MODEL --out FILE [options]",
         description="Fit MODEL to the transitions in one or more FILE.npz, or to the logs of the "
-        "machine that MACHINE.toml describes, and write a checkpoint. Ctrl-C saves; --resume goes on.",
+        "machine that MACHINE.toml describes, and write a checkpoint. Ctrl-C saves; --resume goes "
+        "on.",
         epilog="example: gym-lagrangian fit swings.npz DeLaN --out mine.safetensors",
     )
     fit.add_argument(
