@@ -118,7 +118,7 @@ def main():
         "rows": rows_on_each(),
         "refused": [refused(3, 32), refused(9, 36)],
     }
-    print(json.dumps(found))
+    sys.stdout.write(json.dumps(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -188,10 +188,10 @@ def test_files_that_do_not_go_together(name, data, tmp_path):
 
 def test_a_file_of_another_machine(data, tmp_path):
     other(data).save(tmp_path / "a.npz")
-    moved = {name: data.first(20).arrays[name] for name in ("q", "qd", "next_q", "next_qd")}
-    Transitions("RelativisticParticle", dt=0.05, **{k: v[:, :1] for k, v in moved.items()}).save(
-        tmp_path / "b.npz"
-    )
+    names = ("q", "qd", "next_q", "next_qd")
+    moved = {name: data.first(20).arrays[name][:, :1] for name in names}
+    particle = Transitions("RelativisticParticle", dt=0.05, m=np.ones((20, 3)), **moved)
+    particle.save(tmp_path / "b.npz")
     with pytest.raises(DataError, match=r"b\.npz holds transitions of RelativisticParticle"):
         Shards(tmp_path).joined()
 

@@ -89,7 +89,7 @@ class Shards:
                 a pattern, as ``"runs/*.npz"``.
             system, system_options: of which machine they are, as for `fit`.
             rows_in_memory: a number of transitions. A row of n coordinates and k parameters takes
-                about 4 (8n + k + 2) bytes on the device, and while it is read 24 (5n + k) in
+                about 4 (5n + k + 2) bytes on the device, and while it is read 24 (5n + k) in
                 memory.
 
         Raises:
@@ -197,15 +197,17 @@ class Shards:
         return of_machine(found, *self._machine)
 
     def _groups(self, seed: int) -> Iterator[tuple[int, ...]]:
-        """Files that fit in memory together, without end."""
+        """Files that fit in memory together, without end; those of an epoch about equally large."""
+        usual = len(self) / math.ceil(len(self) / self.rows_in_memory)
         for epoch in count():
-            group: tuple[int, ...] = ()
+            group, rows = [], 0
             for i in np.random.default_rng([seed, epoch]).permutation(len(self.files)).tolist():
-                if sum(self.counts[j] for j in (*group, i)) > self.rows_in_memory:
-                    yield group
-                    group = ()
-                group = (*group, i)
-            yield group
+                if rows >= usual or rows + self.counts[i] > self.rows_in_memory:
+                    yield tuple(group)
+                    group, rows = [], 0
+                group.append(i)
+                rows += self.counts[i]
+            yield tuple(group)
 
     def _learnable(self, i: int, held: np.ndarray) -> np.ndarray:
         begin, kept = self._seen[i].begin, np.ones(self.counts[i], bool)
