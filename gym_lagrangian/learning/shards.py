@@ -256,7 +256,8 @@ class Rotation(NamedTuple):
 def are_many(data: Any) -> bool:
     """Whether somebody gives a list, a folder or a pattern of files."""
     if isinstance(data, str | os.PathLike):
-        return os.path.isdir(data) or (_is_pattern(data) and not os.path.exists(data))
+        path = os.path.expanduser(data)
+        return os.path.isdir(path) or (_is_pattern(path) and not os.path.exists(path))
     return isinstance(data, list | tuple)
 
 
