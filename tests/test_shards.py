@@ -245,3 +245,5 @@ def test_the_command_line_takes_several_files(folder, tmp_path, capsys):
     capsys.readouterr()
     assert main(["fit", *files, *out]) == 2
     assert "several FILE.npz and --model MODEL" in capsys.readouterr().err
+    assert main(["fit", files[0], "Baseline", *out, "--rows-in-memory", "9"]) == 2
+    assert "only with several files" in capsys.readouterr().err

@@ -304,6 +304,7 @@ def _to_fit(options: argparse.Namespace) -> tuple[str, Any, float | None]:
         ConfigurationError: arguments of the one way with the other.
     """
     if options.file.suffix == ".toml":
+        _refuse_rows(options)
         return options.model or "LNN", *_logs_to_fit(options)
     if options.model is None and (options.what is None or options.logs):
         raise ConfigurationError(
@@ -321,10 +322,16 @@ def _files_to_fit(options: argparse.Namespace) -> Any:
 
     more = [] if options.model is None or options.what is None else [options.what, *options.logs]
     if not more and not are_many(options.file):
+        _refuse_rows(options)
         return options.file
     rows = ROWS_IN_MEMORY if options.rows_in_memory is None else options.rows_in_memory
     files = [options.file, *map(Path, more)] if more else options.file
     return Shards(files, options.system, rows_in_memory=rows)
+
+
+def _refuse_rows(options: argparse.Namespace) -> None:
+    if options.rows_in_memory is not None:
+        raise ConfigurationError("--rows-in-memory: only with several files of transitions")
 
 
 def _logs_to_fit(options: argparse.Namespace) -> tuple[Any, float | None]:
