@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from gym_lagrangian.learning.logs.reading import Logs, read_logs
     from gym_lagrangian.learning.minari import read_minari
     from gym_lagrangian.learning.recording import collect
+    from gym_lagrangian.learning.shards import Shards
     from gym_lagrangian.learning.train import train
     from gym_lagrangian.learning.transitions import Transitions
     from gym_lagrangian.models.ensemble import Ensemble
@@ -55,6 +56,7 @@ __all__ = [
     "Logs",
     "Machine",
     "Parameter",
+    "Shards",
     "System",
     "Task",
     "TaskState",
@@ -96,6 +98,7 @@ _HOMES = {
     "Logs": "gym_lagrangian.learning.logs.reading",
     "Machine": "gym_lagrangian.learning.logs.machine",
     "Parameter": "gym_lagrangian.systems.coordinates",
+    "Shards": "gym_lagrangian.learning.shards",
     "System": "gym_lagrangian.systems.base",
     "Task": "gym_lagrangian.systems.task",
     "TaskState": "gym_lagrangian.systems.task",

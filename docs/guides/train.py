@@ -82,6 +82,29 @@ heavier = collect("gym_lagrangian:DoublePendulum-v0", 200, m1=1.4, m2=0.7, episo
 print(heavier)
 
 # %% [markdown]
+# ## Many files, many devices
+#
+# `fit` takes several files as well: a list, a folder, or a pattern.
+#
+# ```console
+# $ gym-lagrangian fit runs/*.npz --model LNN --out many.safetensors
+# ```
+#
+# Up to a million transitions are in memory together, and the fit is that to one file of all of
+# them. Of more, a million are in memory at a time, and every chunk of steps learns from the next
+# files, in a random order. Cut recordings into files of at most a tenth of what is in memory:
+# batches then mix ten of them. Magnitudes, suspicions and what is held out come from a sample
+# with a stretch of every file. From Python the bound is `Shards("runs", rows_in_memory=...)`, in
+# place of the files.
+#
+# `devices` divides every batch among several of JAX's devices, of `train` and of `fit`. The result
+# is that of one device, up to the rounding of sums:
+#
+# ```console
+# $ gym-lagrangian train DoublePendulum LNN --batch 4096 --devices 8 --out eight.safetensors
+# ```
+
+# %% [markdown]
 # ## Fine-tune
 #
 # `init` continues from a trained model, a shipped one or your own. 200 transitions of a pendulum of

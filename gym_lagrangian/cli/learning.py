@@ -141,15 +141,38 @@ def _add_fit(commands: Any) -> None:
         "fit",
         help="fit a model to recorded transitions, or to the logs of a machine",
         usage="gym-lagrangian fit FILE.npz MODEL --out FILE [options]\n"
+        "       gym-lagrangian fit FILE.npz ... --model MODEL --out FILE [options]\n"
         "       gym-lagrangian fit MACHINE.toml LOG ... --model MODEL --out FILE [options]",
-        description="Fit MODEL to the transitions in FILE.npz, or to the logs of the machine that "
-        "MACHINE.toml describes, and write a checkpoint. Ctrl-C saves; --resume goes on.",
+        description="Fit MODEL to the transitions in one or more FILE.npz, or to the logs of the "
+        "machine that MACHINE.toml describes, and write a checkpoint. Ctrl-C saves; --resume goes "
+        "on.",
         epilog="example: gym-lagrangian fit swings.npz DeLaN --out mine.safetensors",
     )
-    fit.add_argument("file", type=Path, metavar="FILE", help="transitions, or a machine's .toml")
-    fit.add_argument("what", nargs="?", metavar="MODEL|LOG", help=f"{_MODELS}; or the first log")
-    fit.add_argument("logs", nargs="*", metavar="LOG", help="CSV, npz or parquet files, or folders")
-    fit.add_argument("--model", metavar="MODEL", help="with a machine: default LNN")
+    fit.add_argument(
+        "file",
+        type=Path,
+        metavar="FILE",
+        help="transitions, a folder of such, or a machine's .toml",
+    )
+    fit.add_argument(
+        "what", nargs="?", metavar="MODEL|LOG", help=f"{_MODELS}; or the first log, the second file"
+    )
+    fit.add_argument(
+        "logs",
+        nargs="*",
+        metavar="LOG",
+        help="CSV, npz or parquet files, or folders; or more files of transitions",
+    )
+    fit.add_argument(
+        "--model", metavar="MODEL", help="with several files; with a machine: default LNN"
+    )
+    fit.add_argument(
+        "--rows-in-memory",
+        type=int,
+        metavar="N",
+        help="transitions of several files that are in memory at a time, where there are more; "
+        "default: 1000000",
+    )
     fit.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="the checkpoint to write"
     )
@@ -218,6 +241,13 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"
     )
+    command.add_argument(
+        "--devices",
+        type=int,
+        default=1,
+        metavar="N",
+        help="divide every batch among N of JAX's devices; N divides the batch; default: 1",
+    )
     add_friction(
         command, "friction that LNN, DeLaN, HNN or SpatialChain learns; default: the system's"
     )
@@ -274,14 +304,34 @@ def _to_fit(options: argparse.Namespace) -> tuple[str, Any, float | None]:
         ConfigurationError: arguments of the one way with the other.
     """
     if options.file.suffix == ".toml":
+        _refuse_rows(options)
         return options.model or "LNN", *_logs_to_fit(options)
-    if options.logs or (options.what is None) == (options.model is None):
+    if options.model is None and (options.what is None or options.logs):
         raise ConfigurationError(
-            f"fit {options.file}: expected FILE.npz and one MODEL, or MACHINE.toml and logs"
+            f"fit {options.file}: expected FILE.npz and one MODEL, several FILE.npz and --model "
+            "MODEL, or MACHINE.toml and logs"
         )
     if options.dt is not None or options.keep:
         raise ConfigurationError("--dt and --keep: only with logs, transitions have a dt already")
-    return options.what or options.model, options.file, None
+    return options.model or options.what, _files_to_fit(options), None
+
+
+def _files_to_fit(options: argparse.Namespace) -> Any:
+    """A file of transitions, or shards of several."""
+    from gym_lagrangian.learning.shards import ROWS_IN_MEMORY, Shards, are_many
+
+    more = [] if options.model is None or options.what is None else [options.what, *options.logs]
+    if not more and not are_many(options.file):
+        _refuse_rows(options)
+        return options.file
+    rows = ROWS_IN_MEMORY if options.rows_in_memory is None else options.rows_in_memory
+    files = [options.file, *map(Path, more)] if more else options.file
+    return Shards(files, options.system, rows_in_memory=rows)
+
+
+def _refuse_rows(options: argparse.Namespace) -> None:
+    if options.rows_in_memory is not None:
+        raise ConfigurationError("--rows-in-memory: only with several files of transitions")
 
 
 def _logs_to_fit(options: argparse.Namespace) -> tuple[Any, float | None]:
@@ -343,6 +393,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 conditioned_on=_conditions(options),
                 init=options.init,
                 members=options.members,
+                devices=options.devices,
                 resume=options.resume,
                 overwrite=options.overwrite,
                 on_progress=show,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from gym_lagrangian.learning.bands import calibration
 from gym_lagrangian.learning.certainty import findings
 from gym_lagrangian.learning.conditions import ConditionedOn, Conditions, of_data, scaled_to
 from gym_lagrangian.learning.config import FitConfig, check_config, recipe, settings, usual_friction
+from gym_lagrangian.learning.devices import Devices, devices_for
 from gym_lagrangian.learning.horizons import Horizons, ends, lengths
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn, refuse_existing, trial
@@ -43,6 +44,7 @@ from gym_lagrangian.learning.members import (
 )
 from gym_lagrangian.learning.prediction import predictions
 from gym_lagrangian.learning.scales import Scales, scales, seen_as
+from gym_lagrangian.learning.shards import Rotation, Shards, are_many
 from gym_lagrangian.learning.sources import Source
 from gym_lagrangian.learning.suspicions import of_transitions, refuse
 from gym_lagrangian.learning.torques import (
@@ -51,12 +53,12 @@ from gym_lagrangian.learning.torques import (
     refuse_without_inverse_dynamics,
     torques,
 )
-from gym_lagrangian.learning.transitions import Transitions
+from gym_lagrangian.learning.transitions import Transitions, of_machine
 from gym_lagrangian.learning.windows import Windows, growing_windows, held_out, padded
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.residual import places_among
-from gym_lagrangian.registration import build_system, load_model, model_reference
+from gym_lagrangian.registration import load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, Coordinates
 from gym_lagrangian.version import __version__
 
@@ -74,8 +76,19 @@ _LONG, _MOST, _PARTS = 5 / 3, 64, 40
 _NOTABLE_LOSS = 0.005
 
 
+# What a fit learns from: transitions, their arrays by name, or one file or several.
+Recorded = (
+    Transitions
+    | Shards
+    | Mapping[str, Any]
+    | str
+    | os.PathLike[str]
+    | Sequence[str | os.PathLike[str]]
+)
+
+
 def fit(
-    data: Transitions | str | os.PathLike[str] | Mapping[str, Any],
+    data: Recorded,
     model: Any = None,
     *,
     out: str | Path,
@@ -88,6 +101,7 @@ def fit(
     conditioned_on: ConditionedOn | None = None,
     init: Init | None = None,
     members: int | None = None,
+    devices: int = 1,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -99,7 +113,11 @@ def fit(
     """Fit a registered model to recorded transitions and write its checkpoint to `out`.
 
     Arguments:
-        data: transitions, the npz file of some, or their arrays by name.
+        data: transitions, the npz file of some, or their arrays by name; or many files, as a list,
+            a folder, a pattern such as ``"runs/*.npz"`` or `Shards`. Of up to a million
+            transitions in many files the fit is that to all of them in one, in the order of the
+            files. Of more, a million at most are in memory at a time, see `learning.shards`; the
+            ``chunk`` of the configuration says after how many steps the next are read.
         model: a name in `registration.MODELS`, "module:Class" or a `Model` subclass; default that
             of `init`, or an LNN.
         system, system_options: of which machine they are, where the data does not say; see
@@ -120,6 +138,7 @@ def fit(
             resample of the windows (`learning.members`), judged by the same rows that are held out,
             each kept where it is best. Of more than one the checkpoint's model is an `Ensemble`,
             whose `bands` are calibrated at the end. Default that of `init`, or 1.
+        devices: how many of JAX's devices divide every batch among them, as of `training.train`.
         metrics: whether to end with the measurements that `training.train` ends with, which take
             as long as a small fit, and are left out where the data's parameters are not the
             system's own; the error on what was held out is on the card in any case. A fit to
@@ -140,11 +159,13 @@ def fit(
         UserWarning: the model predicts no better than constant velocities do, or it has no friction
             and the motion loses energy.
     """
-    out, data = checkpoints.writable(out), _transitions(data, system, system_options)
+    out, whole = checkpoints.writable(out), _recorded(data, system, system_options)
+    data = whole.sample if isinstance(whole, Shards) else whole
     origin = None if init is None else opened(init, data.coordinates)
     model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)
     check_config(config, FitConfig)
+    shared = devices_for(devices, config.batch)
     config = config if objective is None else replace(config, objective=objective)
     by_force = config.objective == "force"
     if by_force:
@@ -153,12 +174,14 @@ def fit(
     count = checked_members(members, None if origin is None else origin.model)
     if origin is not None:
         conditioned_on = asked_of(origin, conditioned_on, ranges=False)
-    conditions = of_data(data.coordinates, data.m, conditioned_on)
+    conditions = of_data(data.coordinates, whole.m, conditioned_on)
     seen, typical = seen_as(data), None
     if not _has_recipe(model, data, conditions):
         typical, seen = scales(data, seen), scaled_to(seen, conditions.ranges)
     config = _settled(config, data, typical)
     stages, judge = _stages(config, data, 1.0 if typical is None else typical.time)
+    if isinstance(whole, Shards):
+        stages = _rotating(stages, whole, config)
     refuse(of_transitions(data), insist=insist)
     key_model, key_batches = jax.random.split(jax.random.key(config.seed))
     came_from, judged = None, {} if noise_floor is None else {"noise_floor": noise_floor}
@@ -172,7 +195,7 @@ def fit(
     judged |= _of_guess(judge, fresh)
     if config.starts > 1 and not resume and origin is None:
         refuse_existing(out, overwrite=overwrite)  # before the attempts, which take a while
-        fresh = _best_start(build, stages[0].source, judge, config, key_model, count)
+        fresh = _best_start(build, stages[0].source, judge, config, key_model, count, shared)
     card = Card.of(
         data.coordinates,
         seen=seen,
@@ -182,8 +205,8 @@ def fit(
         model=model,
         model_config=fresh.config,
         training=json.loads(json.dumps(asdict(config))),  # as it will be read
-        data=f"{data.description()}, {_described(stages)}",
-        forced=data.forced,
+        data=f"{whole.description()}, {_described(stages)}",
+        forced=whole.forced,
         package_version=__version__,
         friction=friction_kind(fresh),
         members=count,
@@ -207,6 +230,7 @@ def fit(
         judged=judged,
         trained=origin is not None,
         findings=partial(findings, source=stages[-1].source),
+        devices=shared,
     )
     _warn_if_useless(found.card)
     _warn_of_losses(found.model, data)
@@ -220,6 +244,7 @@ def _best_start(
     config: FitConfig,
     key: jax.Array,
     members: int,
+    devices: Devices,
 ) -> Model:
     """Of several models, each fitted briefly, the one of the least error on what was held out; of
     an ensemble, for each of its members.
@@ -227,12 +252,25 @@ def _best_start(
     brief = replace(config, steps=min(config.trial, config.steps))
     best, least = None, np.full(members, np.inf)
     for one in jax.random.split(key, config.starts):
-        tried = trial(built(build, one, members), source, brief, one)
+        tried = trial(built(build, one, members), source, brief, one, devices)
         found = np.nan_to_num(errors(judge, tried), nan=np.inf)
         best = tried if best is None else better_of(found < least, tried, best)
         least = np.minimum(least, found)
     assert best is not None  # there is at least one start
     return best
+
+
+def _recorded(
+    data: Any, system: str | None, system_options: dict[str, Any] | None
+) -> Transitions | Shards:
+    """What is learned from: transitions, and shards only where memory does not hold them all."""
+    if are_many(data):
+        data = Shards(data, system, system_options)
+    elif isinstance(data, Shards) and system is not None:
+        data = data.of_system(system, system_options)
+    if not isinstance(data, Shards):
+        return _transitions(data, system, system_options)
+    return data.joined() if data.fit_in_memory else data
 
 
 def _transitions(
@@ -244,20 +282,27 @@ def _transitions(
         data = Transitions.of(data, system, system_options)
     elif not isinstance(data, Transitions):
         raise DataError(
-            f"data is a {type(data).__name__}: expected Transitions, the path of an npz file, or "
+            f"data is a {type(data).__name__}: expected Transitions, the paths of npz files, or "
             "arrays by name"
         )
-    if system is not None and data.system is None:
-        return data.of_system(system, system_options)
-    if system is not None and not data.coordinates.agrees_with(
-        build_system(system, system_options or {})
-    ):
-        raise DataError(f"these are transitions of {data.coordinates.name}, not of {system}")
-    options = {} if data.system is None else data.system.options
-    for name, asked in (system_options or {}).items():
-        if name in options and asked != options[name]:
-            raise DataError(f"these are transitions with {name}={options[name]!r}, not {asked!r}")
-    return data
+    return of_machine(data, system, system_options)
+
+
+def _rotating(stages: Sequence[Stage], shards: Shards, config: FitConfig) -> tuple[Stage, ...]:
+    """The stages, each learned from the shards in turn rather than from their sample."""
+    held = _held(shards.sample, config)
+
+    def turns(source: Any) -> Rotation:
+        return Rotation(shards, source, held, config.seed)
+
+    return tuple(stage._replace(turns=turns(stage.source)) for stage in stages)
+
+
+def _held(data: Transitions, config: FitConfig) -> np.ndarray:
+    """Which transitions are held out."""
+    given: Any = config.horizon
+    steps = STRETCH if config.objective == "force" else max(lengths(given))
+    return held_out(data, steps, config.held_out, config.seed)
 
 
 def _settled(config: FitConfig, data: Transitions, typical: Scales | None) -> FitConfig:
@@ -331,9 +376,7 @@ def _reported(
     data: Transitions, config: FitConfig, predicts: bool, found: Checkpoint
 ) -> dict[str, Any]:
     """How well the model predicts the motion that was held out, and the bands of an ensemble."""
-    given: Any = config.horizon
-    steps = STRETCH if config.objective == "force" else max(lengths(given))
-    rows = held_out(data, steps, config.held_out, config.seed)
+    rows = _held(data, config)
     report: dict[str, Any] = {}
     if predicts:
         report["prediction"] = predictions(found, data.where(rows)).document()

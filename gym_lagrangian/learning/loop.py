@@ -29,11 +29,12 @@ from jax import Array
 from gym_lagrangian import checkpoints
 from gym_lagrangian.checkpoints import Card, Checkpoint
 from gym_lagrangian.checks import real_number, shown
-from gym_lagrangian.errors import CheckpointError, ConfigurationError, TrainingDiverged
+from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError, TrainingDiverged
 from gym_lagrangian.evaluation import measure
 from gym_lagrangian.files import only_writer
 from gym_lagrangian.forks import warn_from_now_on
 from gym_lagrangian.learning.config import OptimiserConfig
+from gym_lagrangian.learning.devices import ONE, Devices
 from gym_lagrangian.learning.members import Judge, better_of, errors
 from gym_lagrangian.learning.optimiser import Optimiser, Schedule
 from gym_lagrangian.learning.sources import Source
@@ -66,9 +67,9 @@ class _Run(NamedTuple):
     held_out: list[tuple[float, ...]]
 
 
-def loss(model: Model, source: Source, key: Array, size: int) -> Array:
-    """The weighted mean discrepancy on a batch drawn with `key`."""
-    samples, targets = source.batch(key, size)
+def loss(model: Model, source: Source, key: Array, size: int, devices: Devices = ONE) -> Array:
+    """The weighted mean discrepancy on a batch drawn with `key`, divided among devices."""
+    samples, targets = devices.divided(source.batch(key, size))
     errors = jax.vmap(partial(source.loss, model))(samples, targets)
     return jnp.mean(samples.weight * errors) / jnp.mean(samples.weight)
 
@@ -90,16 +91,29 @@ class Stage(NamedTuple):
     Attributes:
         until: the step.
         source: where batches come from.
+        turns: number of a chunk → what is learned from in it, where that is more than memory
+            holds; None for `source` throughout.
     """
 
     until: int
     source: Source
+    turns: Callable[[int], Source] | None = None
+
+    def at(self, turn: int) -> Source:
+        """What is learned from in a chunk."""
+        return self.source if self.turns is None else self.turns(turn)
+
+    def on(self, devices: Devices) -> Stage:
+        """The stage with what it learns from on every device."""
+        turns = self.turns and (lambda turn: devices.copied(self.at(turn)))
+        return Stage(self.until, devices.copied(self.source), turns)
 
 
 def _steps(
     optimiser: Optimiser,
     batch: int,
     room: int,
+    devices: Devices,
     schedule: Schedule,
     source: Source,
     run: tuple[Model, Any],
@@ -118,7 +132,7 @@ def _steps(
         params, state, losses = carry
         batch_key = jax.random.fold_in(key, number)
         value, gradient = jax.value_and_grad(
-            lambda p: loss(eqx.combine(p, static), source, batch_key, batch)
+            lambda p: loss(eqx.combine(p, static), source, batch_key, batch, devices)
         )(params)
         updates, state = update(gradient, state, params)
         return (
@@ -137,6 +151,7 @@ def _chunk(
     optimiser: Optimiser,
     batch: int,
     room: int,
+    devices: Devices,
     schedule: Schedule,
     source: Source,
     run: tuple[Model, Any],
@@ -146,13 +161,14 @@ def _chunk(
 ) -> tuple[Model, Any, Array]:
     """As `_steps`, compiled; of an ensemble for every member, and the mean of their losses."""
     model, state = run
+    how = optimiser, batch, room, devices, schedule
     if not isinstance(model, Ensemble):
-        return _steps(optimiser, batch, room, schedule, source, run, key, first, end)
+        return _steps(*how, source, run, key, first, end)
 
     def one(run: tuple[Model, Any], key: Array) -> tuple[Model, Any, Array]:
         key, bootstrap = jax.random.split(key)
         own = source.resampled(bootstrap)
-        return _steps(optimiser, batch, room, schedule, own, run, key, first, end)
+        return _steps(*how, own, run, key, first, end)
 
     keys = jax.random.split(key, model.members)
     each, state, losses = jax.vmap(one)((model.each, state), keys)
@@ -183,7 +199,7 @@ def advance_each(
     """
 
     def one(schedule: Schedule, source: Source, run: tuple[Model, Any], key: Array) -> Any:
-        return _steps(optimiser, batch, room, schedule, source, run, key, first, end)
+        return _steps(optimiser, batch, room, ONE, schedule, source, run, key, first, end)
 
     return eqx.filter_vmap(one)(schedules, sources, runs, keys)
 
@@ -205,11 +221,13 @@ def _advance(
     key: Array,
     first: int,
     end: int,
+    devices: Devices = ONE,
 ) -> tuple[Model, Any, np.ndarray]:
     """As `_chunk`, under a configuration, with the losses of the steps that were made."""
     numbers = (np.asarray(number, np.int32) for number in (first, end))
-    how = config.update, config.batch, config.chunk, config.schedule
-    model, state, losses = _chunk(*how, source, run, key, *numbers)
+    how = config.update, config.batch, config.chunk, devices, config.schedule
+    found = _chunk(*how, source, devices.copied(run), key, *numbers)
+    model, state, losses = devices.gathered(found)
     return model, state, np.asarray(losses)[: end - first]
 
 
@@ -232,6 +250,7 @@ def learn(
     judged: dict[str, float] | None = None,
     trained: bool = False,
     findings: Callable[[Model], dict[str, Any]] | None = None,
+    devices: Devices = ONE,
 ) -> Checkpoint:
     """The life of a run, whatever it learns from: begun or resumed, optimised, measured, saved.
 
@@ -250,6 +269,7 @@ def learn(
         judged: numbers to stand beside the ``held_out_error`` in the card's metrics.
         trained: whether `fresh` is a trained model, which is kept where nothing later is better.
         findings: what else the card's metrics are to say of the model at the end.
+        devices: among which every batch is divided.
 
     The other arguments, and what is raised, are those of `train`.
     """
@@ -259,7 +279,8 @@ def learn(
     run = _start(out, fresh, card, config, resume=resume, overwrite=overwrite)
     if trained and judge is not None and not resume:
         run = run._replace(held_out=[(0, *errors(judge, fresh).tolist())])
-    run = _optimise(run, stages, card, config, key, out, save_every, on_progress, judge)
+    stages = [stage.on(devices) for stage in stages]
+    run = _optimise(run, stages, card, config, key, out, save_every, on_progress, judge, devices)
     _save_run(out, card, run)  # measuring takes a while, and may be interrupted
     error = _least(run)
     measured = measure(run.best, card) if metrics else {}
@@ -281,12 +302,18 @@ def _least(run: _Run) -> dict[str, Any]:
     return {"held_out_error": float(np.mean(least))} | each
 
 
-def trial(model: Model, source: Source, config: OptimiserConfig, key: Array) -> Model:
+def trial(
+    model: Model,
+    source: Source,
+    config: OptimiserConfig,
+    key: Array,
+    devices: Devices = ONE,
+) -> Model:
     """The model after a short training, of which nothing is saved or shown."""
-    state = _initial_optimiser_state(model, config)
+    state, source = _initial_optimiser_state(model, config), devices.copied(source)
     for first in range(0, config.steps, config.chunk):
         end = min(first + config.chunk, config.steps)
-        model, state, _ = _advance(config, source, (model, state), key, first, end)
+        model, state, _ = _advance(config, source, (model, state), key, first, end, devices)
     return model
 
 
@@ -320,6 +347,7 @@ def _optimise(
     save_every: float,
     on_progress: Callable[[Progress], None] | None,
     judge: Judge | None,
+    devices: Devices,
 ) -> _Run:
     save = partial(_save_run, out, card)
     saved = time.monotonic()
@@ -329,8 +357,8 @@ def _optimise(
             start = time.monotonic()
             stage = next(stage for stage in stages if run.step < stage.until)
             step = min(run.step + config.chunk, stage.until)
-            here = run.model, run.optimiser
-            model, state, losses = _advance(config, stage.source, here, key, run.step, step)
+            here, source = (run.model, run.optimiser), stage.at(run.step // config.chunk)
+            model, state, losses = _advance(config, source, here, key, run.step, step, devices)
             if not np.all(np.isfinite(losses)):
                 bad = run.step + int(np.argmin(np.isfinite(losses)))
                 good = run if np.isfinite(losses[0]) else proven
@@ -350,7 +378,7 @@ def _optimise(
             if time.monotonic() - saved >= save_every:
                 save(run)
                 saved = time.monotonic()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, DataError):  # a file may be gone when its turn comes
         save(run)
         raise
     return run

@@ -18,8 +18,11 @@ _LARGE = 2**28
 _RATIO = 100
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+def read_npz(path: str | os.PathLike[str], *, without: str | None = None) -> dict[str, np.ndarray]:
     """The arrays in an npz file, whose headers are read before any of its data.
+
+    Arguments:
+        without: what the names of arrays begin with that are left unread.
 
     Raises:
         DataError: no regular file, no npz file, a damaged one, arrays of Python objects, or arrays
@@ -30,11 +33,31 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(found) as archive:  # np.load would read other formats as well
             _refuse_bomb(archive, found.stat().st_size)
         with np.load(found, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in file.files}
+            wanted = [n for n in file.files if without is None or not n.startswith(without)]
+            return {name: np.asarray(file[name]) for name in wanted}
     except DataError:
         raise
     except Exception as error:  # a damaged file makes zipfile, zlib and NumPy raise a dozen kinds
         raise DataError(f"cannot read {str(found)!r} as an npz file: {error}") from error
+
+
+def rows_in(path: str | os.PathLike[str], name: str) -> int:
+    """How many rows an array in an npz file has, by its header alone.
+
+    Raises:
+        DataError: as `read_npz`, or there is no such array, or it has no rows.
+    """
+    found = readable_path(path, "the npz file", failure=DataError)
+    try:
+        with zipfile.ZipFile(found) as archive:
+            shape, _ = _header(archive, archive.getinfo(f"{name}.npy"))
+    except Exception as error:
+        raise DataError(
+            f"cannot read array {name} of the npz file {str(found)!r}: {error}"
+        ) from error
+    if not shape or not shape[0]:
+        raise DataError(f"{found.name}: there is not one transition: array {name} has no rows")
+    return shape[0]
 
 
 def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
@@ -50,6 +73,12 @@ def _refuse_bomb(archive: zipfile.ZipFile, size: int) -> None:
 
 def _stated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
     """The bytes of the array that a member's own header states."""
+    shape, dtype = _header(archive, member)
+    return math.prod(shape) * dtype.itemsize
+
+
+def _header(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype]:
+    """The shape and the type of the array in a member."""
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         read: Any = (
@@ -58,4 +87,4 @@ def _stated(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
             else np.lib.format.read_array_header_2_0
         )
         shape, _, dtype = read(file)
-    return math.prod(shape) * dtype.itemsize
+    return shape, dtype

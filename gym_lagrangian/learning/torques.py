@@ -32,7 +32,7 @@ from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.scales import seen_as
 from gym_lagrangian.learning.sources import Source, drawn
 from gym_lagrangian.learning.transitions import Transitions, wrapped
-from gym_lagrangian.learning.windows import held_out
+from gym_lagrangian.learning.windows import held_out, padded
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.registration import load_model
@@ -85,6 +85,18 @@ class Torques(Source):
         missed = (self.samples.tau[self.rows] - self.mean) / self.spread
         return jnp.sqrt(jnp.mean(missed**2))
 
+    def among(self, data: Transitions, usable: np.ndarray, room: int) -> Torques:
+        """The middles of other transitions, their errors in units of the same spread.
+
+        Arguments:
+            usable: which transitions (N,) are drawn.
+            room: rows for which there is to be room: sources of one room share a compiled program.
+        """
+        found = _of(data, room)
+        # Repeated from the first on, each transition as often as every other or once more.
+        rows = np.resize(np.flatnonzero(usable), len(found["qdd"]))
+        return replace(self, rows=jnp.asarray(rows), **found)
+
     def description(self) -> str:
         how = "estimated" if self.estimated else "differences of velocities"
         return f"forces, accelerations {how}"
@@ -114,17 +126,23 @@ def torques(data: Transitions, *, share: float, seed: int) -> tuple[Torques, Tor
         raise DataError(
             f"{len(data)} transitions are too few to hold {share:g} of them out: record more"
         )
-    q, qd, qdd = (jnp.asarray(array, jnp.float32) for array in middles(data))
-    tau, m = (jnp.asarray(array, jnp.float32) for array in (data.tau, data.m))
     every = Torques(
-        samples=Sample(q, qd, tau, m, jnp.ones(len(data))),
-        qdd=qdd,
+        **_of(data),
         rows=jnp.asarray(np.flatnonzero(~held)),
         mean=jnp.asarray(data.tau[~held].mean(axis=0), jnp.float32),
         spread=jnp.asarray(_spread(data, ~held), jnp.float32),
         estimated=data.qdd is not None,
     )
     return every, eqx.tree_at(lambda t: t.rows, every, jnp.asarray(np.flatnonzero(held)))
+
+
+def _of(data: Transitions, room: int | None = None) -> dict[str, Any]:
+    """Samples and accelerations of all middles, in float32; padded where a room is given."""
+    q, qd, qdd = middles(data)
+    arrays = (q, qd, data.tau, data.m, np.ones(len(data)), qdd)
+    full = arrays if room is None else [padded(array, -1, room) for array in arrays]
+    *sample, qdd = (jnp.asarray(array, jnp.float32) for array in full)
+    return {"samples": Sample(*sample), "qdd": qdd}
 
 
 def middles(data: Transitions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

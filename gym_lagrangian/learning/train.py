@@ -28,6 +28,7 @@ from gym_lagrangian.learning.config import (
     settings,
     usual_friction,
 )
+from gym_lagrangian.learning.devices import devices_for
 from gym_lagrangian.learning.initial import Init, asked_of, initial, opened
 from gym_lagrangian.learning.loop import Progress, Stage, learn
 from gym_lagrangian.learning.members import built, checked_members
@@ -65,6 +66,7 @@ def train(
     data: str | Path | None = None,
     init: Init | None = None,
     members: int | None = None,
+    devices: int = 1,
     resume: bool = False,
     overwrite: bool = False,
     save_every: float = 30.0,
@@ -100,6 +102,9 @@ def train(
         members: how many models to train, in one program: with other first weights and other
             states, or another resample of those in `data`. Of more than one the checkpoint's model
             is an `Ensemble`. Default that of `init`, or 1.
+        devices: how many of JAX's devices divide every batch among them; a number that divides
+            `config.batch`. The result is that of one device up to the rounding of sums, see
+            `learning.devices`. A run that is resumed may have another number of them.
         overwrite: allow replacing an existing `out` and dropping an unfinished run.
         metrics: whether to end with the measurements that the checkpoint carries, which take about
             a minute.
@@ -126,6 +131,7 @@ def train(
     conditions = _conditions(built_system, conditioned_on, arrays)
     drawn = built_system.drawn_anew(conditions.ranges)
     config = config or TrainingConfig.of(model, built_system, preset=preset)
+    shared = devices_for(devices, config.batch)
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     if origin is not None:
         fresh, seen, came_from = initial(origin, model, built_system, given)
@@ -183,6 +189,7 @@ def train(
         save_every=save_every,
         metrics=metrics,
         on_progress=on_progress,
+        devices=shared,
     )
 
 

@@ -131,18 +131,21 @@ class Transitions:
         path: str | os.PathLike[str],
         system: Any = None,
         system_options: dict[str, Any] | None = None,
+        *,
+        columns: bool = True,
     ) -> Transitions:
         """The transitions in an npz file: arrays of the names above; nothing is unpickled.
 
         Arguments:
             system, system_options: of which machine, as for the class, for a file that does not say
                 so itself as those that `save` wrote do.
+            columns: whether further columns are read.
 
         Raises:
             DataError: as for the class; unreadable file, a missing or unknown array, a file that
                 names no system or another one.
         """
-        arrays = read_npz(path)
+        arrays = read_npz(path, without=None if columns else _COLUMN)
         label = os.path.basename(os.fspath(path))
         return cls.of(arrays, system, system_options, label=label)
 
@@ -278,6 +281,28 @@ class Transitions:
             return {"coordinates": json.dumps(self.coordinates.document())}
         reference = system_reference(type(self.system))
         return {"system": reference, "system_options": json.dumps(self.system.options)}
+
+
+def of_machine(
+    data: Transitions, system: Any, system_options: dict[str, Any] | None
+) -> Transitions:
+    """The transitions as those of the system that somebody says they are of; None for what the
+    data say.
+
+    Raises:
+        DataError: they are of another system, or of other options.
+    """
+    if system is not None and data.system is None:
+        return data.of_system(system, system_options)
+    if system is not None and not data.coordinates.agrees_with(
+        build_system(system, system_options or {})
+    ):
+        raise DataError(f"these are transitions of {data.coordinates.name}, not of {system}")
+    options = {} if data.system is None else data.system.options
+    for name, asked in (system_options or {}).items():
+        if name in options and asked != options[name]:
+            raise DataError(f"these are transitions with {name}={options[name]!r}, not {asked!r}")
+    return data
 
 
 def wrapped(angle: np.ndarray) -> np.ndarray:

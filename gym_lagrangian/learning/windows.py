@@ -129,6 +129,21 @@ class Windows(Source):
 
         return self._mean(missed)
 
+    def among(self, data: Transitions, usable: np.ndarray, room: int) -> Windows:
+        """As many steps a window, among other rows.
+
+        Arguments:
+            usable: which rows (N,) may be in a window.
+            room: rows for which there is to be room: sources of one room share a compiled program.
+
+        Raises:
+            DataError: there is not one window.
+        """
+        starts = starts_of(data.episode, usable, self.steps)
+        _refuse_few(data, self.steps, len(starts), len(starts))
+        begins = np.asarray(padded(starts, 0, room), np.int32)
+        return replace(self, starts=begins, count=np.int32(len(starts)), **_rows(data, room))
+
     def description(self) -> str:
         return f"windows of {self.steps} × {float(self.dt):g} s"
 
@@ -222,20 +237,22 @@ def _refuse_few(data: Transitions, steps: int, learning: int, judging: int) -> N
         )
 
 
-def _rows(data: Transitions) -> dict[str, Any]:
+def _rows(data: Transitions, room: int = 0) -> dict[str, Any]:
     """The recorded rows, padded, in float32."""
     here, there = (_near_zero(data, a) for a in (data.q, data.next_q))
     after = np.hstack([there, data.next_qd])
     arrays = (here, data.qd, data.tau, data.m, np.ones(len(data)), after)
-    *sample, after = (jnp.asarray(padded(a, -1), jnp.float32) for a in arrays)
+    *sample, after = (jnp.asarray(padded(a, -1, room), jnp.float32) for a in arrays)
     return {"samples": Sample(*sample), "after": after}
 
 
-def padded(array: np.ndarray, copied: int) -> np.ndarray:
-    """The array with copies of one of its rows up to the next size of a grid, four an octave."""
-    rows = len(array)
+def padded(array: np.ndarray, copied: int, room: int = 0) -> np.ndarray:
+    """The array with copies of one of its rows up to the next size of a grid, four an octave, at
+    least that for `room` rows.
+    """
+    rows = max(len(array), room)
     size = max(_SMALLEST, int(np.ceil(2.0 ** (np.ceil(4.0 * np.log2(rows)) / 4.0))))
-    copies = np.repeat(array[copied][None], size - rows, axis=0)
+    copies = np.repeat(array[copied][None], size - len(array), axis=0)
     return np.concatenate([array, copies])
 
 
