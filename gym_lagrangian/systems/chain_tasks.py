@@ -302,7 +302,7 @@ class Reach(ChainTask):
         share, angle = state.goal
         return (least + share * (most - least)) * xp.stack([xp.sin(angle), -xp.cos(angle)])
 
-    def _range(self, m: Parameters) -> tuple[Any, Any]:
+    def _range(self, m: Any) -> tuple[Any, Any]:
         """The least and the largest distance in m of the tip from the pivot."""
         length, xp = lengths(self.coordinates, m), module_of(m)
         most = length.sum()
