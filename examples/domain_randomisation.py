@@ -16,7 +16,7 @@ from ppo_in_one_jit import forward, train
 
 from gym_lagrangian import functional
 
-RANGES = dict.fromkeys(("m1", "m2", "l1", "l2"), (0.5, 1.5))
+NAMES = ("m1", "m2", "l1", "l2")  # 1 kg and 1 m each by default
 LEARNED = {"system": "DoublePendulum", "checkpoint": "DoublePendulumLNN-conditioned"}
 
 
@@ -28,10 +28,10 @@ def returns(env, params, agent, scale, keys, steps):
     return functional.simulate(env, params, states, play, steps=steps).rewards.sum(axis=1)
 
 
-def policy(seed, envs, updates, **parameters):
+def policy(seed, envs, updates, ranges, **parameters):
     """An agent that was trained in the learned model, and the scale of its observations."""
     env, params = functional.make(**LEARNED, **parameters)
-    wide = functional.make(**LEARNED, **RANGES)[1]
+    wide = functional.make(**LEARNED, **ranges)[1]
     _, scale = env.task.observation_bounds(wide.m_bounds, wide.goal_bounds)
     agent, _ = train(env, params, scale, jax.random.key(seed), envs, updates)
     return agent, scale
@@ -43,15 +43,17 @@ def main() -> None:
     parser.add_argument("--envs", type=int, default=256)
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--pendulums", type=int, default=200)
+    parser.add_argument("--spread", type=float, default=0.5, help="of masses and lengths: ± this")
     given = parser.parse_args()
-    truth = functional.make("DoublePendulum", **RANGES)
+    ranges = dict.fromkeys(NAMES, (1.0 - given.spread, 1.0 + given.spread))
+    truth = functional.make("DoublePendulum", **ranges)
     keys = jax.random.split(jax.random.key(1_000), given.pendulums)
     print("| trained at | return of 500 steps: mean over seeds | each seed | worst tenth |")
     print("|---|---|---|---|")
-    for label, parameters in (("one pendulum", {}), ("many", RANGES)):
+    for label, parameters in (("one pendulum", {}), ("many", ranges)):
         found = []
         for seed in range(given.seeds):
-            agent, scale = policy(seed, given.envs, given.updates, **parameters)
+            agent, scale = policy(seed, given.envs, given.updates, ranges, **parameters)
             found.append(np.asarray(returns(*truth, agent, scale, keys, 500)))
         means = [one.mean() for one in found]
         worst = np.mean([np.sort(one)[: max(1, given.pendulums // 10)].mean() for one in found])
