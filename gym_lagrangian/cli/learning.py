@@ -306,7 +306,8 @@ def _to_fit(options: argparse.Namespace) -> tuple[str, Any, float | None]:
     if options.file.suffix == ".toml":
         _refuse_rows(options)
         return options.model or "LNN", *_logs_to_fit(options)
-    if options.model is None and (options.what is None or options.logs):
+    twice = options.model is not None and options.what in MODELS
+    if twice or (options.model is None and (options.what is None or options.logs)):
         raise ConfigurationError(
             f"fit {options.file}: expected FILE.npz and one MODEL, several FILE.npz and --model "
             "MODEL, or MACHINE.toml and logs"

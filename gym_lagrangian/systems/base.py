@@ -271,17 +271,17 @@ def _friction_rate(system: System, parameters: tuple[float, ...], learned: bool)
     q = rng.uniform(-1.0, 1.0, (64, system.n)) * reach
     qd, near = np.zeros_like(q), NARROWEST * np.array(system.magnitudes.qd)
 
-    def one(q: Array, qd: Array, m: Array) -> tuple[Array, Array] | None:
+    with jax.enable_x64(True):
+        if jax.eval_shape(system.friction, q[0], qd[0], m) is None:
+            return 0.0
+
+    def one(q: Array, qd: Array, m: Array) -> tuple[Array, Array]:
         force: Any = lambda v: system.friction(q, v, m)  # noqa: E731
-        if force(qd) is None:
-            return None
         slope = jax.vmap(force)(jnp.diag(near)).T / near if learned else jax.jacfwd(force)(qd)
         return system.mass_matrix(q, qd, m), slope
 
-    found = evaluated(jax.vmap(one, (0, 0, None)), q, qd, m)
-    if found is None:
-        return 0.0
-    return float(np.abs(np.linalg.eigvals(np.linalg.solve(*found))).max())
+    masses, slopes = evaluated(jax.vmap(one, (0, 0, None)), q, qd, m)
+    return float(np.abs(np.linalg.eigvals(np.linalg.solve(masses, slopes))).max())
 
 
 @functools.lru_cache(maxsize=256)
