@@ -26,7 +26,7 @@ from gym_lagrangian.acting.exploring import random_actions
 from gym_lagrangian.acting.fitting import Fitting, belonging
 from gym_lagrangian.acting.folder import Folder
 from gym_lagrangian.acting.model_error import one_step_error
-from gym_lagrangian.acting.planning import Planning, params_of, substeps_of
+from gym_lagrangian.acting.planning import Planning, params_of
 from gym_lagrangian.acting.policy_search import PolicySearch
 from gym_lagrangian.acting.running import run
 from gym_lagrangian.acting.strategy import Actor, Situation, Strategy
@@ -343,8 +343,7 @@ class _Run:
         actor = self._settings.strategy.actor(situation)
         if not self._world.delay:
             return actor
-        how = {"integrator": "rk4", "substeps": substeps_of(self._world.dt)}
-        return ahead(actor, self._world, params_of(self._world, self._found, **how))
+        return ahead(actor, self._world, params_of(self._world, self._found))
 
     def _fitted(self, data: Any, index: int) -> Checkpoint | None:
         """The model of everything so far; the one before where the data suffice for none."""

@@ -28,10 +28,15 @@ def substeps_of(dt: float) -> int:
     return max(1, int(np.ceil(dt / _SUBSTEP - 1e-6)))
 
 
-def params_of(world: World, checkpoint: Any, *, integrator: str, substeps: int) -> Params:
-    """The numbers of the environment with the model in place of the motion."""
+def params_of(world: World, checkpoint: Any, substeps: int | None = None) -> Params:
+    """The numbers of the environment with the model in place of the motion.
+
+    Arguments:
+        substeps: how finely it is followed in a step; None for `substeps_of`.
+    """
+    substeps = substeps or substeps_of(world.dt)
     return Params(
-        dynamics=dynamics_of(checkpoint, integrator=integrator, substeps=substeps),
+        dynamics=dynamics_of(checkpoint, integrator="rk4", substeps=substeps),
         m_bounds=np.stack([world.m, world.m]),
         goal_bounds=world.goal_bounds,
         reset_bounds=world.task.reset_bounds(),
@@ -59,8 +64,8 @@ class Planning(Strategy):
     def actor(self, situation: Situation) -> Actor:
         world = situation.world
         planner, arguments = self._setting(world)
-        how = {"integrator": "rk4", "substeps": arguments["substeps"]}
-        where = (world.functional, params_of(world, situation.checkpoint, **how))
+        params = params_of(world, situation.checkpoint, arguments["substeps"])
+        where = (world.functional, params)
         given = {**arguments, "integrator": "rk4", "seed": situation.seed}
         if self.planner is not None:
             policy = Policy(where, planner, **given)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gym_lagrangian.acting.planning import params_of, substeps_of
+from gym_lagrangian.acting.planning import params_of
 from gym_lagrangian.acting.ppo import PPO, Agent, fresh, mean_action, train
 from gym_lagrangian.acting.strategy import Actor, Situation, Strategy
 from gym_lagrangian.acting.world import World
@@ -63,8 +63,7 @@ class PolicySearch(Strategy):
 
     def _trained(self, situation: Situation, agent: Agent, scale: Any) -> Agent:
         world = situation.world
-        how = {"integrator": "rk4", "substeps": substeps_of(world.dt)}
-        params = cast(params_of(world, situation.checkpoint, **how), "float32")
+        params = cast(params_of(world, situation.checkpoint), "float32")
         states, count = _padded(situation.states)
         key = jax.random.fold_in(jax.random.key(situation.seed), 1)
         return train(world.functional, self.ppo, params, agent, scale, states, count, key)[0]

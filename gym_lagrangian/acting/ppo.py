@@ -145,7 +145,7 @@ def _rollout(
     env: FunctionalEnv, how: PPO, params: Params, agent: Agent, scale: Array, x: Array, key: Array
 ) -> tuple[_Batch, Array]:
     """One roll-out from a state: a batch of its steps, and the rewards."""
-    goal = env.draw_goal(jax.random.fold_in(key, 0), params)
+    goal = env.draw_goal(jax.random.fold_in(key, how.steps), params)  # no step has that key
     state, first = env.start(x, jnp.asarray(params.m_bounds[0]), goal, params)
 
     def step(carry: Any, key: Array) -> Any:

@@ -907,7 +907,8 @@ def cast(tree: Any, dtype: str) -> Any:
     """Every floating-point array of a pytree in the precision given."""
 
     def of(leaf: Any) -> Any:
-        if not eqx.is_inexact_array_like(leaf):
+        kept = isinstance(leaf, jax.Array) and leaf.dtype == dtype
+        if kept or not eqx.is_inexact_array_like(leaf):
             return leaf
         if isinstance(leaf, Tracer):
             return leaf.astype(dtype)
