@@ -7,12 +7,15 @@ import jaxlib
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
-# Most of the tests' time is compilation. It takes half of that where programs are optimised less,
-# which is enough for their small sizes. XLA stops at flags that it does not know: the second one
-# goes to releases alone that were seen to know it.
-FLAGS = ["--xla_backend_optimization_level=1"]
+# Most of the tests' time is compilation. It takes two fifths of that where programs are not
+# optimised, each in one piece, which is enough for their small sizes. XLA stops at flags that it
+# does not know: the others go to releases alone that were seen to know them.
+FLAGS = ["--xla_backend_optimization_level=0"]
 if tuple(int(part) for part in jaxlib.__version__.split(".")[:2]) <= (0, 10):
-    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+    FLAGS += [
+        "--xla_cpu_use_fusion_emitters=false",
+        "--xla_cpu_parallel_codegen_split_count=1",
+    ]
 os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
 
 # Compiled programs are kept: for the workers of one run, the commands and examples that tests
