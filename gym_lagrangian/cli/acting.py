@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_lagrangian.cli.arguments import add_environment, add_friction, add_options, environment
+from gym_lagrangian.cli.bars import bar
 from gym_lagrangian.registration import MODELS
 
 
@@ -84,18 +85,16 @@ def add_commands(commands: Any) -> None:
 
 
 def _learn(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from gym_lagrangian.acting import Progress, learn
 
     what, arguments = environment(options)
     names = ("budget", "out", "random", "episode", "strategy", "members", "successes", "friction")
     given = {name: getattr(options, name) for name in (*names, "seed", "steps")}
-    with tqdm(total=options.budget, unit="s", bar_format=_BAR) as bar:
+    with bar("learning", unit="s", total=options.budget, bar_format=_BAR) as shown:
 
         def show(progress: Progress) -> None:
-            bar.update(progress.seconds - bar.n)
-            bar.write(_described(progress.line))
+            shown.update(progress.seconds - shown.n)
+            shown.write(_described(progress.line))
 
         model_config = dict(options.model_option)
         found = learn(

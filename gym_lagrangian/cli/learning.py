@@ -18,6 +18,7 @@ from gym_lagrangian.cli.arguments import (
     horizon,
     numbers,
 )
+from gym_lagrangian.cli.bars import bar
 from gym_lagrangian.cli.logs import add_logs, read
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.registration import MODELS, SYSTEMS
@@ -372,16 +373,15 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
 
 def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> None:
     """Train or fit with a bar, and say what came of it."""
-    from tqdm import tqdm
-
     from gym_lagrangian.learning.loop import Progress, resume_path
 
     before = _written(resume_path(out))
-    with tqdm(total=config.steps, unit="step") as bar:
+    with bar("starting", unit="step", total=config.steps) as shown:
 
         def show(progress: Progress) -> None:
-            bar.update(progress.step - bar.n)
-            bar.set_postfix_str(
+            shown.set_description("training" if progress.step < progress.steps else "measuring")
+            shown.update(progress.step - shown.n)
+            shown.set_postfix_str(
                 f"loss {progress.loss:.4g}, {progress.states_per_second:,.0f} states/s"
             )
 
@@ -400,7 +400,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 on_progress=show,
             )
         except KeyboardInterrupt:
-            bar.write(_what_is_left(resume_path(out), before), file=sys.stderr)
+            shown.write(_what_is_left(resume_path(out), before), file=sys.stderr)
             raise
     print(f"written: {out} (SHA-256 {result.sha256[:16]})")
     _report(result.card.metrics)
@@ -430,7 +430,7 @@ def _report(metrics: dict[str, Any]) -> None:
         print(f"held-out error {metrics['held_out_error']:.3g}/s{floor}")
         for line in table(metrics["prediction"]):
             print(line)
-    shown = {name: value for name, value in metrics.items() if name != "bands"}
+    shown = {name: value for name, value in metrics.items() if name not in ("bands", "prediction")}
     print(json.dumps(shown, indent=2))
     if "bands" in metrics:
         bands = metrics["bands"]
@@ -439,8 +439,6 @@ def _report(metrics: dict[str, Any]) -> None:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from gym_lagrangian.learning.recording import collect
     from gym_lagrangian.learning.transitions import writable
 
@@ -448,11 +446,11 @@ def _collect(options: argparse.Namespace) -> None:
     what, arguments = environment(options)
     bounds = {name: getattr(options, name) for name in ("low", "high")}
     settings = ("transitions", "seed", "hold", "noise", "episode_steps")
-    with tqdm(total=options.transitions, unit="step", leave=False) as bar:
+    with bar("recording", unit="step", total=options.transitions) as shown:
         found = collect(
             what,
             options={name: value for name, value in bounds.items() if value is not None},
-            on_progress=lambda done: bar.update(done - bar.n),
+            on_progress=lambda done: shown.update(done - shown.n),
             **{name: getattr(options, name) for name in settings},
             **arguments,
         )

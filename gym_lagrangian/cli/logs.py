@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gym_lagrangian.cli.arguments import names
+from gym_lagrangian.cli.bars import bar
 from gym_lagrangian.errors import MissingExtra
 from gym_lagrangian.files import replacing
 
@@ -36,11 +37,18 @@ def add_commands(commands: Any) -> None:
         "logs", nargs="+", metavar="LOG", help="logs of its machine, or one file of transitions"
     )
     predict.add_argument(
-        "--machine", type=Path, metavar="MACHINE.toml", help="default: as the checkpoint knows it"
+        "--machine",
+        type=Path,
+        metavar="MACHINE.toml",
+        help="where the columns of the logs are; "
+        "default: as in those that the checkpoint learned from",
     )
     predict.add_argument("--horizon", type=float, default=1.0, help="seconds predicted; default: 1")
     predict.add_argument(
-        "--amount", type=float, help="rad or m at which a prediction ends; default: .1 rad"
+        "--amount",
+        type=float,
+        help="rad or m at which a prediction ends; default: 0.1 rad, "
+        "and a tenth of a typical length",
     )
     predict.add_argument(
         "--insist", action="store_true", help="predict although the logs look wrong"
@@ -94,14 +102,12 @@ def add_logs(command: argparse.ArgumentParser) -> None:
 
 def read(machine: Path | Machine, logs: list[str]) -> Logs:
     """The logs of a machine, with a bar."""
-    from tqdm import tqdm
-
     from gym_lagrangian.learning.logs.machine import Machine
     from gym_lagrangian.learning.logs.reading import read_logs
 
     described = Machine.load(machine) if isinstance(machine, Path) else machine
-    with tqdm(unit="row", unit_scale=True, desc="reading", leave=False) as bar:
-        return read_logs(described, logs, on_rows=bar.update)
+    with bar("reading", unit="row", unit_scale=True) as shown:
+        return read_logs(described, logs, on_rows=shown.update)
 
 
 def _inspect(options: argparse.Namespace) -> None:

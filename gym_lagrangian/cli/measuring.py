@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_lagrangian.cli.arguments import add_environment, environment
+from gym_lagrangian.cli.bars import bar
 from gym_lagrangian.files import replacing
 
 
@@ -25,7 +26,9 @@ def add_commands(commands: Any) -> None:
         "--states", type=int, default=40, help="how many starting states; default: 40"
     )
     evaluate.add_argument("--seed", type=int, default=0, help="of the starting states; default: 0")
-    evaluate.add_argument("--out", type=Path, metavar="FILE", help="default: standard output")
+    evaluate.add_argument(
+        "--out", type=Path, metavar="FILE", help="for the JSON; default: standard output"
+    )
     evaluate.set_defaults(run=_evaluate)
 
     reproduce = commands.add_parser(
@@ -59,23 +62,21 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from gym_lagrangian.learning.loop import Progress
     from gym_lagrangian.reproduce import reproduce
 
-    with tqdm(unit="step", leave=False) as bar:
+    with bar("measuring", unit="step") as shown:
 
         def show(model: str, progress: Progress) -> None:
-            bar.total = progress.steps
-            bar.set_description(f"training {model}")
-            bar.set_postfix_str(f"loss {progress.loss:.4g}")
-            bar.update(progress.step - bar.n)
+            shown.total = progress.steps
+            shown.set_description(f"training {model}")
+            shown.set_postfix_str(f"loss {progress.loss:.4g}")
+            shown.update(progress.step - shown.n)
 
         reproduce(
             options.out,
             retrain=options.retrain,
-            on_part=lambda name: bar.write(f"measured: {name}"),
+            on_part=lambda name: shown.write(f"measured: {name}"),
             on_progress=show,
         )
     print(f"written: {options.out / 'report.md'}, results.json and the figures")

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gym_lagrangian.cli.bars import bar
+
 
 def add_commands(commands: Any) -> None:
     """Add ``sweep``."""
@@ -52,8 +54,6 @@ def add_commands(commands: Any) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from gym_lagrangian.sweeps import read_sweep
     from gym_lagrangian.sweeps.folder import held
     from gym_lagrangian.sweeps.tuning import on_ray
@@ -62,11 +62,11 @@ def _sweep(options: argparse.Namespace) -> None:
     total = sweep.steps * len(sweep.runs)
     how = {name: getattr(options, name) for name in ("address", "workers", "cpus", "gpus")}
     with held(options.out, sweep):
-        with tqdm(total=total, unit="step") as bar:
+        with bar("training", unit="step", total=total) as shown:
 
             def show(ledger: Any) -> None:
-                bar.update(ledger.steps - bar.n)
-                bar.set_postfix_str(f"{len(ledger.stopped)} settings stopped")
+                shown.update(ledger.steps - shown.n)
+                shown.set_postfix_str(f"{len(ledger.stopped)} settings stopped")
 
             ledger = on_ray(sweep, options.out, on_progress=show, **how)
         _report(options.out, ledger)

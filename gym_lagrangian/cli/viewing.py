@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gym_lagrangian.cli.arguments import add_environment, add_start, environment, names
+from gym_lagrangian.cli.bars import bar
 from gym_lagrangian.errors import ConfigurationError, MissingExtra
 from gym_lagrangian.files import replacing
 
@@ -45,7 +46,11 @@ def add_commands(commands: Any) -> None:
     plot.add_argument("--steps", type=int, default=500, help="of the motion drawn; default: 500")
     add_start(plot, "of the start")
     plot.add_argument(
-        "--out", type=Path, default=Path("plots"), metavar="DIR", help="default: plots"
+        "--out",
+        type=Path,
+        default=Path("plots"),
+        metavar="DIR",
+        help="for the figures; default: plots",
     )
     plot.set_defaults(run=_plot)
 
@@ -100,8 +105,6 @@ def _rollout(options: argparse.Namespace) -> None:
 
 
 def _film(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from gym_lagrangian.viewing.rollout import film
     from gym_lagrangian.viewing.video import write_video, writer_for
 
@@ -115,8 +118,9 @@ def _film(options: argparse.Namespace) -> None:
 
         watch(pictures, what)
         return
-    with tqdm(pictures.frames, total=options.steps + 1, unit="frame", leave=False) as bar:
-        path = write_video(options.video, bar, fps=pictures.fps)
+    total = options.steps + 1
+    with bar("filming", unit="frame", total=total, iterable=pictures.frames) as shown:
+        path = write_video(options.video, shown, fps=pictures.fps)
     print(f"video: {path}")
 
 
@@ -140,14 +144,12 @@ def _plot(options: argparse.Namespace) -> None:
 
 
 def _rollout_figure(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     from gym_lagrangian.viewing.rollout import rollout
 
     what, arguments = environment(options)
     settings = {name: getattr(options, name) for name in ("steps", "seed", "start", "actions")}
-    with tqdm(unit="step", leave=False) as bar:
-        result = rollout(what, on_step=bar.update, **settings, **arguments)
+    with bar("stepping", unit="step", total=options.steps) as shown:
+        result = rollout(what, on_step=shown.update, **settings, **arguments)
     _print_table(result)
     try:
         from gym_lagrangian.viewing.plots import rollout_figure

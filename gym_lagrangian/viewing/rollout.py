@@ -116,7 +116,7 @@ def rollout(
         seed: of the starting state and the actions.
         start: the exact starting state (q, q̇) instead.
         actions: ``"random"`` or ``"zero"``.
-        on_step: called after every step of either.
+        on_step: called after every step of both.
         arguments: of `gymnasium.make`, for an id: `checkpoint`, `dt`, parameters of the system …
 
     Raises:
@@ -148,8 +148,9 @@ def follow(
         if not _step(shown, action()):
             break
         for track in tracks:
-            if track.note() and on_step is not None:
-                on_step()
+            track.note()
+        if on_step is not None:
+            on_step()
     found = [track.trajectory() for track in tracks]
     named = zip(shown.coordinates.coordinates, shown.coordinates.units, strict=True)
     labels = tuple(f"{name} ({unit})" for name, unit in named)
@@ -292,14 +293,12 @@ class _Track:
         self._moments: list[Moment] = []
         self.note()
 
-    def note(self) -> bool:
-        """Take down the present moment; whether it is a new one."""
+    def note(self) -> None:
+        """Take down the present moment, where it is a new one."""
         now = self._motion.now
-        if self._moments and now is self._moments[-1]:
-            return False
-        self._moments.append(now)
-        self._frame = self._painter.draw(now)
-        return True
+        if not self._moments or now is not self._moments[-1]:
+            self._moments.append(now)
+            self._frame = self._painter.draw(now)
 
     def trajectory(self) -> Trajectory:
         """What was taken down."""

@@ -1,0 +1,22 @@
+"""Bars of progress. They are for a terminal alone, and vanish when what they wait for is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+def bar(waits_for: str, *, unit: str, total: float | None = None, **options: Any) -> tqdm[Any]:
+    """A bar on stderr, which shows nothing where that is a pipe or a file.
+
+    Arguments:
+        waits_for: what goes on, as in "training".
+        unit: of what is counted.
+        total: how many of them there will be; None where nobody knows.
+        options: further ones of `tqdm`.
+    """
+    from tqdm import tqdm
+
+    return tqdm(desc=waits_for, unit=unit, total=total, leave=False, disable=None, **options)
