@@ -13,6 +13,7 @@ from gym_lagrangian.physics.mechanics import Lagrangian, motion_terms
 from gym_lagrangian.registration import load_system
 from gym_lagrangian.viewing import plots
 from gym_lagrangian.viewing.rollout import Rollout, Trajectory, rollout
+from gym_lagrangian.viewing.symbols import symbols
 
 PNG = b"\x89PNG\r\n\x1a\n"
 TIME = np.arange(41) * 0.05
@@ -91,13 +92,30 @@ def test_energy():
 def test_phase_portrait_wraps_angles_and_leaves_lengths():
     figure = plots.phase_portrait_figure(pair())
     angle, length = figure.axes
-    assert angle.get_xlabel() == "theta1 (rad)"
+    assert angle.get_xlabel() == "θ₁ (rad)"
     assert length.get_ylabel() == "velocity of x (m/s)"
     curve = lines(angle)["Exact-v0"]
     assert np.nanmax(np.abs(curve[:, 0])) <= np.pi
     assert np.isnan(curve[:, 0]).sum() == 1
-    np.testing.assert_allclose(lines(length)["Exact-v0"][:, 0], np.sin(TIME))
+    assert np.abs(lines(length)["Exact-v0"][:, 0]).max() == pytest.approx(1.0, abs=1e-3)
     assert draws(figure)
+
+
+def test_phase_portrait_is_a_smooth_curve_through_every_state_of_the_first_seconds():
+    time = np.arange(81) * 0.1
+    states = np.stack([np.sin(time), np.cos(time)], axis=1)
+    motion = pair().truth._replace(time=time, states=states, label="Exact-v0")
+    figure = plots.phase_portrait_figure(Rollout(motion, None, ("x (m)",)))
+    curve = lines(figure.axes[0])["Exact-v0"]
+    distance = np.linalg.norm(curve[:, None] - states[time <= 5.0], axis=-1)
+    assert distance.min(axis=0).max() < 1e-9
+    np.testing.assert_allclose(np.linalg.norm(curve, axis=1), 1.0, atol=1e-3)
+    assert np.linalg.norm(np.diff(curve, axis=0), axis=1).sum() == pytest.approx(5.0, abs=0.01)
+
+
+def test_greek_letters_stand_for_their_names():
+    assert symbols("velocity of theta12 (rad/s)") == "velocity of θ₁₂ (rad/s)"
+    assert symbols("thetas, x1, joint 2") == "thetas, x1, joint 2"
 
 
 def test_error_growth_is_a_straight_line_where_it_is_exponential():

@@ -18,6 +18,7 @@ from gym_lagrangian.errors import ConfigurationError, MissingExtra
 from gym_lagrangian.registration import GENERIC_ID, distributions_of
 from gym_lagrangian.viewing.rollout import Rollout, Trajectory, follow
 from gym_lagrangian.viewing.subject import Subject, Viewed, subject
+from gym_lagrangian.viewing.symbols import symbols
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, which colour-blind readers can tell apart.
 TRUTH, MODEL = "#000000", "#0072B2"
 COLOURS = (MODEL, "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+# Seconds of motion that a phase portrait can show without becoming a tangle.
+_PORTRAIT = 5.0
 
 
 def figures(
@@ -147,7 +151,7 @@ def rollout_figure(rollout: Rollout) -> Figure:
             axes.plot(one.time, values, color=colour, linewidth=1.2)
         rows[-1].get_lines()[-1].set_label(one.label)
     for axes, name in zip(rows, drawn[0], strict=True):
-        axes.set_ylabel(name)
+        axes.set_ylabel(symbols(name))
         if rollout.parting_time is not None:
             axes.axvline(rollout.parting_time, color="0.7", linestyle=":", zorder=0)
     rows[-1].set_xlabel("time (s)")
@@ -276,13 +280,17 @@ def friction_figure(
 
 
 def phase_portrait_figure(rollout: Rollout) -> Figure:
-    """Velocity against coordinate, for every coordinate, from the dot; angles are wrapped to ±π."""
+    """Velocity against coordinate in the first seconds, for every coordinate.
+
+    The motion begins at the dot. Angles are wrapped to ±π.
+    """
     n = len(rollout.coordinates)
     figure = new_figure(4.5 * n, 4.5)
     panels = figure.subplots(1, n, squeeze=False)[0]
     for trajectory, style in _styled([rollout]):
         for i, (axes, name) in enumerate(zip(panels, rollout.coordinates, strict=True)):
-            q, qd = trajectory.states[:, i], trajectory.states[:, n + i]
+            states = trajectory.states[:, i], trajectory.states[:, n + i]
+            q, qd = _smooth(trajectory.time, *states)
             if "(rad)" in name:
                 q, qd = wrapped(q, qd)
             axes.plot(q, qd, **style)
@@ -290,6 +298,16 @@ def phase_portrait_figure(rollout: Rollout) -> Figure:
             unit = name.replace(")", "/s)")
             label(axes, name, f"velocity of {unit}", legend=i == 0)
     return figure
+
+
+def _smooth(time: np.ndarray, q: np.ndarray, qd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first seconds of q and q̇ (T,) on a fine grid, through every state."""
+    from scipy.interpolate import CubicHermiteSpline
+
+    motion = CubicHermiteSpline(time, q, qd)
+    shown = time[time <= _PORTRAIT]
+    fine = np.unique(np.concatenate([shown, np.linspace(0.0, shown[-1], 1000)]))
+    return motion(fine), motion(fine, 1)
 
 
 def error_growth_figure(rollouts: Iterable[Rollout]) -> Figure:
@@ -441,8 +459,8 @@ def _cycle() -> Iterable[str]:
 
 def label(axes: Axes, x: str, y: str, *, legend: bool = False) -> None:
     """The look that all axes share, and what stands along them."""
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
+    axes.set_xlabel(symbols(x))
+    axes.set_ylabel(symbols(y))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if legend:
