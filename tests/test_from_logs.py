@@ -223,6 +223,7 @@ def test_inspect_prints_and_draws(folder, tmp_path, capsys):
         "log3.csv",
         "shoulder: ",
         "taken from positions",
+        "rad/s rms",
         "energy in",
         "nothing looks wrong",
     ):

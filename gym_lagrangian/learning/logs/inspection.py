@@ -57,6 +57,7 @@ class Coverage(NamedTuple):
 
     Attributes:
         name: of the coordinate.
+        unit: ``"rad"`` or ``"m"``, whatever the logs have.
         low, high: the least and the largest q, an angle from −π to π.
         coverage: the share of 36 equal parts of the circle, or of the range, that was visited.
         resolution, noise: the step of the sensor (0 for unknown) and the noise of its readings.
@@ -70,6 +71,7 @@ class Coverage(NamedTuple):
     """
 
     name: str
+    unit: str
     low: float
     high: float
     coverage: float
@@ -171,6 +173,7 @@ def _coverage(logs: Logs, joint: Joint, i: int, how: Smoothing) -> Coverage:
     taken, given = _energies(logs, i) if joint.force is not None else (None, None)
     return Coverage(
         name=joint.name,
+        unit=logs.machine.coordinates.units[i],
         low=float(q.min()),
         high=float(q.max()),
         coverage=_visited(q, joint),
@@ -231,21 +234,21 @@ def _sampling_lines(sampling: tuple[Sampling, ...]) -> Iterator[str]:
 
 
 def _coverage_lines(one: Coverage) -> Iterator[str]:
-    step = f"steps of {one.resolution:.2g}, " if one.resolution else ""
+    unit, force = one.unit, "N·m" if one.unit == "rad" else "N"
+    step = f"steps of {one.resolution:.2g} {unit}, " if one.resolution else ""
     yield (
-        f"{one.name}: {one.low:.3g} to {one.high:.3g}, {one.coverage:.0%} visited; "
-        f"{step}noise {one.noise:.2g}"
+        f"{one.name}: {one.low:.3g} to {one.high:.3g} {unit}, {one.coverage:.0%} visited; "
+        f"{step}noise {one.noise:.2g} {unit}"
     )
-    measured = (
-        "" if one.velocity_noise is None else f", measured with noise {one.velocity_noise:.2g}"
-    )
+    noise = one.velocity_noise
+    measured = "" if noise is None else f", measured with noise {noise:.2g} {unit}/s"
     source = "what was measured" if one.source == "measured" else "positions"
     yield (
-        f"  velocity: {one.speed:.3g} rms{measured}; taken from {source} over {one.window:.2g} s, "
-        f"expected error {one.velocity_error:.2g}"
+        f"  velocity: {one.speed:.3g} {unit}/s rms{measured}; taken from {source} over "
+        f"{one.window:.2g} s, expected error {one.velocity_error:.2g} {unit}/s"
     )
     if one.force is not None:
         yield (
-            f"  force: {one.force[0]:.3g} to {one.force[1]:.3g}; energy in {one.taken:.3g} J, "
-            f"out {one.given:.3g} J"
+            f"  force: {one.force[0]:.3g} to {one.force[1]:.3g} {force}; "
+            f"energy in {one.taken:.3g} J, out {one.given:.3g} J"
         )
