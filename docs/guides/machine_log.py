@@ -133,6 +133,17 @@ observation, reward, *_ = env.step(env.action_space.sample())
 print("step", env.unwrapped.dt, "s; reward", round(float(reward), 3))
 
 # %% [markdown]
+# A planner takes what `make` takes, and chooses actions from the state of the machine. See
+# [plan](plan.md) for its settings.
+
+# %%
+from gym_lagrangian.planning import MPPI, Policy
+
+simulator = {"checkpoint": "arm.safetensors", "reward": "rewards:reach"}
+policy = Policy("Lagrangian-v0", MPPI(samples=64, horizon=10), dt=0.1, seed=0, **simulator)
+print("shares of the full torques:", policy.act(info["state"]).round(2))
+
+# %% [markdown]
 # ## Without logs
 #
 # A machine without equations is named by its coordinates. Arrays of its transitions take the place

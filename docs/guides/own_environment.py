@@ -69,7 +69,7 @@ envs = gymnasium.make_vec(
     "gym_lagrangian:Lagrangian-v0",
     num_envs=64,
     checkpoint="acrobot.safetensors",
-    dt=0.2,
+    dt=0.2,  # seconds in a step of Acrobot-v1; `dt` of the data that were collected
     dtype="float32",
     task="gym_lagrangian.adapters.tasks:Acrobot",
     vectorization_mode="vector_entry_point",

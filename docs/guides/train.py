@@ -47,8 +47,8 @@ plt.xlabel("optimiser step")
 plt.ylabel("loss in rad/s²")
 _ = plt.title("Loss of a short training")
 # %% [markdown]
-# A checkpoint holds weights, settings, seed, a description of its data, metrics, and a SHA-256 that
-# a damaged file fails. Nothing is unpickled when it is read.
+# A checkpoint holds weights, settings, seed, a description of its data, metrics, and a SHA-256 by
+# which a damaged file is noticed. Nothing is unpickled when it is read.
 
 # %%
 card = trained.card

@@ -5,8 +5,8 @@ actions u_0 … u_{d−1} that are on their way are known, so the model says whi
 
     x̂_{k+1} = step(x̂_k, u_k),    k = 0 … d − 1,    x̂_0 = x,
 
-and the action is chosen for x̂_d. A model with which one acts as if there were no delay, put before
-the delay: the predictor of O. J. Smith, "A controller to overcome dead time" (1959).
+and the action is chosen for x̂_d, as if there were no delay. This is the predictor of O. J. Smith,
+"A controller to overcome dead time" (1959).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A default of an optimiser stands here. What suits one model better stands in that model's
 `presets`, what suits a model on one system in that system's `recipes`; `recipe` puts the three
-together, the more particular one counting.
+together; the most particular one counts.
 """
 
 from __future__ import annotations

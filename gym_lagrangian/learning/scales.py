@@ -1,7 +1,7 @@
 r"""Typical magnitudes of motion: the units in which a model of it learns.
 
-A network works with numbers of order one. What these are in SI units, recorded data say, or the
-states that a system draws to train on, with their true accelerations:
+A network works with numbers of order one. Their units come from recorded data, or from the states
+that a system draws to train on, with their true accelerations:
 
     velocity       s_i = 2 std q̇_i                    (where the coordinates state none)
     acceleration   a_i = std q̈_i

@@ -1,7 +1,7 @@
 """A strip of curves: the energy drift of one or several motions over the last seconds.
 
-Drift is energy beyond what the actions have put in, so that exact physics is a flat line
-whatever is done, and whoever gains energy rises from it. The scale is never below
+Drift is energy beyond what the actions have put in. Exact physics is a flat line whatever is done;
+the curve of a motion that gains energy rises. The scale is never below
 `LEAST_PERCENT`: a drift too small to matter looks flat.
 """
 
