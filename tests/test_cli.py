@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -244,11 +245,11 @@ def cheap_measure(monkeypatch):
 
 
 @pytest.fixture
-def interrupted(monkeypatch):
-    """Ctrl-C as soon as the first progress is shown, which is half-way."""
+def interrupted(monkeypatch, request):
+    """Ctrl-C, or another signal, as soon as the first progress is shown, which is half-way."""
 
     def stop(self, *_):
-        raise KeyboardInterrupt
+        signal.raise_signal(getattr(request, "param", signal.SIGINT))
 
     with monkeypatch.context() as patch:
         patch.setattr("tqdm.tqdm.set_postfix_str", stop)
@@ -277,13 +278,21 @@ class TestTrain:
         assert main([*TINY, "--out", str(out), "--overwrite"]) == 0
         assert out.read_bytes() == before
 
-    def test_ctrl_c_saves_and_resume_gives_what_an_uninterrupted_run_gives(
-        self, tmp_path, capsys, refused, interrupted
+    @pytest.mark.parametrize(
+        ("interrupted", "status", "why"),
+        [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+        indirect=["interrupted"],
+    )
+    def test_interrupted_saves_and_resume_gives_what_an_uninterrupted_run_gives(
+        self, tmp_path, capsys, refused, interrupted, status, why
     ):
         whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
         unfinished = tmp_path / "parts.resume.safetensors"
-        assert main([*TINY, "--out", str(parts)]) == 130
-        assert f"saved {unfinished}; go on with --resume" in capsys.readouterr().err
+        assert main([*TINY, "--out", str(parts)]) == status
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        said = capsys.readouterr().err
+        assert f"saved {unfinished}; go on with --resume" in said
+        assert said.endswith(f"gym-lagrangian: {why}\n")
         assert checkpoints.load(unfinished).card.metrics == {"step": 500}
         assert not parts.exists()
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killing import STATUS
 from sweep_helpers import SMALL, TOML, Victim, small
 
 from gym_lagrangian import train
@@ -374,8 +375,9 @@ class TestRay:
             if kill % 2:
                 victim.kill_worker()
                 time.sleep(rng.uniform(0.0, 2.0))
-            process.kill()
-            process.wait()
+            by = list(STATUS)[kill % 3]
+            process.send_signal(by)
+            assert process.wait() in (0, *STATUS[by])
             victim.wait_until_gone()
         assert late < 10, "every kill came too late"
         assert victim.finish()

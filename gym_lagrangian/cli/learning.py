@@ -375,7 +375,8 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
     """Train or fit with a bar, and say what came of it."""
     from gym_lagrangian.learning.loop import Progress, resume_path
 
-    before = _written(resume_path(out))
+    files = out, resume_path(out)
+    before = [_written(path) for path in files]
     with bar("starting", unit="step", total=config.steps) as shown:
 
         def show(progress: Progress) -> None:
@@ -400,7 +401,7 @@ def _learn(out: Path, config: Any, learn: Any, options: argparse.Namespace) -> N
                 on_progress=show,
             )
         except KeyboardInterrupt:
-            shown.write(_what_is_left(resume_path(out), before), file=sys.stderr)
+            shown.write(_what_is_left(*files, before), file=sys.stderr)
             raise
     print(f"written: {out} (SHA-256 {result.sha256[:16]})")
     _report(result.card.metrics)
@@ -411,14 +412,16 @@ def _written(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.exists() else None
 
 
-def _what_is_left(unfinished: Path, before: int | None) -> str:
-    """What to say of a run that was interrupted: whether its state was saved since it began."""
-    now = _written(unfinished)
-    if now is not None and now != before:
-        return f"saved {unfinished}; go on with --resume"
-    if now is not None:
+def _what_is_left(out: Path, unfinished: Path, before: list[int | None]) -> str:
+    """What to say of a run that was interrupted: what it has saved since it began."""
+    now = [_written(path) for path in (out, unfinished)]
+    if now[0] != before[0]:
+        return f"the run was over; written: {out}"
+    if now[1] is None:
+        return "interrupted before there was anything to save"
+    if now[1] == before[1]:
         return f"nothing new to save; {unfinished} is as it was"
-    return "interrupted before there was anything to save"
+    return f"saved {unfinished}; go on with --resume"
 
 
 def _report(metrics: dict[str, Any]) -> None:

@@ -9,21 +9,26 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from gym_lagrangian.cli import acting, learning, listing, logs, measuring, sweeping, viewing
+from gym_lagrangian.cli.termination import Terminated, terminable
 from gym_lagrangian.errors import GymLagrangianError
 from gym_lagrangian.version import __version__
 
-BAD_INPUT, INTERRUPTED, NOBODY_READS = 2, 130, 141
+BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status: 0, 2 for bad input or output that cannot be
-    written, 130 for Ctrl-C, 141 where nobody reads the output any more.
+    written, 130 for Ctrl-C, 141 where nobody reads the output any more, 143 for SIGTERM.
     """
     try:
-        _run(arguments)
+        with terminable():
+            _run(arguments)
     except GymLagrangianError as error:
         print(f"gym-lagrangian: {error}", file=sys.stderr)
         return BAD_INPUT
+    except Terminated:
+        print("gym-lagrangian: terminated", file=sys.stderr)
+        return TERMINATED
     except KeyboardInterrupt:
         print("gym-lagrangian: interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -5,9 +5,13 @@ Reference: Younis et al., "Minari" (2024), https://minari.farama.org.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -20,6 +24,9 @@ from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.learning.watcher import Row, transitions_of
 from gym_lagrangian.learning.witness import columns
+
+# The environment variable that says where Minari keeps data sets.
+_DATASETS = "MINARI_DATASETS_PATH"
 
 
 def read_minari(dataset: Any, *, adapter: Any = None, disturbed: bool = False) -> Transitions:
@@ -179,29 +186,61 @@ def collector(env: Any, dataset_id: str) -> Any:
             f"minari: {env} has no spec, from which the data set could recover it: make it by "
             "gymnasium.make"
         )
-    if dataset_id in minari.list_local_datasets():
-        raise ConfigurationError(
-            f"minari = {dataset_id!r}: there is such a data set already; choose another version, "
-            "or remove it by `minari delete`"
-        )
     try:
         importlib.import_module("minari.dataset.minari_dataset").parse_dataset_id(dataset_id)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             f'minari = {dataset_id!r}: expected an id such as "pendulum/random-v0"'
         ) from error
+    if _place(dataset_id).exists():
+        raise ConfigurationError(
+            f"minari = {dataset_id!r}: there is such a data set already; choose another version, "
+            "or remove it by `minari delete`"
+        )
     return minari.DataCollector(env)
 
 
 def write(collected: Any, dataset_id: str, policy: str) -> None:
-    """Make a data set of what a collector holds."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # about authors and links, which nobody knows
-        collected.create_dataset(
-            dataset_id=dataset_id,
-            algorithm_name=policy,
-            description=f"Recorded by gym_lagrangian.collect from {collected.spec.id}.",
-        )
+    """Make a data set of what a collector holds: the whole, or none where that is interrupted."""
+    place = _place(dataset_id)
+    # Minari fills the folder of a data set file by file. It does so in a hidden folder, which it
+    # never lists, and the whole data set is moved.
+    with tempfile.TemporaryDirectory(prefix=".", dir=_place("")) as made:
+        with _datasets_in(made), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # about authors, whom nobody knows
+            collected.create_dataset(
+                dataset_id=dataset_id,
+                algorithm_name=policy,
+                description=f"Recorded by gym_lagrangian.collect from {collected.spec.id}.",
+            )
+        _make_namespace(place.parent)
+        os.replace(Path(made) / dataset_id, place)
+
+
+def _place(dataset_id: str) -> Path:
+    """The folder of a data set; of all of them, for the empty id."""
+    return importlib.import_module("minari.storage").get_dataset_path(dataset_id)
+
+
+@contextlib.contextmanager
+def _datasets_in(folder: str) -> Iterator[None]:
+    """Let Minari keep its data sets there."""
+    before = os.environ.get(_DATASETS)
+    os.environ[_DATASETS] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_DATASETS]
+        else:
+            os.environ[_DATASETS] = before
+
+
+def _make_namespace(folder: Path) -> None:
+    names = importlib.import_module("minari.namespace")
+    namespace = folder.relative_to(_place("")).as_posix()
+    if namespace != "." and namespace not in names.list_local_namespaces():
+        names.create_namespace(namespace)
 
 
 def _loaded(dataset_id: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,15 +97,23 @@ def _connected(ray: Any, address: str | None) -> Iterator[None]:
     # "local", for without an address Ray joins a cluster that happens to run on this machine.
     own: dict[str, Any] = {"address": "local", "include_dashboard": False}
     where = own if address is None else {"address": address}
+    at_sigterm = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(**where, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises many kinds, `Exception` itself among them
         what = "Ray did not start" if address is None else f"no Ray cluster at {address!r}"
         raise ConfigurationError(f"{what}: {error}") from error
     try:
+        _keep_at_sigterm(at_sigterm)
         yield
     finally:
         ray.shutdown()
+
+
+def _keep_at_sigterm(handler: Any) -> None:
+    """Put back what the caller does at SIGTERM, which Ray replaces by an exit with status 15."""
+    if callable(handler) and signal.getsignal(signal.SIGTERM) is not handler:
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _tuner(sweep: Sweep, out: Path, workers: int | None, resources: dict[str, float]) -> Any:
