@@ -1,31 +1,42 @@
 """Mutation testing: change one operator or constant at a time and see whether a test notices.
 
     python tools/mutate.py --only planning/returns.py --count 20
-    python tools/mutate.py --count 200 --seed 0     # goes on where it was stopped
+    python tools/mutate.py --count 200 --jobs 2     # goes on where it was stopped
 
 Each mutant is a copy of the package in a temporary folder, with one comparison, arithmetic or
-boolean operator, or one constant, exchanged. The tests of its file run against it and stop at the
-first failure. Every result is a line of JSON in ``mutants.jsonl``; a mutant that is there already
-is not tried again.
+boolean operator, or one constant, exchanged. First every test file of the mutated file is run once
+as it is, to see which test executes which lines (kept in ``.pytest_cache``). A mutant on lines that
+no test executes has survived. Otherwise the tests that execute them run, the quickest files and
+tests first, until one fails; where none does, all tests of the file run, since one test may read
+what another has compiled. Every result is a line of JSON in ``mutants.jsonl``; a mutant that is
+there already is not tried again.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import functools
+import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gym_lagrangian"
+TOOLS = ROOT / "tools"
 
 # Where a file is → the tests that should notice, the quickest first; the longest prefix counts.
 TESTS = {
@@ -35,15 +46,26 @@ TESTS = {
     "models/residual.py": ("test_residual",),
     "models/product.py": ("test_product",),
     "planning/": ("test_planning", "test_lqr", "test_stranger"),
+    "envs/": ("test_state", "test_vector", "test_environments"),
+    "envs/_arguments.py": ("test_faults",),
     "envs/functional.py": ("test_environments", "test_simulate", "test_stranger"),
-    "envs/autoreset.py": ("test_vector", "test_state"),
+    "envs/learned.py": ("test_learned_env",),
+    "envs/sb3.py": ("test_sb3",),
+    "envs/sensors.py": ("test_sensors",),
+    "envs/trust.py": ("test_ensembles",),
     "learning/fit.py": ("test_fit", "test_from_logs"),
+    "learning/loop.py": ("test_training", "test_fit"),
 }
 
-SECONDS = 900
+# A mutant that takes this many times as long as its tests usually do, and this long at least, is
+# given up. It is not counted as killed: the machine may be busy.
+PATIENCE, SECONDS = 10, 600
+
+NO_TESTS = 5  # the exit status of pytest where it found none to run
 
 # Where the suite keeps its compiled programs: most are the same in every mutant.
-COMPILED = str(ROOT / ".pytest_cache" / "d" / "compiled")
+COMPILED = ROOT / ".pytest_cache" / "d" / "compiled"
+TOUCHED = ROOT / ".pytest_cache" / "d" / "touched"
 
 _OTHER: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub,
@@ -133,32 +155,125 @@ def _changed(node: ast.AST) -> tuple[str, ast.AST] | None:
     return None
 
 
+def lines_of(source: str, place: int) -> set[int]:
+    """The lines of the statement that a mutant changes; of a compound one, those of its head."""
+    changed = list(_nodes(ast.parse(source)))[place]
+    around: Any = None
+    for node in _nodes(ast.parse(source)):
+        inside = node.lineno <= changed.lineno <= node.end_lineno if _is_statement(node) else False
+        around = node if inside else around
+    end = around.body[0].lineno - 1 if getattr(around, "body", None) else around.end_lineno
+    return set(range(around.lineno, max(around.lineno, end) + 1))
+
+
+def _is_statement(node: Any) -> bool:
+    return isinstance(node, ast.stmt)
+
+
 def tests_of(path: str) -> list[str]:
-    """The test files of a mutated file."""
+    """The test files of a mutated file, the quickest first."""
+    return sorted(_named(path), key=_seconds)
+
+
+def _named(path: str) -> list[str]:
     prefix = max((one for one in TESTS if path.startswith(one)), key=len)
     return [f"tests/{name}.py" for name in TESTS[prefix]]
 
 
-def survives(path: str, text: str) -> bool:
-    """Whether every test of the file passes with this text in its place."""
+def _seconds(file: str) -> float:
+    return sum(test["seconds"] for test in touched(file).values())
+
+
+@functools.cache
+def touched(file: str) -> dict[str, Any]:
+    """Test → its seconds, and the lines that it executes of each file of the package."""
+    sources = [ROOT / file, *sorted(PACKAGE.rglob("*.py"))]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    kept = TOUCHED / f"{Path(file).stem}-{digest}.json"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part")
+        done = _pytest(ROOT, [file], TOUCHED_OUT=str(part))
+        if done.returncode:
+            raise SystemExit(f"{file} fails as it is:\n{done.stdout[-2000:]}")
+        part.replace(kept)
+    return json.loads(kept.read_text())
+
+
+def covering(path: str, lines: set[int]) -> list[str]:
+    """The tests that execute a line, of the quickest file first; the empty name where importing
+    the package does.
+    """
+    found = []
+    for file in tests_of(path):
+        tests = touched(file)
+        here = [one for one in tests if not lines.isdisjoint(tests[one]["lines"].get(path, ()))]
+        found += sorted(here, key=lambda one: tests[one]["seconds"])
+    return found
+
+
+class Result(NamedTuple):
+    """What became of a mutant.
+
+    Attributes:
+        outcome: "killed", "survived", "untouched" (survived, as no test executes it), or "slow".
+        by: the test that failed.
+    """
+
+    outcome: str
+    by: str | None = None
+
+
+def result_of(path: str, place: int) -> Result:
+    """What the tests of a file say of a mutant of it."""
+    source = (PACKAGE / path).read_text()
+    tests, files = covering(path, lines_of(source, place)), tests_of(path)
+    if not tests:
+        return Result("untouched")
     with tempfile.TemporaryDirectory() as folder:
         for part in ("gym_lagrangian", "tests"):
             shutil.copytree(ROOT / part, Path(folder) / part)
         shutil.copy(ROOT / "pyproject.toml", folder)
-        (Path(folder) / "gym_lagrangian" / path).write_text(text)
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", *tests_of(path)]
-        paths = os.pathsep.join([folder, f"{folder}/tests"])
-        try:
-            done = subprocess.run(
-                command,
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": paths, "JAX_COMPILATION_CACHE_DIR": COMPILED},
-                capture_output=True,
-                timeout=SECONDS,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-    return done.returncode == 0
+        (Path(folder) / "gym_lagrangian" / path).write_text(mutated(source, place))
+        quick = Result("survived") if "" in tests else _tried(Path(folder), files, tests)
+        return quick if quick.outcome != "survived" else _tried(Path(folder), files)
+
+
+def _tried(folder: Path, files: list[str], tests: Sequence[str] = ()) -> Result:
+    """What some tests, or all in these files, say of the package in a folder."""
+    usual = {name: one["seconds"] for file in files for name, one in touched(file).items()}
+    only: dict[str, str] = {}
+    if tests:
+        (folder / "only.json").write_text(json.dumps(tests))
+        only["TOUCHED_ONLY"] = str(folder / "only.json")
+        usual = {name: usual[name] for name in tests}
+        files = list(dict.fromkeys(name.partition("::")[0] for name in tests))
+    try:
+        limit = max(SECONDS, PATIENCE * sum(usual.values()))
+        done = _pytest(folder, ["-x", *files], timeout=limit, **only)
+    except subprocess.TimeoutExpired:
+        return Result("slow")
+    if done.returncode == NO_TESTS:
+        raise RuntimeError(f"no test was run:\n{done.stdout[-2000:]}")
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+    return Result("killed", failed and failed[1]) if done.returncode else Result("survived")
+
+
+def _pytest(folder: Path, arguments: list[str], timeout: float | None = None, **how: str) -> Any:
+    """Run pytest on the package and the tests in a folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "touched", *arguments],
+        cwd=folder,
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join([str(folder), f"{folder}/tests", str(TOOLS)]),
+            "JAX_COMPILATION_CACHE_DIR": str(COMPILED),
+        }
+        | how,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
 def chosen(only: str | None, count: int, seed: int) -> list[tuple[str, int, str, int]]:
@@ -175,20 +290,30 @@ def main() -> None:
     parser.add_argument("--only", metavar="FILE", help="of the package, as planning/returns.py")
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="mutants that are tried at a time")
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"))
     options = parser.parse_args()
     lines = options.out.read_text().splitlines() if options.out.exists() else []
     results = {tuple(row["mutant"]): row["outcome"] for row in map(json.loads, lines)}
-    for mutant in chosen(options.only, options.count, options.seed):
-        if mutant in results:
-            continue
+    writing = threading.Lock()
+
+    def judge(mutant: tuple[str, int, str, int]) -> None:
         path, line, what, place = mutant
-        text = mutated((PACKAGE / path).read_text(), place)
-        outcome = results[mutant] = "survived" if survives(path, text) else "killed"
-        with options.out.open("a") as file:
-            file.write(json.dumps({"mutant": mutant, "outcome": outcome}) + "\n")
-        print(f"{outcome:9} {path}:{line}  {what}", flush=True)
-    print(dict(Counter(results.values())))
+        start = time.monotonic()
+        found = result_of(path, place)
+        row = {"mutant": mutant, **found._asdict(), "seconds": round(time.monotonic() - start, 1)}
+        with writing:
+            results[mutant] = found.outcome
+            with options.out.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{found.outcome:9} {path}:{line}  {what}  {found.by or ''}", flush=True)
+
+    drawn = chosen(options.only, options.count, options.seed)
+    for file in sorted({test for path, *_ in drawn for test in _named(path)}):
+        touched(file)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(judge, (mutant for mutant in drawn if mutant not in results)))
+    print(dict(Counter(results[mutant] for mutant in drawn)))
 
 
 if __name__ == "__main__":
