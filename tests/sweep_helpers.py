@@ -67,13 +67,19 @@ class Victim:
         paths = os.pathsep.join([str(HERE.parent), str(HERE)])
         environment = os.environ | {"PYTHONPATH": paths, self.MARK: self.mark}
         command = [sys.executable, "-m", "gym_lagrangian.cli", "sweep", "small.toml"]
-        return subprocess.Popen(
-            [*command, "--out", "out", "--workers", "1"],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with (self.folder / "said").open("w") as said:
+            return subprocess.Popen(
+                [*command, "--out", "out", "--workers", "1"],
+                cwd=self.folder,
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
+
+    @property
+    def said(self):
+        """What the last driver wrote to standard error."""
+        return (self.folder / "said").read_text()
 
     def processes(self, name=b""):
         """The numbers of all processes of this sweep whose command begins so."""

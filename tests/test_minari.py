@@ -1,5 +1,7 @@
 """Minari data sets: written while recording, and read as transitions."""
 
+from unittest import mock
+
 import gymnasium
 import numpy as np
 import pytest
@@ -45,6 +47,22 @@ def test_a_data_set_recovers_its_environment():
     assert env.observation_space.contains(episode.observations[0])
     assert len(episode.observations) == len(episode.actions) + 1
     assert dataset.total_steps >= 40
+
+
+def test_the_same_seed_is_the_same_data_set():
+    ids = ("testing/here-v0", "testing/here-v1")
+    first, second = (collect("CartPole-v1", 60, seed=4, minari=name) for name in ids)
+    np.testing.assert_array_equal(first.q, second.q)
+    assert len(set(first.episode)) > 1, "a single episode: nothing is shown"
+
+
+def test_a_write_that_is_interrupted_leaves_no_data_set():
+    interrupted = mock.patch("shutil.move", side_effect=KeyboardInterrupt)
+    with interrupted, pytest.raises(KeyboardInterrupt):
+        collect("CartPole-v1", 5, minari="testing/here-v0")
+    assert not minari.list_local_datasets()
+    collect("CartPole-v1", 5, minari="testing/here-v0")
+    assert list(minari.list_local_datasets()) == ["testing/here-v0"]
 
 
 def test_steps_that_a_lagrangian_has_no_word_for_are_left_out():

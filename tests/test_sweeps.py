@@ -377,7 +377,8 @@ class TestRay:
                 time.sleep(rng.uniform(0.0, 2.0))
             by = list(STATUS)[kill % 3]
             process.send_signal(by)
-            assert process.wait() in (0, *STATUS[by])
+            done = process.wait() in (0, *STATUS[by])
+            assert done or "Ray did not start" in victim.said, victim.said
             victim.wait_until_gone()
         assert late < 10, "every kill came too late"
         assert victim.finish()

@@ -172,7 +172,8 @@ def _check_space(dataset: Any, env: gymnasium.Env) -> None:
 
 
 def collector(env: Any, dataset_id: str) -> Any:
-    """The environment with Minari's `DataCollector` around it.
+    """The environment with Minari's `DataCollector` around it. It seeds every episode; here by
+    numbers that follow from the first seed.
 
     Raises:
         ConfigurationError: Minari is not there, there is such a data set already, or the id is
@@ -197,7 +198,16 @@ def collector(env: Any, dataset_id: str) -> Any:
             f"minari = {dataset_id!r}: there is such a data set already; choose another version, "
             "or remove it by `minari delete`"
         )
-    return minari.DataCollector(env)
+
+    class Collector(minari.DataCollector):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            if seed is None:
+                seed = int(self.seeds.integers(2**31))
+            else:
+                self.seeds = np.random.default_rng(seed)
+            return super().reset(seed=seed, options=options)
+
+    return Collector(env)
 
 
 def write(collected: Any, dataset_id: str, policy: str) -> None:

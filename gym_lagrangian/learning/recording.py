@@ -85,7 +85,8 @@ def collect(
         state: from an observation to (q, q̇); default: it is (q, q̇).
         force: from an action to τ (n,) in N or N·m; default: its components are the motors' forces.
         minari: also write a Minari data set of this id (extra `minari`), with every step that was
-            made, free or not.
+            made, free or not. Every episode is then reset with a seed that follows from `seed` and
+            that the data set keeps.
         arguments: of `gymnasium.make`, for an id.
 
     Raises:
