@@ -380,13 +380,15 @@ class TestCollectAndFit:
         assert f"written: {data}, 40 recorded transitions of 0.05 s" in capsys.readouterr().out
 
         fit = ["fit", str(data), "Baseline", "--out", str(out), "--steps", "3", "--batch", "2"]
-        assert main([*fit, "--model-option", "width=2", "--model-option", "depth=1"]) == 0
+        tried = ["--starts", "2", "--trial", "1", "--weight-decay", "0.1"]
+        assert main([*fit, *tried, "--model-option", "width=2", "--model-option", "depth=1"]) == 0
         assert f"written: {out}" in capsys.readouterr().out
         found = checkpoints.load(out)
         measured = {"loss", "held_out_error", "constant_velocity_error"}
         assert found.card.metrics.keys() == measured
         assert "40 recorded transitions" in found.card.data
-        assert (found.card.training["steps"], found.card.training["batch"]) == (3, 2)
+        given = ("steps", "batch", "starts", "trial", "weight_decay")
+        assert tuple(found.card.training[name] for name in given) == (3, 2, 2, 1, 0.1)
 
         refused(fit, "exists", "overwrite")
         refused([*fit, "--system", "RelativisticParticle"], "of DoublePendulum, not of Relativ")

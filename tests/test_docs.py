@@ -1,5 +1,6 @@
 """The pages of the documentation are true and complete."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -14,6 +15,7 @@ from gym_lagrangian.cli.main import parser
 from gym_lagrangian.registration import MODELS, SYSTEMS
 
 DOCS = Path(__file__).parents[1] / "docs"
+TESTS = DOCS.parent / "tests"
 PAGES = sorted(DOCS.rglob("*.md"))
 NAVIGATION = (DOCS.parent / "mkdocs.yml").read_text()
 COMMAND = re.compile(r"^(?:# )?(?:\$ |- )?gym-lagrangian (.*)$", re.MULTILINE)
@@ -79,3 +81,28 @@ def test_python_of_a_page_runs(name, tmp_path, monkeypatch):
     assert blocks
     for block in blocks:
         exec(compile(block, name, "exec"), {})
+
+
+def _tests_of(file):
+    """The names of the tests in a file."""
+    tree = ast.parse((TESTS / file).read_text())
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def _rows_of_faults():
+    """The last cell of every row, in which tests are named."""
+    lines = (DOCS / "faults.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("|---")]
+    return [row.strip("| ").rsplit("|", 1)[1] for row in rows if not row.endswith("| Test |")]
+
+
+def test_every_fault_has_a_test_that_exists():
+    rows = _rows_of_faults()
+    assert len(rows) > 50
+    for row in rows:
+        file, named = None, 0
+        for found, test in re.findall(r"`(?:(test_\w+\.py)(?:::)?)?(test_\w+)?`", row):
+            file, named = found or file, named + 1
+            assert not test or test in _tests_of(file), f"{file}::{test}"
+            assert (TESTS / file).exists()
+        assert named, f"no test in {row!r}"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import errno
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import threading
@@ -20,7 +22,15 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from system_helpers import QUICK
 
-from gym_lagrangian import Coordinates, FitConfig, TrainingConfig, Transitions, checkpoints, train
+from gym_lagrangian import (
+    Coordinates,
+    FitConfig,
+    TrainingConfig,
+    Transitions,
+    checkpoints,
+    envs,
+    train,
+)
 from gym_lagrangian.checkpoints.file import _digest
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import (
@@ -129,7 +139,15 @@ def test_a_time_limit_that_is_none(steps):
         LagrangianVectorEnv("DoublePendulum", max_episode_steps=steps)
 
 
+class Tracked:
+    """As a tensor of torch that requires a gradient."""
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad.")
+
+
 ACTIONS = [
+    Tracked(),
     np.array([np.nan, 0.0]),
     np.array([1j, 0.0]),
     MASKED,
@@ -565,6 +583,16 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
         train("DoublePendulum", "Baseline", out=tmp_path / "m.safetensors", **SHORT, **SMALL)
     assert path.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_compiled_functions_of_environments_are_not_kept_for_ever():
+    """Whatever envs/ caches, of ever other static options, has room for so many and no more."""
+    names = [module.name for module in pkgutil.iter_modules(envs.__path__, "gym_lagrangian.envs.")]
+    found = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    caches = {one for one in found if hasattr(one, "cache_parameters")}
+    assert len(caches) >= 4
+    for one in caches:
+        assert one.cache_parameters()["maxsize"] in range(1, 257), one
 
 
 @pytest.mark.parametrize("before", [False, True])

@@ -307,6 +307,7 @@ def test_divergence_saves_the_last_good_state(tmp_path, good_data):
     with pytest.raises(TrainingDiverged, match="learning rate") as caught:
         short(out, config=config, data=tmp_path / "data.npz", on_progress=reports.append)
     assert str(resume_path(out)) in str(caught.value)
+    assert "quadratic_start" not in str(caught.value)  # a Baseline has none
     assert not out.exists()
     saved = checkpoints.load(resume_path(out))
     assert saved.card.metrics["step"] == reports[-1].step > 0

@@ -205,6 +205,23 @@ def _add_fit(commands: Any) -> None:
         metavar="SHARE",
         help="of the data that is held out to judge by; default: 0.1",
     )
+    fit.add_argument(
+        "--starts",
+        type=int,
+        metavar="N",
+        help="models of other first weights that are fitted briefly, of which the best goes on; "
+        f"{_BY_MODEL}",
+    )
+    fit.add_argument(
+        "--trial", type=int, metavar="N", help=f"optimiser steps of such an attempt; {_BY_MODEL}"
+    )
+    fit.add_argument(
+        "--weight-decay",
+        type=float,
+        metavar="SHARE",
+        help="how fast the matrices of networks shrink, as a share of the learning rate; "
+        f"{_BY_MODEL}",
+    )
     add_logs(fit)
     _add_training(fit)
     fit.set_defaults(run=_fit)

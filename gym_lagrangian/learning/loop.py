@@ -365,8 +365,7 @@ def _optimise(
                 save(good)
                 raise TrainingDiverged(
                     f"the loss became non-finite at step {bad}; the state after step {good.step} "
-                    f"is saved in {str(resume_path(out))!r}. Try a lower learning rate, a longer "
-                    "warm-up, another seed, or a larger quadratic_start"
+                    f"is saved in {str(resume_path(out))!r}. Try {_remedies(card)}"
                 )
             proven = run
             history = [*run.history, (step, float(losses.mean()))]
@@ -382,6 +381,12 @@ def _optimise(
         save(run)
         raise
     return run
+
+
+def _remedies(card: Card) -> str:
+    """What to try after a training diverged, of what its model takes."""
+    usual = "a lower learning rate, a longer warm-up, another seed"
+    return usual + (", a larger quadratic_start" if "quadratic_start" in card.model_config else "")
 
 
 def _judged(
