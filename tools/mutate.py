@@ -157,17 +157,19 @@ def _changed(node: ast.AST) -> tuple[str, ast.AST] | None:
 
 def lines_of(source: str, place: int) -> set[int]:
     """The lines of the statement that a mutant changes; of a compound one, those of its head."""
-    changed = list(_nodes(ast.parse(source)))[place]
-    around: Any = None
-    for node in _nodes(ast.parse(source)):
-        inside = node.lineno <= changed.lineno <= node.end_lineno if _is_statement(node) else False
-        around = node if inside else around
-    end = around.body[0].lineno - 1 if getattr(around, "body", None) else around.end_lineno
-    return set(range(around.lineno, max(around.lineno, end) + 1))
+    nodes = list(_nodes(ast.parse(source)))
+    line = nodes[place].lineno  # type: ignore[attr-defined]
+    statements: list[Any] = [node for node in nodes if isinstance(node, ast.stmt)]
+    around = [one for one in statements if _first_line(one) <= line <= one.end_lineno][-1]
+    inner = getattr(around, "body", [])
+    end = inner[0].lineno - 1 if inner else around.end_lineno
+    return set(range(_first_line(around), max(around.lineno, end) + 1))
 
 
-def _is_statement(node: Any) -> bool:
-    return isinstance(node, ast.stmt)
+def _first_line(statement: Any) -> int:
+    """Decorators included."""
+    decorators = getattr(statement, "decorator_list", [])
+    return min(one.lineno for one in (statement, *decorators))
 
 
 def tests_of(path: str) -> list[str]:
