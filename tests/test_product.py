@@ -54,6 +54,22 @@ def test_it_is_a_sum_of_functions_of_the_state_times_factors_of_the_parameters()
     assert np.sum(sizes > 1e-10 * sizes[0]) > 3
 
 
+def test_factors_are_added_to_the_last_layer():
+    """What the parameters contribute, written into the trunk instead, is the same network."""
+    made, x = network(), np.random.default_rng(0).normal(size=5)
+
+    def layer(one):
+        return one.trunk.weights[-1], one.trunk.biases[-1], one.weights, one.biases
+
+    weights, biases, per_weight, per_bias = layer(made)
+    factors = made.factors(jnp.asarray(x[2:4], weights.dtype))
+    added = weights + (per_weight @ factors).reshape(weights.shape), biases + per_bias @ factors
+    none = jnp.zeros_like(per_weight), jnp.zeros_like(per_bias)
+    fixed = eqx.tree_at(layer, made, (*added, *none))
+    np.testing.assert_allclose(fixed(jnp.asarray(x)), made(jnp.asarray(x)), rtol=1e-5)
+    assert float(jnp.abs(per_bias @ factors).max()) > 1e-3, "nothing is added"
+
+
 @pytest.mark.parametrize("start", [0, 2, 3])
 def test_second_order_pass_equals_automatic_differentiation(start):
     rng = np.random.default_rng(start)

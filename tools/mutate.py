@@ -311,9 +311,8 @@ def main() -> None:
             print(f"{found.outcome:9} {path}:{line}  {what}  {found.by or ''}", flush=True)
 
     drawn = chosen(options.only, options.count, options.seed)
-    for file in sorted({test for path, *_ in drawn for test in _named(path)}):
-        touched(file)
     with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(touched, sorted({test for path, *_ in drawn for test in _named(path)})))
         list(pool.map(judge, (mutant for mutant in drawn if mutant not in results)))
     print(dict(Counter(results[mutant] for mutant in drawn)))
 
