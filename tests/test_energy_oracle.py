@@ -96,7 +96,14 @@ def integrated(env, start, actions, dt):
     return np.array(energies), *np.array(ys)[:, -2:].T
 
 
-@pytest.mark.parametrize("name", SYSTEMS)
+def cases():
+    """Every registered system; one of more than two coordinates takes longer to compile."""
+    for name in SYSTEMS:
+        dear = load_system(name)().n > 2
+        yield pytest.param(name, marks=[pytest.mark.slow] if dear else [])
+
+
+@pytest.mark.parametrize("name", cases())
 def test_energies_are_those_of_an_independent_integration(name):
     with jax.enable_x64(True):
         env, params = functional.make(name, **FINE, **with_friction(name))
