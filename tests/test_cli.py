@@ -251,9 +251,12 @@ def interrupted(monkeypatch, request):
     def stop(self, *_):
         signal.raise_signal(getattr(request, "param", signal.SIGINT))
 
+    # A shell's background jobs ignore Ctrl-C, and so do the tests that they run.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         patch.setattr("tqdm.tqdm.set_postfix_str", stop)
         yield patch
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("cheap_measure")
