@@ -20,10 +20,11 @@ import gym_lagrangian  # noqa: F401  its ids
 from gym_lagrangian.registration import SYSTEMS, find
 
 FOLDER = Path(__file__).parents[1] / "assets" / "systems"
-SIZE, SECONDS, RATE = 280, 4.0, 20
+SIZE, SECONDS, RATE = 270, 4.0, 20
 STEPS_A_FRAME = 2  # a trail has a point at every step
 STRENGTHS = (1.0, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05)
-COLOURS = 32
+COLOURS = (32, 24, 16)  # as many as the size of the file allows
+LARGEST = 200_000
 
 
 def made(name: str, **options: Any) -> gymnasium.Env:
@@ -73,13 +74,22 @@ def write(name: str) -> Path:
     from PIL import Image
 
     images = [Image.fromarray(frame) for frame in frames(name)]
-    seen = np.concatenate([np.asarray(image) for image in images[:: len(images) // 6]])
-    colours = Image.fromarray(seen).quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
-    first, *rest = [image.quantize(palette=colours, dither=Image.Dither.NONE) for image in images]
     path = FOLDER / f"{name}.gif"
     path.parent.mkdir(parents=True, exist_ok=True)
-    first.save(path, save_all=True, append_images=rest, duration=round(1000 / RATE), loop=0)
+    for colours in COLOURS:
+        _save(path, images, colours)
+        if path.stat().st_size < LARGEST:
+            break
     return path
+
+
+def _save(path: Path, images: list[Any], colours: int) -> None:
+    from PIL import Image
+
+    seen = np.concatenate([np.asarray(image) for image in images[:: len(images) // 6]])
+    palette = Image.fromarray(seen).quantize(colours, Image.Quantize.MAXCOVERAGE)
+    first, *rest = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    first.save(path, save_all=True, append_images=rest, duration=round(1000 / RATE), loop=0)
 
 
 if __name__ == "__main__":
