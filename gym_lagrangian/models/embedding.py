@@ -50,7 +50,8 @@ class Embedding(eqx.Module):
             or None.
         m_index, m_names: which entries of m the network is conditioned on, ascending, and their
             names.
-        m_scale: typical magnitudes of those entries.
+        m_scale, m_units: typical magnitudes of those entries, and their SI units.
+        fixed_units: name → unit of the other parameters that are not zero, as pairs.
     """
 
     system: str = eqx.field(static=True)
@@ -62,6 +63,8 @@ class Embedding(eqx.Module):
     m_index: tuple[int, ...] = eqx.field(static=True)
     m_scale: tuple[float, ...] = eqx.field(static=True)
     m_names: tuple[str, ...] = eqx.field(static=True, default=())
+    m_units: tuple[str, ...] = eqx.field(static=True, default=())
+    fixed_units: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
 
     @classmethod
     def of(cls, coordinates: Coordinates, conditioned_on: tuple[str, ...] = ()) -> Embedding:
@@ -79,6 +82,7 @@ class Embedding(eqx.Module):
                 )
         index = tuple(i for i, name in enumerate(names) if name in conditioned_on)
         typical = coordinates.magnitudes
+        others = {k: p for k, p in coordinates.parameters.items() if k not in conditioned_on}
         return cls(
             system=coordinates.name,
             angular=coordinates.angular,
@@ -92,6 +96,8 @@ class Embedding(eqx.Module):
             m_index=index,
             m_scale=tuple(coordinates.parameters[names[i]].scale for i in index),
             m_names=tuple(names[i] for i in index),
+            m_units=tuple(coordinates.parameters[names[i]].unit for i in index),
+            fixed_units=tuple((k, p.unit) for k, p in others.items() if p.default != 0.0),
         )
 
     @property

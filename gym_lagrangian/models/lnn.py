@@ -8,7 +8,8 @@ and everything else follows from `gym_lagrangian.physics.mechanics`: no canonica
 assumed form of the kinetic energy. The scale h in joules lets N work with numbers of order
 one. The fixed last term makes the mass matrix positive definite where training starts; without
 it the first solves divide by a nearly singular matrix. It costs no generality, since N can
-learn to cancel it.
+learn to cancel it. A model that is conditioned on masses and lengths may have ``units =
+"own"``: then all this is so in units that are made of them, see `gym_lagrangian.models.similarity`.
 
 Training minimises the acceleration error Σ_i |M⁻¹(τ + f) − q̈|_i = Σ_i |M⁻¹(τ + f − M q̈)|_i, by
 one of two gradients:
@@ -44,12 +45,14 @@ from gym_lagrangian.models.base import (
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import Shape
 from gym_lagrangian.models.settings import as_factor, magnitude, per_coordinate, setting
+from gym_lagrangian.models.similarity import Units, scaled_dimensions
 from gym_lagrangian.physics.mechanics import Lagrangian, euler_lagrange
 from gym_lagrangian.physics.shapes import Matrix, Parameters, Scalar, Vector
 from gym_lagrangian.systems.preset import Preset
 from gym_lagrangian.systems.sample import Sample
 
 GRADIENTS = ("exact", "force")
+UNITS = ("SI", "own")
 
 
 class LNN(NetworkModel, Lagrangian, IntegratedModel):
@@ -63,6 +66,7 @@ class LNN(NetworkModel, Lagrangian, IntegratedModel):
         quadratic_start: k, the share of the typical masses that is in the fixed term; zero for
             the paper's own network.
         gradient: ``"exact"`` or ``"force"``, as above.
+        units: in which L is learned, ``"SI"`` or ``"own"``: of the masses and lengths themselves.
     """
 
     mass_matrix_solver: ClassVar[str] = "damped"
@@ -90,6 +94,11 @@ class LNN(NetworkModel, Lagrangian, IntegratedModel):
     mass_scale: float | tuple[float, ...] = magnitude("mass_scale", 1.0, positive_number, "kg")
     quadratic_start: float = setting("quadratic_start", 1.0, finite_number, "share")
     gradient: str = setting("gradient", "exact", one_of, GRADIENTS)
+    units: str = setting("units", "SI", one_of, UNITS)
+
+    def __check_init__(self):
+        if self.units == "own":
+            scaled_dimensions(self.embedding)
 
     @classmethod
     def sizes(cls, embedding: Embedding) -> Sizes:
@@ -108,8 +117,16 @@ class LNN(NetworkModel, Lagrangian, IntegratedModel):
 
     def lagrangian(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
         """L(q, q̇, m), a scalar. In joules only once forced motion has fixed its scale."""
-        learned = self.energy_scale * self.network(self.embedding.state(q, qd, m))[0]
-        return learned + self._start(qd, m)
+        if self.units == "SI":
+            return self._lagrangian(q, qd, m)
+        units = Units.of(self.embedding, m)
+        return units.energy * self._lagrangian(*units.state(q, qd), units.parameters)
+
+    def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
+        if self.units == "SI" or self.resistance is None:
+            return super().friction(q, qd, m)
+        units = Units.of(self.embedding, m)
+        return units.force(self.resistance(*units.state(q, qd), units.parameters))
 
     def loss(self, sample: Sample, target: Target) -> Scalar:
         """Σ_i |q̈_i error|, with the gradient that `gradient` names."""
@@ -123,7 +140,19 @@ class LNN(NetworkModel, Lagrangian, IntegratedModel):
         return jnp.sum(jnp.abs(self.solved(fixed, residual)))
 
     def terms_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
-        """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`.
+        """M and f by the network's second-order pass; equal to `euler_lagrange(lagrangian)`."""
+        if self.units == "SI":
+            return self._terms_of_motion(q, qd, m)
+        units = Units.of(self.embedding, m)
+        mass_matrix, force = self._terms_of_motion(*units.state(q, qd), units.parameters)
+        return units.mass_matrix(mass_matrix), units.force(force)
+
+    def _lagrangian(self, q: Vector, qd: Vector, m: Parameters) -> Scalar:
+        learned = self.energy_scale * self.network(self.embedding.state(q, qd, m))[0]
+        return learned + self._start(qd, m)
+
+    def _terms_of_motion(self, q: Vector, qd: Vector, m: Parameters) -> tuple[Matrix, Vector]:
+        """Those of `_lagrangian`.
 
         With the gradient g = h ∂N/∂x held fixed, the Euler–Lagrange terms of h N(x(q, q̇)) are
         those of the Lagrangian gᵀx(q, q̇), whose cost is negligible, plus h times the curvature
