@@ -17,8 +17,9 @@ from physics_helpers import batched
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models import HNN, LNN, Baseline
+from gym_lagrangian.models.activations import ACTIVATIONS, activate
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.models.network import ACTIVATIONS, INITIALISERS, Network, Shape, activate
+from gym_lagrangian.models.network import INITIALISERS, Network, Shape
 from gym_lagrangian.physics.dynamics import ContinuousDynamics
 from gym_lagrangian.physics.linear import DAMPING
 from gym_lagrangian.physics.mechanics import euler_lagrange
