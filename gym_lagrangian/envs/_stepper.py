@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from gym_lagrangian.envs._kernel import compiled
 from gym_lagrangian.envs._packing import Packing
 from gym_lagrangian.envs._scope import KEPT, scope
 from gym_lagrangian.envs.functional import FunctionalEnv, Params, State, cast
@@ -164,11 +165,12 @@ def _functions(structure: Any, dtype: str, shapes: tuple) -> _Functions:
 
 @functools.lru_cache(maxsize=KEPT)
 def _compiled_step(functions: _Functions, action: tuple[int, ...], device: Any) -> Any:
-    """`step` compiled for a device: calling it looks at no context and traces nothing."""
-    del device  # of the scope that this is called in
+    """`step` compiled for a device, in whose scope this is called: calling it looks at no context
+    and traces nothing.
+    """
     packed = jax.ShapeDtypeStruct((functions.packing.size,), functions.dtype)
     action_ = jax.ShapeDtypeStruct(action, np.float32)
-    return functions.step.lower(list(functions.moving), packed, action_).compile()
+    return compiled(functions.step, list(functions.moving), packed, action_, device=device)
 
 
 def _moving(params: Params) -> tuple[Any, ...]:

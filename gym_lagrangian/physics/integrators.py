@@ -52,16 +52,13 @@ class RungeKutta(NamedTuple):
         """As `step`, with one loop over the stages, so that `field` is compiled once."""
         h = jnp.asarray(h, y.dtype)
         rows = np.array([[*row, *[0.0] * (self.stages - len(row))] for row in self.a])
-        # In pieces of at most 512 bytes: XLA keeps a program to one thread, which is far faster
-        # for a single state, as long as all of its buffers are so small.
-        pieces = [jnp.asarray(rows[:, i : i + 5], y.dtype) for i in range(0, self.stages, 5)]
+        table = jnp.asarray(rows, y.dtype)
 
         def combine(weights, slopes):  # as a dot, a batch of them would be a slow one
             return jnp.sum(weights[:, None] * slopes, axis=0)
 
         def stage(i, slopes):
-            weights = jnp.concatenate([piece[i] for piece in pieces])
-            return slopes.at[i].set(field(y + h * combine(weights, slopes)))
+            return slopes.at[i].set(field(y + h * combine(table[i], slopes)))
 
         slopes = jnp.zeros((self.stages, *y.shape), y.dtype)
         slopes = jax.lax.fori_loop(0, self.stages, stage, slopes)
