@@ -20,11 +20,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Float
 
 from gym_lagrangian.models.activations import activate
@@ -67,9 +69,20 @@ def second_order(
     return _one_or_many(hidden, last, x, directions)
 
 
-@second_order.defjvp
+@partial(second_order.defjvp, symbolic_zeros=True)
 def _second_order_jvp(primals, tangents):
-    return jax.jvp(_passed, primals, tangents)
+    """Of what moves alone: derivatives by states leave the weights as they are."""
+    leaves, structure = jax.tree.flatten(primals)
+    rates = jax.tree.leaves(tangents)
+    moving = [i for i, rate in enumerate(rates) if not isinstance(rate, SymbolicZero)]
+
+    def of(*moved):
+        now = [*leaves]
+        for i, leaf in zip(moving, moved, strict=True):
+            now[i] = leaf
+        return _passed(*jax.tree.unflatten(structure, now))
+
+    return jax.jvp(of, [leaves[i] for i in moving], [rates[i] for i in moving])
 
 
 @custom_vmap
@@ -79,15 +92,38 @@ def _one_or_many(hidden, last, x, directions):
 
 @_one_or_many.def_vmap
 def _many(size, batched, hidden, *arrays):
-    if any(jax.tree.leaves(batched[0])):  # every sample has layers of its own
-        axes = jax.tree.map(lambda one: 0 if one else None, tuple(batched))
-        return jax.vmap(_passed, in_axes=axes)(hidden, *arrays), (True, True)
-    arrays = [
+    if any(jax.tree.leaves(batched[0])):
+        return _each_its_own(_passed, batched, hidden, *arrays)
+    return _batch(hidden, *_repeated(size, batched, arrays)), (True, True)
+
+
+@custom_vmap
+def _batch(hidden, *arrays):
+    """The passes of a batch, whose axis is the first of all arrays."""
+    return jax.lax.platform_dependent(hidden, *arrays, cpu=_in_blocks, default=_with_batch_last)
+
+
+@_batch.def_vmap
+def _batch_of_batches(size, batched, hidden, *arrays):
+    if any(jax.tree.leaves(batched[0])):
+        return _each_its_own(_with_batch_last, batched, hidden, *arrays)
+    merged = [a.reshape(-1, *a.shape[2:]) for a in _repeated(size, batched, arrays)]
+    found = _batch(hidden, *merged)
+    return tuple(part.reshape(size, -1, *part.shape[1:]) for part in found), (True, True)
+
+
+def _each_its_own(function, batched, *arguments):
+    """What a function gives where every sample has layers of its own."""
+    axes = jax.tree.map(lambda one: 0 if one else None, tuple(batched))
+    return jax.vmap(function, in_axes=axes)(*arguments), (True, True)
+
+
+def _repeated(size, batched, arrays):
+    """The arrays, each with the axis of the batch first."""
+    return [
         array if one else jnp.broadcast_to(array, (size, *array.shape))
         for array, one in zip(arrays, batched[1:], strict=True)
     ]
-    found = jax.lax.platform_dependent(hidden, *arrays, cpu=_in_blocks, default=_with_batch_last)
-    return found, (True, True)
 
 
 def _in_blocks(hidden: Hidden, *arrays: AnyArray) -> tuple[AnyArray, ...]:
