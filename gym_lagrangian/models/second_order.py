@@ -80,9 +80,16 @@ def _second_order_jvp(primals, tangents):
         now = [*leaves]
         for i, leaf in zip(moving, moved, strict=True):
             now[i] = leaf
-        return _passed(*jax.tree.unflatten(structure, now))
+        return jax.tree.map(_batched_first, _passed(*jax.tree.unflatten(structure, now)))
 
     return jax.jvp(of, [leaves[i] for i in moving], [rates[i] for i in moving])
+
+
+def _batched_first(array):
+    """The same array. Of a batch it has the axis of the batch first, where `_batch` has it: JAX
+    confuses the two where a derivative is taken of a function that was compiled before.
+    """
+    return array.reshape(1, *array.shape).reshape(array.shape)
 
 
 @custom_vmap
