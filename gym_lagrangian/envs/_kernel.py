@@ -18,7 +18,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 ROUTINES = re.compile(r"stablehlo\.(sort|fft|custom_call|cholesky|triangular_solve)|chlo\.top_k")
 
 
-def compiled(function: Any, *arguments: Any, device: jax.Device) -> Any:
+def compiled(function: Any, *arguments: Any, device: Any) -> Any:
     """A jitted function of one array, compiled for arguments of these shapes on a device."""
     if device.platform == "cpu":
         lowered = jax.jit(lambda *given: _marked(function(*given))).lower(*arguments)
@@ -30,6 +30,6 @@ def compiled(function: Any, *arguments: Any, device: jax.Device) -> Any:
     return function.lower(*arguments).compile()
 
 
-def _marked(result: jax.Array) -> jax.Array:
+def _marked(result: Any) -> Any:
     """The result of a call, which is marked as small and is not to be dissolved."""
     return set_xla_metadata(result, xla_cpu_small_call="true", inlineable="false")

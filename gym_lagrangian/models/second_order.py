@@ -166,6 +166,7 @@ def _passed(
     hidden: Hidden, last: AnyArray, x: AnyArray, directions: AnyArray
 ) -> tuple[AnyArray, AnyArray]:
     """As `second_order`, of one sample, or of a batch whose axis is the last of all arrays."""
+    alone = x.ndim == 1
     value, tangents = x, list(directions)
     layers = []
     for weight, bias in zip(hidden.weights, hidden.biases, strict=True):
@@ -176,9 +177,19 @@ def _passed(
         layers.append((weight, slope, bend, bent))
     adjoint, born = last, []
     for weight, slope, bend, bent in reversed(layers):
-        born.append(_upper(adjoint * bend, bent))
-        adjoint = weight.T @ (adjoint * slope)
-    return adjoint, _symmetric(jax.tree.map(lambda *layers: sum(layers), *born))
+        born.append((adjoint * bend, bent))
+        back = adjoint * slope
+        adjoint = back @ weight if alone else weight.T @ back
+    if alone:  # one sum over all layers: it and its derivatives are faster
+        born = [_joined(born)]
+    sums = [_upper(*layer) for layer in born]
+    return adjoint, _symmetric(jax.tree.map(lambda *layers: sum(layers), *sums))
+
+
+def _joined(layers):
+    """The units of all layers as those of one: weights, and as many vectors."""
+    weights, vectors = zip(*layers, strict=True)
+    return jnp.concatenate(weights), [jnp.concatenate(v) for v in zip(*vectors, strict=True)]
 
 
 def _upper(weights: AnyArray, vectors: Sequence[AnyArray]) -> list[list[AnyArray]]:
