@@ -304,6 +304,8 @@ def _smooth(time: np.ndarray, q: np.ndarray, qd: np.ndarray) -> tuple[np.ndarray
     """The first seconds of q and q̇ (T,) on a fine grid, through every state."""
     from scipy.interpolate import CubicHermiteSpline
 
+    if len(time) < 2:  # a motion that diverged at once
+        return q, qd
     motion = CubicHermiteSpline(time, q, qd)
     shown = time[time <= _PORTRAIT]
     fine = np.unique(np.concatenate([shown, np.linspace(0.0, shown[-1], 1000)]))
