@@ -37,10 +37,11 @@ def policy(seed, envs, updates, ranges, *courses):
         updates: of each course.
         courses: the parameters of one course of training after another.
     """
-    wide, agent = functional.make(**LEARNED, **ranges)[1], None
+    env, wide = functional.make(**LEARNED, **ranges)
+    _, scale = env.task.observation_bounds(wide.m_bounds, wide.goal_bounds)
+    agent = None
     for course, parameters in enumerate(courses):
         env, params = functional.make(**LEARNED, **parameters)
-        _, scale = env.task.observation_bounds(wide.m_bounds, wide.goal_bounds)
         key = jax.random.key(1_000 * course + seed)
         agent, _ = train(env, params, scale, key, envs, updates, agent=agent)
     return agent, scale
