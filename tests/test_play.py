@@ -117,10 +117,11 @@ class TestPlay:
                 pygame.event.post(posted)
             play(EXACT, size=100)
 
-    def test_command(self):
+    @pytest.mark.parametrize("model", [[], ["--checkpoint", "DoublePendulumLNN"]])
+    def test_command(self, model):
         pygame.display.init()
         pygame.event.post(ESCAPE)
-        assert main(["play", EXACT, "--size", "100", "--start=-1,0,0,0"]) == 0
+        assert main(["play", EXACT, "--size", "100", "--start=-1,0,0,0", *model]) == 0
 
     @pytest.mark.parametrize(
         "arguments", [["CartPole-v1"], [EXACT, "--size", "3"], [EXACT, "--start", "1"]]

@@ -67,6 +67,20 @@ def test_the_strip_tells_the_baseline_from_the_lnn():
     assert unrest("Baseline", BOB) > max(4.0, 1.5 * unrest("LNN", BOB))
 
 
+def test_steps_that_are_not_drawn_are_in_the_picture_of_a_later_one(learned):
+    """The chart of energies and the path of the tip are those of every step."""
+
+    def last(every: int) -> np.ndarray:
+        learned.reset(seed=0, options={"state": START})
+        for step in range(30):
+            learned.step(np.array([0.5, -0.5], np.float32))
+            if step % every == 0:
+                learned.render()
+        return learned.render()
+
+    np.testing.assert_array_equal(last(every=30), last(every=1))
+
+
 def test_no_ghost_unless_asked_for(lnn_checkpoint, learned):
     plain = gymnasium.make("DoublePendulum-v0", checkpoint=lnn_checkpoint, render_mode="rgb_array")
     assert share_of(drawn(plain, 10), GHOST_BOB) < 1e-4  # a few blended pixels at most

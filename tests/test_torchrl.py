@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 pytest.importorskip("torchrl", reason='needs TorchRL: pip install "gym-lagrangian[torchrl]"')
 
 import torch
-from torchrl.envs import GymEnv, GymWrapper
+from torchrl.envs import GymEnv, GymWrapper, default_info_dict_reader
 from torchrl.envs.utils import check_env_specs
 
 import gym_lagrangian  # noqa: F401
@@ -48,3 +48,14 @@ def test_steps_equal_those_of_gymnasium():
         observation, reward, *_ = ours.step(found["action"].numpy())
         torch.testing.assert_close(torch.as_tensor(observation), found["next", "observation"])
         assert found["next", "reward"].item() == pytest.approx(reward)
+
+
+def test_numbers_of_info_can_be_recorded():
+    """TorchRL asks a value of `info` for its dtype, which a plain float has not."""
+    names = ["energy", "energy_drift", "dissipated", "time"]
+    env = GymWrapper(gymnasium.make(IDS[0], **QUICK))
+    env.set_info_dict_reader(default_info_dict_reader(names))
+    found = env.rollout(3)["next"]
+    dt = env.unwrapped.dt
+    assert found["time"].flatten().tolist() == pytest.approx([dt, 2 * dt, 3 * dt])
+    assert all(found[name].numel() == 3 for name in names)

@@ -443,12 +443,12 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         where = self._where
         details: dict[str, Any] = {
             "state": vector[where.state].astype(np.float64),
-            "time": numbers[where.time],
+            "time": np.float64(numbers[where.time]),
             "diverged": bool(numbers[where.diverged]),
             "success": bool(numbers[where.success]),
         }
         for name, place in where.numbers:
-            details[name] = numbers[place]
+            details[name] = np.float64(numbers[place])  # clients look for its dtype
         if where.uncertain is not None:
             details["uncertain"] = bool(numbers[where.uncertain])
         if self._watched and abs(details["energy_drift"]) > NOTABLE_DRIFT:
@@ -473,6 +473,9 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     def _show(self) -> None:
         if self.render_mode == "human":
             self._draw()
+        elif self._twin is not None and self._renderer is not None:
+            scene, beside, step, _ = self._picture()
+            self._renderer.remember(scene, step=step, **beside)
 
     def _new_renderer(self) -> Any:
         if self.render_mode is None:
@@ -486,6 +489,11 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._require_reset("render()")
         if self._renderer is None:
             self._renderer = self._new_renderer()
+        scene, beside, step, captions = self._picture()
+        return self._renderer.draw(scene, step=step, captions=captions, **beside)
+
+    def _picture(self) -> tuple[Scene, dict[str, Any], int, list[str]]:
+        """The scene, what is drawn beside it, the number of the step, and the captions."""
         state, timestep = self._stepper.numpy()
         info = timestep.info
         captions = [f"{info.time:.2f} s"]
@@ -498,9 +506,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             beside["ghost"] = self._scene(true_state)
             beside["drifts"] = (info.energy_drift, true_info.energy_drift)
             captions[1] = f"energy {info.energy:.2f} J, truth {true_info.energy:.2f} J"
-        return self._renderer.draw(
-            self._scene(state), step=int(state.steps), captions=captions, **beside
-        )
+        return self._scene(state), beside, int(state.steps), captions
 
     def _scene(self, state: Any) -> Scene:
         return scene_of(self.task, state, self.dt)

@@ -86,9 +86,7 @@ class Renderer:
         """
         if self._window is not None and not self._window.is_open:
             return None
-        self._trace.add(step, scene.trace)
-        self._curves.add(step, scene, ghost)
-        self._drifts.add(step, drifts and drifts[::-1])
+        self.remember(scene, step=step, ghost=ghost, drifts=drifts)
         canvas = self._canvas
         canvas.clear()
         layout = Layout(
@@ -114,6 +112,22 @@ class Renderer:
             return to_array(canvas.picture())
         self._window.show(canvas.picture())
         return None
+
+    def remember(
+        self,
+        scene: Scene,
+        *,
+        step: int,
+        ghost: Scene | None = None,
+        drifts: tuple[float, float] | None = None,
+    ) -> None:
+        """Add a step that is not drawn to the path, the curves and the drifts of later pictures.
+
+        Arguments: as `draw` has them.
+        """
+        self._trace.add(step, scene.trace)
+        self._curves.add(step, scene, ghost)
+        self._drifts.add(step, drifts and drifts[::-1])
 
     def close(self) -> None:
         """Close the window, and no other. Safe to call again; nothing to do without one."""
