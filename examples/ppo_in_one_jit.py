@@ -46,13 +46,14 @@ def loss(agent, batch):
 
 
 @partial(jax.jit, static_argnames=("env", "count", "updates", "max_steps"))
-def train(env, params, scale, key, count, updates, max_steps=500, gamma=GAMMA, agent=None):
+def train(env, params, scale, key, count, updates, max_steps=500, gamma=GAMMA):
     actor_key, critic_key, begin_key, key = jax.random.split(key, 4)
     inputs, outputs = len(scale), env.task.action_size
-    if agent is None:
-        actor = layers(actor_key, inputs, 64, 64, outputs)
-        critic = layers(critic_key, inputs, 64, 64, 1)
-        agent = (actor, critic, jnp.full(outputs, -0.5))
+    actor, critic = (
+        layers(actor_key, inputs, 64, 64, outputs),
+        layers(critic_key, inputs, 64, 64, 1),
+    )
+    agent = (actor, critic, jnp.full(outputs, -0.5))
     episodes, first = jax.vmap(partial(begin, env, params))(jax.random.split(begin_key, count))
     go = partial(advance, env, params, mode=AutoresetMode.SAME_STEP, max_steps=max_steps)
     rate = optax.linear_schedule(1e-3, 0.0, updates * EPOCHS * MINIBATCHES)
