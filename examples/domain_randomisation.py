@@ -29,7 +29,11 @@ def returns(env, params, agent, scale, keys, steps):
 
 
 def policy(seed, envs, updates, scale, **parameters):
-    """An agent that was trained in the learned model at these parameters; scale: of observations."""
+    """An agent that was trained in the learned model at these parameters.
+
+    Arguments:
+        scale: of observations.
+    """
     env, params = functional.make("DoublePendulum", checkpoint=LEARNED, **parameters)
     return train(env, params, scale, jax.random.key(seed), envs, updates)[0]
 

@@ -5,7 +5,9 @@
 DIR holds recordings of a chaotic double pendulum in free motion, ibm/0.csv.gz … 15.csv.gz (IBM
 Research, "Learning the chaotic double pendulum"; positions alone, 400 Hz), and score_ibm.py. Runs
 0–12 are learned from, 13–15 judge: seconds until the tip of a prediction errs by a tenth of the
-reach, and its RMS error over the first half second.
+reach, and its RMS error over the first half second. With --itself every model is judged on its own
+motion too, seen through the camera's noise, from starts estimated as those of the recordings are:
+what a perfect model would reach.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import savgol_coeffs, savgol_filter
 
 from gym_lagrangian import FitConfig, Machine, checkpoints, fit, read_logs
 
@@ -60,13 +63,50 @@ def learned(model, seed, data, out, steps):
     return path
 
 
-def judged(path, score):
+def cases(score, every):
+    """Starts (N, 4), one in so many pictures, and the 200 states (N, 200, 4) that follow each."""
+    recorded = [score.load(run) for run in JUDGED]
+    picked = [(x, k) for x in recorded for k in range(200, len(x) - 1000, every)]
+    return np.array([x[k] for x, k in picked]), np.array(
+        [x[k + 4 : k + 801 : 4] for x, k in picked]
+    )
+
+
+def predicted(path, start, dt, steps):
+    """The states (N, steps, 4) that a model predicts."""
+    found = checkpoints.load(path)
+    substeps = max(1, round(found.card.training["substeps"] * dt / 0.01))
+    forces = np.zeros((len(start), steps, 2))
+    return np.asarray(found.model.predict(start, forces, dt=dt, substeps=substeps), np.float64)
+
+
+def judged(path, score, start, true):
     """Mean and median seconds to a tenth of the reach, and the median RMS error in mm."""
-    found, (start, true) = checkpoints.load(path), score.cases(JUDGED)
-    forces, substeps = np.zeros((*true.shape[:2], 2)), found.card.training["substeps"]
-    predicted = found.model.predict(start, forces, dt=0.01, substeps=substeps)
-    seconds, rms = score.score(np.asarray(predicted, np.float64), true)
+    seconds, rms = score.score(predicted(path, start, 0.01, 200), true)
     return seconds.mean(), np.median(seconds), np.median(rms)
+
+
+def filtered(q):
+    """States (N, T, 4) of angles (N, T, 2), as those of the recordings are found."""
+    how = {"window_length": 11, "polyorder": 4, "axis": 1, "mode": "interp"}
+    return np.concatenate(
+        [savgol_filter(q, **how), savgol_filter(q, deriv=1, delta=1 / 400, **how)], axis=2
+    )
+
+
+def noise(data):
+    """Standard deviation (2,) of a picture's angles in rad: what the filter takes away is white."""
+    runs = [np.array([*angles(data / "ibm" / f"{run}.csv.gz").values()]).T for run in JUDGED]
+    taken = [(q - savgol_filter(q, 11, 4, axis=0))[:8000] for q in (np.unwrap(q.T).T for q in runs)]
+    return np.concatenate(taken).std(axis=0) / np.sqrt(1.0 - savgol_coeffs(11, 4)[5])
+
+
+def seen(path, start, spread, seed):
+    """Starts and the states that follow of a model's own motion, with noise on every angle."""
+    before = 8  # pictures, which the filter needs
+    motion = np.concatenate([start[:, None], predicted(path, start, 1 / 400, 815)], axis=1)[..., :2]
+    x = filtered(motion + spread * np.random.default_rng(seed).normal(size=motion.shape))
+    return x[:, before], x[:, before + 4 : before + 801 : 4]
 
 
 def main():
@@ -76,6 +116,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=1, help="how many; default: 1")
     parser.add_argument("--steps", type=int, help="of the optimiser; default: those of fit")
     parser.add_argument("--out", type=Path, help="for the checkpoints; default: a new folder")
+    parser.add_argument("--every", type=int, default=2000, help="pictures from start to start")
+    parser.add_argument("--itself", action="store_true", help="judge on its own motion too")
     options = parser.parse_args()
     out = options.out or Path(tempfile.mkdtemp())
     spec = importlib.util.spec_from_file_location("score", options.data / "score_ibm.py")
@@ -83,14 +125,18 @@ def main():
     spec.loader.exec_module(score)
     runs = [angles(options.data / "ibm" / f"{run}.csv.gz") for run in LEARNED]
     data = read_logs(MACHINE, runs).transitions()
-    print("model     seed   mean s  median s  RMS mm  minutes", flush=True)
+    start, true = cases(score, options.every)
+    print(f"{len(start)} starts\nmodel     seed   mean s  median s  RMS mm  minutes", flush=True)
     for model in options.model:
         for seed in range(options.seeds):
-            start = time.monotonic()
+            begun = time.monotonic()
             path = learned(model, seed, data, out, options.steps)
-            minutes = (time.monotonic() - start) / 60
-            row = "{:9.2f}{:10.2f}{:8.1f}{:9.1f}".format(*judged(path, score), minutes)
+            minutes = (time.monotonic() - begun) / 60
+            row = "{:9.2f}{:10.2f}{:8.1f}{:9.1f}".format(*judged(path, score, start, true), minutes)
             print(f"{model:10}{seed:4}{row}", flush=True)
+            for draw in range(5 * options.itself):
+                own = seen(path, start, noise(options.data), draw)
+                print("  itself      {:9.2f}{:10.2f}{:8.1f}".format(*judged(path, score, *own)))
 
 
 if __name__ == "__main__":
