@@ -18,7 +18,7 @@ from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.evaluation.local import acceleration_loss, protocol_samples
 from gym_lagrangian.evaluation.motion import free_motions
 from gym_lagrangian.learning import loop
-from gym_lagrangian.learning.config import FitConfig
+from gym_lagrangian.learning.config import FitConfig, TrainingConfig
 from gym_lagrangian.learning.fit import fit
 from gym_lagrangian.learning.recording import collect
 from gym_lagrangian.learning.scales import scales_of
@@ -71,6 +71,23 @@ def test_training_states_are_those_of_the_drawn_parameters():
     exact = batched(DoublePendulum().acceleration, *samples[:4])
     error = np.abs(exact - qdd) / (1.0 + np.abs(exact))
     assert np.quantile(error, 0.99) < 1e-3
+
+
+def test_parameters_may_be_drawn_more_often_near_the_ends_of_their_ranges():
+    """By the arcsine law a share (2/π) arcsin √x of the values lies in the first share x."""
+    ranges = (("m1", 0.5, 1.5), ("l2", 0.2, 0.4))
+    source = FreshStates(DoublePendulum(), ranges=ranges, law="arcsine")
+    assert "m1 ~ arcsine(0.5, 1.5)" in source.description()
+    samples, _ = jax.jit(lambda key: source.batch(key, 4000))(jax.random.key(0))
+    for column, low, high in ((0, 0.5, 1.5), (3, 0.2, 0.4)):
+        shares = (np.asarray(samples.m[:, column], np.float64) - low) / (high - low)
+        assert -1e-6 < shares.min() < 1e-5
+        assert 1 - 1e-5 < shares.max() < 1 + 1e-6
+        within = np.array([0.01, 0.05, 0.25, 0.5, 0.9])
+        found = (shares[:, None] < within).mean(axis=0)
+        np.testing.assert_allclose(found, 2 / np.pi * np.arcsin(np.sqrt(within)), atol=0.025)
+    with pytest.raises(ConfigurationError, match="parameter_law"):
+        TrainingConfig(parameter_law="normal")
 
 
 def test_energies_of_training_states_go_with_the_parameters():

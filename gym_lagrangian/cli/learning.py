@@ -84,6 +84,11 @@ def _add_train(commands: Any) -> None:
         help="how an error of accelerations counts; relative where links whip; default: what suits "
         "the system",
     )
+    train.add_argument(
+        "--parameter-law",
+        choices=("uniform", "arcsine"),
+        help="how conditioned parameters are drawn from their ranges; default: uniform",
+    )
     _add_training(train)
     add_options(train, "system", "an argument of the system's constructor")
     train.set_defaults(run=_train)

@@ -26,6 +26,7 @@ from gym_lagrangian.physics.integrators import INTEGRATORS
 from gym_lagrangian.registration import load_model, load_system
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.preset import Preset
+from gym_lagrangian.systems.sample import PARAMETER_LAWS
 
 OBJECTIVES = ("motion", "force")
 ERRORS = ("absolute", "relative")
@@ -105,16 +106,20 @@ class TrainingConfig(OptimiserConfig):
         error: how an error of accelerations counts: ``"absolute"``, the paper's; or
             ``"relative"``, against the acceleration itself, for machines whose accelerations range
             over decades, see `learning.relative`.
+        parameter_law: how the parameters of a conditioned model are drawn from their ranges:
+            ``"uniform"``; or ``"arcsine"``, denser towards the ends, see `systems.sample.varied`.
     """
 
     steps: int = 600_000
     batch: int = 128
     fixed_states: int | None = None
     error: str = "absolute"
+    parameter_law: str = "uniform"
 
     def __post_init__(self):
         super().__post_init__()
         one_of("error", self.error, ERRORS)
+        one_of("parameter_law", self.parameter_law, PARAMETER_LAWS)
         if self.fixed_states is not None:
             whole_number("fixed_states", self.fixed_states)
 

@@ -79,15 +79,17 @@ class FreshStates(Source):
 
     Attributes:
         ranges: rows (name, low, high) of the parameters that are drawn anew for every state.
+        law: by which they are drawn, see `systems.sample.varied`.
     """
 
     system: System
     horizon: Horizon | None = eqx.field(static=True, default=None)
     ranges: tuple[tuple[str, float, float], ...] = eqx.field(static=True, default=())
+    law: str = eqx.field(static=True, default="uniform")
 
     def batch(self, key: Array, size: int) -> tuple[Sample, Array]:
         ranges = {name: (low, high) for name, low, high in self.ranges}
-        draw = varied(self.system.sample, self.system, ranges)
+        draw = varied(self.system.sample, self.system, ranges, self.law)
         samples = jax.vmap(draw)(jax.random.split(key, size))
         return _with_targets(self.system, samples, self.horizon)
 
@@ -95,7 +97,8 @@ class FreshStates(Source):
         target = "accelerations"
         if self.horizon is not None:
             target = f"motion over {self.horizon.steps} × {self.horizon.dt:g} s"
-        drawn = "".join(f", {name} ~ U({low:g}, {high:g})" for name, low, high in self.ranges)
+        law = "U" if self.law == "uniform" else self.law
+        drawn = "".join(f", {name} ~ {law}({low:g}, {high:g})" for name, low, high in self.ranges)
         return f"fresh states from {self.system.name}.sample{drawn}, exact {target}"
 
     @property
@@ -152,14 +155,16 @@ def protocol_states(
     *,
     key: Array,
     ranges: Ranges | None = None,
+    law: str = "uniform",
 ) -> FixedStates:
     """`count` unforced states of those on which models are judged, drawn once.
 
     Arguments:
         ranges: of the parameters that are drawn anew for every state.
+        law: by which they are drawn, see `systems.sample.varied`.
     """
     chosen = distributions_of(system)
-    draw = varied(chosen.states, system, ranges or {})
+    draw = varied(chosen.states, system, ranges or {}, law)
     samples = jax.vmap(draw)(jax.random.split(key, count))
     full = eqx.filter_jit(_with_targets)(system, samples, horizon)
     return FixedStates(*full, f"unforced, from {chosen.label} of {system.name}")

@@ -150,10 +150,16 @@ def train(
         label = label_of(data, arrays)  # type: ignore[arg-type]
         source = from_arrays(arrays, built_system, fresh.horizon, label=label)
     elif config.fixed_states is not None:
-        states, horizon = config.fixed_states, fresh.horizon
-        source = protocol_states(built_system, states, horizon, key=key_states, ranges=drawn)
+        source = protocol_states(
+            built_system,
+            config.fixed_states,
+            fresh.horizon,
+            key=key_states,
+            ranges=drawn,
+            law=config.parameter_law,
+        )
     else:
-        source = FreshStates(built_system, fresh.horizon, _rows(drawn))
+        source = FreshStates(built_system, fresh.horizon, _rows(drawn), config.parameter_law)
     if fresh.needs_forces and not source.forced:
         raise ConfigurationError(
             f"{model} as configured learns from forces, and none act in this data: give states "

@@ -191,7 +191,7 @@ def _finished(path: Path, config: TrainingConfig) -> Checkpoint | None:
     if not path.exists():
         return None
     found = checkpoints.load(path)
-    if found.card.training != asdict(config):
+    if TrainingConfig(**found.card.training) != config:
         raise CheckpointError(
             f"{str(path)!r} was trained with another configuration: move it, or choose another "
             "folder"

@@ -221,9 +221,9 @@ def _parts(run: Run, config: TrainingConfig) -> _Parts:
     model = _builder(run, system, conditions)(key_model)
     _check_model(config, run.model, model)
     states = partial(_states, system, system.drawn_anew(conditions.ranges), model)
-    source = states(config.fixed_states, key_states)
+    source = states(config.fixed_states, key_states, config.parameter_law)
     other = None if config.fixed_states is None else JUDGED
-    judged = states(other, jax.random.key(_JUDGED_BY))
+    judged = states(other, jax.random.key(_JUDGED_BY), "uniform")
     if config.error == "relative":
         source = Relative.of(source, model, key_states)
     return _Parts(system, model, source, judged, key_batches)
@@ -238,12 +238,14 @@ def _builder(run: Run, system: System, conditions: Conditions) -> Callable[[Arra
     return lambda key: build(key=key)
 
 
-def _states(system: System, drawn: Ranges, model: Model, count: int | None, key: Array) -> Source:
+def _states(
+    system: System, drawn: Ranges, model: Model, count: int | None, key: Array, law: str
+) -> Source:
     """Fresh states, or so many that are drawn once."""
     if count is not None:
-        return protocol_states(system, count, model.horizon, key=key, ranges=drawn)
+        return protocol_states(system, count, model.horizon, key=key, ranges=drawn, law=law)
     rows = tuple((name, low, high) for name, (low, high) in drawn.items())
-    return FreshStates(system, model.horizon, rows)
+    return FreshStates(system, model.horizon, rows, law)
 
 
 def _check_model(config: TrainingConfig, name: str, model: Model) -> None:

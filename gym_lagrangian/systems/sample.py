@@ -36,6 +36,8 @@ class Sample(NamedTuple):
     weight: Array
 
 
+PARAMETER_LAWS = ("uniform", "arcsine")
+
 # Name → (low, high) between which a parameter is drawn.
 Ranges = Mapping[str, tuple[float, float]]
 
@@ -65,10 +67,16 @@ class Distributions(NamedTuple):
     label: str = "its own states"
 
 
-def varied(draw: Draw, coordinates: Coordinates, ranges: Ranges) -> Draw:
-    """The law `draw` with the named parameters ~ U(low, high), the others as it draws them.
+def varied(draw: Draw, coordinates: Coordinates, ranges: Ranges, law: str = "uniform") -> Draw:
+    """The law `draw` with the named parameters drawn between (low, high), the others as it draws
+    them. A law that takes no m draws the same states whatever the parameters are.
 
-    A law that takes no m draws the same states whatever the parameters are.
+    Arguments:
+        law: of the drawn parameters, one of `PARAMETER_LAWS`: with u ~ U(0, 1) and the width
+            w = high − low, ``"uniform"`` is low + w u, and ``"arcsine"`` is low + w sin²(π u / 2).
+            The arcsine law is denser towards the ends, where a model has neighbours on one side
+            alone; it is that of the nodes at which a polynomial is best interpolated (Trefethen,
+            "Approximation Theory and Approximation Practice", 2013, chapter 2).
     """
     if not ranges:
         return draw
@@ -79,6 +87,8 @@ def varied(draw: Draw, coordinates: Coordinates, ranges: Ranges) -> Draw:
     def draw_varied(key: Array) -> Sample:
         own = draw(key)
         shares = jax.random.uniform(jax.random.fold_in(key, 1), low.shape)
+        if law == "arcsine":
+            shares = jnp.sin(0.5 * jnp.pi * shares) ** 2
         m = own.m.at[index].set((low + (high - low) * shares).astype(own.m.dtype))
         return drawn_at(draw, key, m)
 
