@@ -107,6 +107,11 @@ _OTHER: dict[type[ast.AST], type[ast.AST]] = {
 _TYPES = ("annotation", "returns")
 
 
+def _asserts(node: ast.AST) -> bool:
+    """Whether it is the `strict=` of a zip, which computes nothing either."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
+
+
 def mutants(source: str) -> Iterator[tuple[int, str, int]]:
     """Line, description and place of every mutant of a source; places count nodes in depth."""
     for place, node in enumerate(_nodes(ast.parse(source))):
@@ -124,7 +129,7 @@ def _nodes(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for name, value in ast.iter_fields(node):
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and name not in _TYPES:
+            if isinstance(child, ast.AST) and name not in _TYPES and not _asserts(child):
                 yield from _nodes(child)
 
 
@@ -135,6 +140,8 @@ class _Change(ast.NodeTransformer):
         self._left = place
 
     def visit(self, node: ast.AST) -> ast.AST:
+        if _asserts(node):
+            return node
         self._left -= 1
         if self._left == -1:
             found = _changed(node)
