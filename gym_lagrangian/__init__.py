@@ -1,7 +1,7 @@
 """Exact and learned mechanics as Gymnasium environments.
 
-Importing this package registers its environments and loads neither jax nor a checkpoint; what
-needs them is loaded when first used.
+Importing this package registers its environments. It loads neither jax nor a checkpoint: the
+modules that need them are loaded when first used.
 """
 
 import importlib

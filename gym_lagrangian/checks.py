@@ -1,4 +1,4 @@
-"""Checks of what users hand in: each returns the value in its own type, or says what is wrong."""
+"""Checks of arguments: each returns the value in its proper type, or says in an error why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong, by name. Every message says what was found, what was expected, what to do."""
+"""Exceptions. Every message says what was found, what was expected, and what to do."""
 
 
 class GymLagrangianError(Exception):

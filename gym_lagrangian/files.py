@@ -1,4 +1,4 @@
-"""Files: which can be read, where one can be written, and writing all of a file or nothing."""
+"""Checks of paths that are read or written, and writing that replaces a file as a whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A warning where a process that has run JAX is forked: its threads do not come along."""
+"""A warning when a process that has run JAX is forked: the fork lacks JAX's threads."""
 
 from __future__ import annotations
 

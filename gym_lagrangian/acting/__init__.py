@@ -1,11 +1,11 @@
-"""Learning while acting: a model learned from what an agent does, and what to do from the model.
+"""Learning while acting: an agent learns a model from its own steps, and plans in the model.
 
     found = learn("PilcoPendulum-v0", "DeLaN", budget=30.0, out="run")
 
-An agent begins at rest and knows nothing. It acts at random for a few seconds, fits a model to what
-it observed, plans in the model, acts, and fits again. `loop` is that; the other modules are its
-parts: what is known of an environment (`world`), an episode and its file (`episode`), how a model
-is fitted again and again (`fitting`), how actions come of it (`planning`, `policy_search`).
+An agent begins at rest and without data. It acts at random for a few seconds, fits a model to what
+it observed, plans in the model, acts, and fits again: this is `loop`. The other modules are its
+parts. `world` holds what the agent is told of an environment, `episode` is an episode and its file,
+`fitting` fits the model after every episode, and `planning` and `policy_search` choose actions.
 """
 
 from gym_lagrangian.acting.loop import Learned, Progress, learn

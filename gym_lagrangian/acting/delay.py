@@ -1,7 +1,7 @@
-"""Acting through motors that are late.
+"""Acting with delayed motors.
 
-An action that is chosen now acts d steps later, in the state that the machine is in by then. The
-actions u_0 … u_{d−1} that are on their way are known, so the model says which state that is,
+An action that is chosen now acts d steps later, in the state that the machine has reached by then.
+The actions u_0 … u_{d−1} that are still to act are known, so the model predicts that state,
 
     x̂_{k+1} = step(x̂_k, u_k),    k = 0 … d − 1,    x̂_0 = x,
 

@@ -1,4 +1,4 @@
-"""From what was observed to what can be learned from."""
+"""Experience: the transitions of the agent's episodes, as a fit takes them."""
 
 from __future__ import annotations
 

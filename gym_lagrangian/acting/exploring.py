@@ -1,7 +1,7 @@
-r"""Random actions to begin with.
+r"""Random actions for the first episodes.
 
-White noise in short steps averages out before a pendulum answers it, and a force that holds too
-long drives a cart off its track or whirls a light link about. The actions here are a first-order
+White noise in short steps averages out before a pendulum moves, and a force that holds too long
+drives a cart off its track or spins a light link. The actions here are a first-order
 autoregression with a correlation time of T,
 
     u_k = clip(σ ε_k, −1, 1),    ε_k = β ε_{k−1} + √(1 − β²) η_k,    β = exp(−dt / T),

@@ -1,14 +1,17 @@
-r"""A model fitted again after every episode, quickly.
+r"""Fast fits: the model is fitted again after every episode.
 
-Four things make it quick. Networks and windows are small. A fit goes on from the last model, so
-that it needs a short schedule. Its programs are compiled once: windows are padded (see
-`learning.windows`), and everything else on which a program depends stays from fit to fit, and
-mostly from seed to seed: the windows' length, the substeps, and the model's magnitudes, which are
-those of the first data (see `learning.scales`) rounded to powers of two. And nothing is measured
-that no loop needs.
+Four things make a fit fast:
+
+* Networks and windows are small.
+* A fit continues from the last model, so that a short schedule is enough.
+* Its programs are compiled once. Windows are padded (see `learning.windows`). Everything else on
+  which a program depends stays the same from fit to fit, and mostly from seed to seed: the length
+  of the windows, the substeps, and the magnitudes of the model, which are those of the first data
+  (see `learning.scales`) rounded to powers of two.
+* Metrics that the loop does not use are not computed.
 
 Where the coordinates state no magnitudes, those of the data are rounded up to powers of two as
-well, and a model begins anew where they have changed.
+well. Where they change from one fit to the next, the model starts from random weights.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ r"""The folder of a run: written so that a kill at any moment loses at most the 
     model.safetensors       the last model, as environments of the machine take it
     history.jsonl           a line an episode, written once all the rest of it is
 
-Every file holds its old content or the whole new one. One process at a time has the folder; the
-operating system lets go of it when that ends, however it ends.
+A file is always replaced as a whole. One process at a time holds the lock of the folder; the
+operating system releases it when the process ends, also by a kill.
 """
 
 from __future__ import annotations

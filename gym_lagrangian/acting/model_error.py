@@ -1,11 +1,11 @@
-r"""How well a model predicts what it has not seen: the next states of the newest episode.
+r"""The error of a model on data it has not seen: the steps of the newest episode.
 
     error = Σ_k Σ_i |x̂_i(t_{k+1}) − x_i(t_{k+1})| / s_i  ÷  Σ_k Σ_i |x_i(t_{k+1}) − x_i(t_k)| / s_i,
 
 with x̂ the prediction from the state and the force at t_k, s the typical magnitudes of q and q̇, and
-differences of angles taken on the circle. 0 is perfect, 1 is what standing still would give. No
-error above counts for more than its typical magnitude, so that one prediction that blows up does
-not hide all others.
+differences of angles taken on the circle. 0 is perfect; 1 is the error of a model in which nothing
+moves. The error of a component counts for at most its typical magnitude, so that one prediction
+that diverges does not hide all others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Planning in the learned model, anew at every step: the first strategy.
+"""The strategy that plans in the learned model at every step.
 
 The strategy takes an ensemble as it takes any model. The planner decides how its members are used.
 """

@@ -1,7 +1,8 @@
-"""Policy search in the learned model: the second strategy.
+"""The strategy that trains a policy in the learned model.
 
-After every fit an agent is trained by PPO in the model (see `acting.ppo`), on from the agent
-before, on roll-outs that branch off all the states that were experienced. It then acts by its mean.
+After every fit a policy is trained by PPO in the model (see `acting.ppo`). Training continues from
+the policy before, on roll-outs that branch off all experienced states. The policy then acts by its
+mean.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What counts as a success, and when it came."""
+"""Success of an episode, and the real seconds before it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""What an agent may know of an environment before it acts, and how it reads what it observes.
+"""The agent's knowledge of an environment before it acts, and its reading of observations.
 
-That is the task (what an action does, what is rewarded, where the episode ends), the names and
-kinds of the coordinates, the seconds in a step, and by how many steps the motors are late. It is
-not the motion: the equations of a system are left behind, and neither the state nor `info` of the
-environment is read. Coordinates come from observations, by the inverse that the task or the adapter
-states.
+The agent is given the task (what an action does, what is rewarded, where the episode ends), the
+names and kinds of the coordinates, the seconds in a step, and the delay of the motors in steps. It
+is not given the motion: the equations of a system are not used, and neither the state nor `info` of
+the environment is read. Coordinates are computed from observations, by the inverse that the task or
+the adapter states.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Adapters: what this package has to know of other people's environments."""
+"""Adapters for other people's environments."""
 
 from gym_lagrangian.adapters.base import Adapter, Outcome
 from gym_lagrangian.adapters.registry import adapter_for, register_adapter

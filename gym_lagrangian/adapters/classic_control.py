@@ -1,5 +1,7 @@
-r"""Gymnasium's classic control. Each steps in one method, which cannot be split into motion and the
-rest. So reward and termination are stated here as Gymnasium 1.4 has them, without the motion.
+r"""Adapters of Gymnasium's classic control environments.
+
+The `step` of each is one method, which cannot be split into the motion and the rest. So reward and
+termination are stated here again, as in Gymnasium 1.4 and without the motion.
 
 `Pendulum-v1`, `CartPole-v1` and `MountainCarContinuous-v0` step by one of Euler's methods, whose
 position and velocity belong to different instants. No model of q̈ makes such a step: its q⁺ − q is

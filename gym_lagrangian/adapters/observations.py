@@ -1,5 +1,6 @@
-"""The states (q, q̇) that observations of Gymnasium's own environments show; angles within ±π,
-velocities NaN where they were clipped.
+"""States (q, q̇) from the observations of Gymnasium's own environments.
+
+Angles are within ±π. Velocities are NaN where they were clipped.
 
 Source: `_get_obs` and the like of gymnasium.envs.classic_control and gymnasium.envs.mujoco.
 """

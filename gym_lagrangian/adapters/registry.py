@@ -1,4 +1,4 @@
-"""Which adapter an environment has: found by its class, or by a class that it descends from."""
+"""The table of adapters, looked up by the class of an environment or by a base class of it."""
 
 from __future__ import annotations
 

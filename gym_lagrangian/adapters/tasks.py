@@ -1,4 +1,4 @@
-r"""What Gymnasium's environments do with their machines, as pure functions.
+r"""Tasks of Gymnasium's environments, as pure functions.
 
 With a task of this module a model that was learned of an environment is also a jitted vector
 environment, a functional one and what planners need:
@@ -8,7 +8,7 @@ environment, a functional one and what planners need:
                        task="gym_lagrangian.adapters.tasks:InvertedDoublePendulum")
 
 Observation (in float32), reward and termination are the original's, in the coordinates of its
-adapter. These are the differences. Actions are shares of the largest force in [-1, 1], also where
+adapter. The differences are these. Actions are shares of the largest force in [-1, 1], also where
 the original has a few discrete ones. Velocities are not clipped. Nothing stops a cart at the end of
 its rail: a step that leads beyond is undone, and ends the episode. `dt` is not the task's: give it
 to `make`.

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself."""
+"""The card of a checkpoint: what was trained, on which data, with which settings and results."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ The weights of an ensemble of k models have a first axis k and lie under ``each`
 
     arrays["model.each.network.weights.0"]  # (k, outputs, inputs)
 
-What they multiply is in the docstring of the model, and what its network sees in that of
-`gym_lagrangian.models.embedding`.
+The docstring of the model says what its network computes, and that of
+`gym_lagrangian.models.embedding` what the inputs of the network are.
 
 A name without a path separator or ``.safetensors`` is a checkpoint shipped with the package. For
 a system in a variant other than its default the same name stands for the checkpoint of that

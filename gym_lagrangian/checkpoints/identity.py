@@ -1,8 +1,8 @@
-r"""Whose model it is: the physics that a checkpoint belongs to, told by how it moves.
+r"""The identity of the physics that a checkpoint belongs to, by a fingerprint of its motion.
 
-A class can be moved to another module, renamed or edited. So a checkpoint records q̈ and E at eight
-fixed states, its fingerprint, in float64. Physics is the same if it gives the same numbers there,
-whatever it is called; an edited Lagrangian does not.
+The class of a system can be moved to another module, renamed or edited. So a checkpoint records q̈
+and E at eight fixed states in float64: the fingerprint. Two systems are the same physics if they
+give the same numbers there, whatever their names. An edited Lagrangian gives others.
 """
 
 from __future__ import annotations

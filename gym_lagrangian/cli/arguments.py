@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and what they say."""
+"""Arguments that several commands share, with their help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars of progress. They are for a terminal alone, and vanish when what they wait for is there."""
+"""Progress bars. They are shown on a terminal only, and removed when the work is done."""
 
 from __future__ import annotations
 

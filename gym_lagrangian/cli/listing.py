@@ -1,4 +1,4 @@
-"""``gym-lagrangian list``: every id, system by system, and how good its model is."""
+"""``gym-lagrangian list``: every id, system by system, with the metrics of its model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gym-lagrangian inspect`` and ``predict``: logs, and models held against them."""
+"""``gym-lagrangian inspect`` and ``predict``: logs, and predictions of them."""
 
 from __future__ import annotations
 

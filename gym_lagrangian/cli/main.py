@@ -1,4 +1,4 @@
-"""The command ``gym-lagrangian``: its subcommands, and how it ends. Thin: no physics here."""
+"""The command ``gym-lagrangian``: its subcommands and its exit status. No physics here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gym-lagrangian evaluate`` and ``reproduce``: numbers."""
+"""``gym-lagrangian evaluate`` and ``reproduce``: measurements."""
 
 from __future__ import annotations
 

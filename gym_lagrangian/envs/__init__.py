@@ -1,4 +1,4 @@
-"""Gymnasium environments: the scalar shell and the wrapper that swaps in a learned model."""
+"""Gymnasium environments: scalar, vector, and the wrapper that a learned model moves."""
 
 from gym_lagrangian.envs.learned import LearnedDynamicsEnv
 from gym_lagrangian.envs.scalar import LagrangianEnv

@@ -1,6 +1,6 @@
-"""Checks of what users hand to the environments, before anything is traced.
+"""Checks of the arguments of environments, before anything is traced.
 
-Arrays are copied: jax may go on reading an array after the call that was given it returned.
+Arrays are copied, since jax may still read an array after the call that it was passed to returned.
 """
 
 from __future__ import annotations

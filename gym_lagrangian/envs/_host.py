@@ -1,4 +1,4 @@
-"""What a learned model is put into: an environment of this package, or anybody's by its adapter."""
+"""The environment that a learned model moves: one of this package, or another by its adapter."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A small program, compiled to one kernel of the processor.
+"""Compilation of a small program to one kernel of the processor.
 
-On a processor, XLA runs a program instruction by instruction, and hands some of them to other
+On a processor, XLA runs a program instruction by instruction, and passes some of them to other
 threads. In a program as small as one step of one environment, that costs more than the arithmetic.
 A call that is marked as small becomes one function instead, with all of its loops, and runs on the
-thread that calls it. A few instructions cannot be part of such a function, because they are
-routines of XLA's runtime: a program that has any of them is compiled as usual.
+thread that calls it. A few instructions are routines of XLA's runtime and cannot be part of such a
+function. A program with any of them is compiled as usual.
 """
 
 from __future__ import annotations

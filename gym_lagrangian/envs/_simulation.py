@@ -1,4 +1,4 @@
-"""Simulations beside a scalar environment: what users hand in, checked, and one compiled call."""
+"""`simulate` of a scalar environment: its arguments checked, then one compiled call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The vector environment as Stable-Baselines3 wants it, for its learners and its wrappers.
+"""The vector environment with the interface of Stable-Baselines3, for its learners and wrappers.
 
     from stable_baselines3 import PPO
     from gym_lagrangian.envs.sb3 import SB3VecEnv

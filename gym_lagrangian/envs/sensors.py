@@ -1,17 +1,17 @@
-r"""Sensors that are noisy and motors that are late.
+r"""Noisy sensors and delayed motors.
 
 A sensor of every coordinate and velocity adds noise to what it shows, at every step anew,
 
     q + σ_q ε,    q̇ + σ_q̇ ε',    ε, ε' ~ N(0, 1),
 
-of which the observation is then formed; it ends where the observation's bounds are. Reward, goal
-and `info` are those of the true state.
+and the observation is formed from these numbers and clipped to its bounds. Reward, goal and `info`
+are those of the true state.
 
 An episode's noise is a function of its stream, two whole numbers drawn at reset, and of the step:
-a state that is set again, copied or simulated from shows the same.
+a state that is set again, copied or simulated from has the same noise.
 
-Motors that are d steps late exert at every step the action of d steps before, and none at first.
-The actions on their way are a queue (d, a) in the state.
+Motors with a delay of d steps exert at every step the action of d steps before, and none at first.
+The actions that are still to act are a queue (d, a) in the state.
 """
 
 from __future__ import annotations

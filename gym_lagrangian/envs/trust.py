@@ -1,4 +1,4 @@
-r"""How far an environment trusts the ensemble that moves it.
+r"""Uncertainty of an ensemble in the environment that it moves: limit, penalty, single members.
 
 The members of an ensemble step from the same state, and the spread of the step (see
 `gym_lagrangian.physics.ensemble`) is the environment's uncertainty u. An episode may end where u

@@ -2,11 +2,11 @@ r"""Errors that grow with time: energy and velocity along free motion.
 
 Energy discrepancy, by which the paper judges the double pendulum, is |E(x_pred(t)) − E(x_true(t))|
 divided by the system's energy scale (29.4 J for the paper's double pendulum, "the max potential
-energy"), both energies with the true energy function. Where there is friction, both motions come to
-rest at last, whatever the model is. The balance is measured by `energy_drift`, the true energy
-beyond what true friction leaves along the model's own motion. Velocity error is max_t max_i
-|q̇_pred − q̇_true| over the first second of such a motion, as the paper's Figure 3 shows the
-particle.
+energy"), both energies with the true energy function. With friction this says little, since both
+motions come to rest whatever the model is. `energy_drift` is measured there: the change of the true
+energy along the model's motion, plus the heat that true friction takes out along it. Velocity error
+is max_t max_i |q̇_pred − q̇_true| over the first second of such a motion, as the paper's Figure 3
+shows the particle.
 """
 
 from __future__ import annotations

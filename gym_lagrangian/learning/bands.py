@@ -1,22 +1,22 @@
-r"""Bands around the open-loop prediction of an ensemble, which hold nine of ten true states.
+r"""Bands around the open-loop prediction of an ensemble, which contain nine of ten true states.
 
-Every member goes its own way from the start. With x̄ and s the mean and the standard deviation of
-the k members at time t_j, component by component,
+Every member is followed on its own from the start. With x̄ and s the mean and the standard deviation
+of the k members at time t_j, component by component,
 
     band:  x̄ ± f_j (s + β_j).
 
 The disagreement of the members is not their error: all of them learned from the same data, and
 sensors are noisy. The factor f_j is therefore taken from motion that was held out: the 90 %
-quantile of |x − x̄| / (s + β_j) over its windows (split conformal prediction), of each step and
-component by itself. The floor β_j, half of the median of s there, keeps members that happen to meet
-from promising certainty. Both are on the checkpoint's card. Later than the longest window, f and β
-are those of its end.
+quantile of |x − x̄| / (s + β_j) over its windows (split conformal prediction), for each step and
+component by itself. The floor β_j, half of the median of s there, keeps the band wide enough where
+all members happen to agree. Both are on the checkpoint's card. After the longest window, f and β
+keep their last values.
 
-An ensemble that nobody calibrated has f = t_{.95, k−1} (1 + 1/k)^½ and β = 0: the band of one more
+An ensemble without calibration has f = t_{.95, k−1} (1 + 1/k)^½ and β = 0: the band of one more
 member.
 
-The 90 % hold for motion like that which was held out, on average over it. Outside of the data
-members part, and bands widen, without any promise.
+The 90 % hold on average over motion like that which was held out. Outside of the data members
+disagree and bands widen, but nothing guarantees the 90 %.
 
 Reference: Lei et al., "Distribution-Free Predictive Inference for Regression", J. American
 Statistical Association 113 (2018).

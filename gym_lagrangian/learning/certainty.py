@@ -1,4 +1,4 @@
-r"""How well data determine the physical numbers of a model: standard errors.
+r"""Standard errors of the physical numbers of a model.
 
 With r_wi the errors of prediction along a window w, in units of their own spread over all windows,
 and J = ∂r/∂z at the end of a fit, the curvature of the sum of squares is H = Σ_w J_wᵀ J_w, and the
@@ -6,9 +6,9 @@ numbers z scatter with the covariance
 
     C = H⁻¹ (Σ_w g_w g_wᵀ) H⁻¹,    g_w = J_wᵀ r_w.
 
-The errors within one window are far from independent of one another, those of different windows
-nearly are: C says no more than that ("sandwich" estimate). It is at least the H⁻¹ of
-independent errors. The windows do not overlap. C does not include a systematic error of the
+This is the "sandwich" estimate. It assumes that errors of different windows are independent, as
+they nearly are, and allows those within one window to be correlated. C is set to at least the H⁻¹
+of independent errors. The windows do not overlap. C does not include a systematic error of the
 equations, nor the noise of the states that windows start from.
 
 A quantity is not determined where its standard error exceeds half of its size, or of its typical

@@ -1,7 +1,8 @@
-"""What a model depends on: the parameters that it takes as inputs, and over what they vary.
+"""Conditions of a model: the parameters that it takes as inputs, and their ranges.
 
-A system draws them from ranges: those that somebody states, or its own where only a name is given
-(`System.varies`, or what it draws at every reset). Recorded data have the ranges that are in them.
+In training the parameters are drawn from these ranges. Where only a name is given, the range is the
+system's own (`System.varies`, or the range that it draws from at every reset). For recorded data
+the range is that of the data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""How to train and how to fit: every setting, and where its default comes from.
+"""Settings of a training and of a fit, and where their defaults come from.
 
-A default of an optimiser stands here. What suits one model better stands in that model's
-`presets`, what suits a model on one system in that system's `recipes`; `recipe` puts the three
-together; the most particular one counts.
+The defaults of the optimiser are here. The `presets` of a model override them, and the `recipes` of
+a system for a model override both. `recipe` puts the three together.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 r"""Fitting: a model learned from recorded transitions alone, as a robot could record them.
 
-Nothing but states, forces and next states is needed: the model's own dynamics predict several
-steps ahead and are corrected by what was seen (see `windows`). Every model is treated alike: same
-windows, same optimiser, and of all the weights on the way those are kept that predict best what
-was held out.
+States, forces and next states are enough. The model predicts several steps ahead, and the error
+against the recorded states is minimised (see `windows`). Every model is treated alike: the same
+windows and the same optimiser. Of all weights along the way, those with the least error on the
+held-out data are kept.
 """
 
 from __future__ import annotations

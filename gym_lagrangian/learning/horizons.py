@@ -1,8 +1,8 @@
 """Horizons of a fit: how many transitions are predicted in a row, fixed or growing.
 
-A schedule is a tuple of pairs (transitions, share of the steps), as ((8, 0.5), (40, 0.5)): short
-windows show a model of random weights the way, long ones tell small errors of an acceleration from
-noise.
+A schedule is a tuple of pairs (transitions, share of the steps), as ((8, 0.5), (40, 0.5)). Short
+windows are easier to learn from with random weights. Long ones separate small errors of the
+acceleration from noise.
 """
 
 from __future__ import annotations

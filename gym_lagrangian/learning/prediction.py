@@ -1,9 +1,9 @@
-r"""How well a model predicts motion that it never saw, joint by joint.
+r"""Errors of a model's open-loop prediction of recorded motion, joint by joint.
 
-From instants of recorded motion the model goes on alone, under the recorded forces, and is held
-against what was recorded: an angle on the circle. Beside it stand two guesses that cost nothing:
-that velocities stay as they are, and a linear model x⁺ = A x + B τ + c of wrapped states, by least
-squares on the very motion that is predicted (which is in its favour).
+From instants of recorded motion the model is followed under the recorded forces and compared with
+the recording, angles on the circle. Two simple rivals are compared too: constant velocities, and a
+linear model x⁺ = A x + B τ + c of wrapped states. The latter is fitted by least squares to the very
+motion that it predicts, which is in its favour.
 
 The time of a prediction is how long its error stays below a stated amount, at most the horizon.
 """

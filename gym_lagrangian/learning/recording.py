@@ -1,9 +1,10 @@
 r"""Recording transitions from an environment, as one would from a robot: by moving it.
 
-Random actions are each held for a random while, a step's redrawn with probability 1 / `hold`.
-Fresh noise at every step averages out over the time constant of a mechanical system; held
-actions push it about. What the system never does cannot be learned, so start it where the model
-will be used: `options` are those of `reset`, and with `episode_steps` it is reset often.
+A random action is held for a random time: at every step it is drawn anew with probability
+1 / `hold`. Fresh noise at every step would average out over the time constant of a mechanical
+system; held actions move it. Motion that is not in the data cannot be learned, so let episodes
+start where the model will be used: `options` are those of `reset`, and `episode_steps` makes resets
+frequent.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 r"""Errors of accelerations, measured against the accelerations themselves.
 
 The paper's loss e = Σ_i |q̈_i − q̈_i^true| counts rad/s². Where links whip, a few states have
-accelerations a hundred times those of the others, and a step of the optimiser serves them alone: a
+accelerations a hundred times those of the others, and they alone decide a step of the optimiser. A
 Lagrangian then learns masses so large that nothing moves. The relative loss is
 
     s log(1 + e / (s + a)),    a = Σ_i |q̈_i^true|,

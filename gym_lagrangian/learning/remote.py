@@ -1,7 +1,7 @@
 """Recording the environments of an `AsyncVectorEnv`, which live in processes of their own.
 
-Nobody can look into a process that runs already. So the environments are made again, by the same
-functions, each with a watcher inside; the given vector environment is not stepped.
+The state of an environment in a running process cannot be read. So the environments are made again,
+by the same functions, each with a watcher inside. The given vector environment is not stepped.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ M_ii, and h the mean of κ_i s_i² over all joints. Momenta are the true ones: p
 (The cart of a cart-pole is pushed by its pole more than by its motor, and the ratio of the motor's
 force to the cart's acceleration is far from its mass.)
 
-A joint has a motor if its power std τ_i · s_i is at least a hundredth of the largest one. The
-sensor noise of a passive joint does not count as a motor. A joint without a motor is given the mean
+A joint has a motor if its power std τ_i · s_i is at least a hundredth of the largest one: the
+sensor noise of a passive joint is below that. A joint without a motor is given the mean
 energy of those that have one. Without any torque no recording tells a mass from twice that mass: h
 is then 1 J by convention, and the checkpoint records that no force was seen. Every rule is a
 product of powers of what is measured. If all masses, lengths or times are multiplied by a number,

@@ -3,10 +3,9 @@ r"""Shards: recorded transitions in more files than memory holds.
 A fit goes over the files twice.
 
 First it reads each file once, one at a time: every row is checked, and of each file a stretch of
-consecutive rows is kept. The stretches are the *sample*. It stands for the whole wherever one look
-is enough: typical magnitudes, suspicions, and the rows that are held out, which are rows of the
-sample alone. What depends on every row, the range of the parameters and whether forces act, is
-taken from every row.
+consecutive rows is kept. The stretches are the *sample*. Typical magnitudes, suspicions and the
+held-out rows are taken from the sample alone. The range of the parameters, and whether forces act,
+are taken from every row.
 
 Then it learns. The files are drawn in a random order, all of them once before any a second time
 (an epoch), and as many as fit are in memory together. These are a *group*. Every chunk of the

@@ -1,7 +1,7 @@
-r"""What looks wrong with recorded motion, in words: one check a function.
+r"""Checks of recorded motion for likely mistakes, one a function, each with a message.
 
-A suspicion that makes a fit meaningless is fatal: `refuse` raises it unless somebody insists. Every
-check is silent on right data, noisy or not.
+A suspicion that makes a fit meaningless is fatal: `refuse` raises it, unless the caller insists. No
+check reports anything on correct data, noisy or not.
 
 Velocities against positions: with r = Σ |Δq / dt − mean q̇| / Σ |mean q̇| over stretches of steps,
 the largest fiftieth of either left out, r is .003 on right data, .1 with one per cent of noise, and

@@ -1,10 +1,10 @@
-r"""Forces of recorded motion: what a model is to state of (q, q̇, q̈), its inverse dynamics.
+r"""Learning of inverse dynamics: the forces τ of recorded motion, from (q, q̇, q̈).
 
-A transition from (q₀, q̇₀) to (q₁, q̇₁) in dt seconds under the mean force τ tells of its middle
+A transition from (q₀, q̇₀) to (q₁, q̇₁) in dt seconds under the mean force τ gives at its middle
 
     q  = (q₀ + q₁) / 2 + dt (q̇₀ − q̇₁) / 8
     q̇  = 3 (q₁ − q₀) / (2 dt) − (q̇₀ + q̇₁) / 4
-    q̈  = what was estimated there, or else (q̇₁ − q̇₀) / dt,
+    q̈  = the estimate from the log, or else (q̇₁ − q̇₀) / dt,
 
 the first two being those of the cubic through both ends. With σ_i the standard deviation of τ_i,
 training minimises the mean square

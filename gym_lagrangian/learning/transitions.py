@@ -1,8 +1,8 @@
-r"""Transitions: a system as it was seen to move, one step of dt after another.
+r"""Transitions: recorded motion, one step of dt after another.
 
 A transition is a state (q, q̇), the generalized forces τ held over dt seconds, the parameters m,
-and the next state (q, q̇)⁺. No acceleration is needed, which no sensor gives. Angles may have
-been wrapped: only their differences on the circle are ever used.
+and the next state (q, q̇)⁺. Accelerations are not needed, since few machines measure them. Angles
+may be wrapped: only their differences on the circle are used.
 
 Rows that follow one another form an episode: where the next state of a row is, number for number,
 the state of the row below it, and m is the same. Recordings have this order by nature, noisy ones

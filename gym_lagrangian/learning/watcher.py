@@ -1,7 +1,7 @@
 """The watcher of one unwrapped environment that an adapter reads.
 
-Its step is watched from within: whatever wrappers make of actions and resets, a row is a step that
-the environment itself has made.
+It replaces the `step` of the unwrapped environment. So a row is a step that the environment itself
+has made, whatever its wrappers do with actions and resets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Recording transitions of other people's environments, which adapters read."""
+"""Recording transitions of environments that have an adapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Windows of recorded motion: what a model is to predict, several steps ahead.
+r"""Windows of recorded motion, which a model predicts several steps ahead.
 
 A window is a recorded state, the forces of the next k transitions and the k states recorded
 after each. The model's own dynamics, integrator and all, go from the first state under those
@@ -8,10 +8,10 @@ forces, and the gradient passes through every step of the way:
 
 with s the system's typical magnitudes of q and q̇, so that both count, and the difference of an
 angle taken on the circle. One step already fixes the acceleration, averaged over dt. More steps
-average the noise of a recording out: what is wrong with an acceleration adds up along a window,
-what is wrong with a sensor does not. The absolute value forgives outliers. A robust loss forgives
-more: no |…| / s_i counts for more than 1, so that a window along which chaos or a bad row leads
-the prediction astray says nothing, rather than most.
+average the noise of a recording out: an error of the acceleration adds up along a window, an error
+of a sensor does not. The absolute value limits the influence of outliers. A robust loss limits it
+further: |…| / s_i counts for at most 1. A window whose prediction is far off because of chaos or a
+bad row then has no gradient, where it would otherwise have the largest.
 
 A compiled program serves data of any values and of nearby sizes: rows and starts are padded to the
 next size of a coarse grid, and how many there are is an argument.

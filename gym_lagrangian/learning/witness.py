@@ -1,4 +1,4 @@
-"""What goes into the step of an unwrapped environment and comes out of it, kept as columns."""
+"""Records the inputs and outputs of an unwrapped environment's step, as columns."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ on what is declared here. Most models are made of one network and some settings 
 acceleration field that an integrator follows. Such a model subclasses `NetworkModel` and
 `IntegratedModel` and states its settings, the network's `sizes`, q̈ and a loss.
 
-A method is either abstract or final: what a subclass states is never replaced further down.
+A method is either abstract or final: a concrete method is never overridden.
 """
 
 from __future__ import annotations

@@ -1,23 +1,23 @@
 r"""Calibrated physics: the equations of a system, with its numbers learned.
 
-The Lagrangian is that of a `System`, L(q, q̇, μ), and so is the friction. Learned are the parameters
-μ that motion can tell apart, each within its bounds (see `quantities`). What real machines have
-beside the equations of a textbook can be learned as well, one number a coordinate. Friction in
-place of the system's own, with x = tanh(q̇ / w),
+The Lagrangian is that of a `System`, L(q, q̇, μ), and so is the friction. The parameters μ that
+motion can tell apart are learned, each within its bounds (see `quantities`). Two things that real
+machines have and textbooks leave out can be learned as well, with numbers of each coordinate. One
+is friction in place of the system's own, with x = tanh(q̇ / w),
 
     F = −c q̇ − f (x + a x²),    c, f, w > 0,  −1 < a < 1,
 
 takes energy out whatever the numbers are, as q̇ x ≥ 0 and |a x| < 1. It is viscous friction c,
-Coulomb's f with its width w, and a difference a between the two directions. And a motor's true
-force is γ τ where τ is what was measured or commanded:
+Coulomb's f with its width w, and a difference a between the two directions. The other is the gain
+γ of a motor, whose true force is γ τ where τ is the force that was measured or commanded:
 
     M q̈ = γ τ + f + F,    dE/dt = q̇ᵀ γ τ + q̇ᵀ F.
 
 By default all parameters are learned, with two exceptions: lengths and the acceleration of gravity,
 which are easily measured, and those whose effect on q̈ is a combination of the effects of others
 before them, see `distinct`. (Of the masses, inertias and centres of a chain's links, motion
-only ever tells a few combinations.) Gains γ are learned only where they are named: one gain for all
-motors cannot be told from other masses.
+determines only a few combinations.) Gains γ are learned only where they are named: a common gain of
+all motors has the same effect as other masses.
 
 This is system identification by prediction error: Ljung, "System Identification" (1999), chapter 7.
 """

@@ -3,8 +3,8 @@ r"""Deep Lagrangian network: a Lagrangian with the kinetic energy of rigid bodie
     L(q, q̇, m) = ½ q̇ᵀ M(q, m) q̇ − V(q, m),    M = D (C Cᵀ + ε I) D
 
 with D = diag √κ of typical masses κ, and C lower triangular with a positive diagonal (softplus),
-so that M is positive definite whatever the network says. One network of (q, m) gives the n(n+1)/2
-entries of C and V. The Euler–Lagrange equation M q̈ = τ + f then needs first derivatives of the
+so that M is positive definite whatever the network's output is. One network of (q, m) gives the
+n(n+1)/2 entries of C and V. The Euler–Lagrange equation M q̈ = τ + f then needs first derivatives of the
 network only,
 
     f = ½ ∂/∂q (q̇ᵀ M q̇) − Ṁ q̇ − ∂V/∂q,    Ṁ = Σ_k (∂M/∂q_k) q̇_k,

@@ -1,4 +1,4 @@
-r"""Which numbers of a model motion can tell apart.
+r"""Identifiability: which physical numbers of a model motion can tell apart.
 
 A number z_j moves the acceleration by ∂q̈/∂z_j, a vector over states and coordinates. Where that
 vector is a combination of those of other numbers, a change of z_j is made up for by changes of the

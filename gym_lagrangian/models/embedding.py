@@ -1,4 +1,4 @@
-r"""How a network sees a state: smooth, scaled features of (q, q̇, τ, m).
+r"""The inputs of a network: smooth, scaled features of a state, (q, q̇, τ, m).
 
 An angle θ enters as (cos θ, sin θ), so that a learned function is periodic by construction
 and no coordinate ever has to be wrapped. A velocity below a limit c enters stretched, as
@@ -8,9 +8,9 @@ u = c f(v/c) by one of two maps,
     ``"kinetic"``   f(β) = β √(2γ / (1 + γ)),  with which ½ u² = c² (1 − 1/γ)
 
 where γ = (1 − β²)^(−½): the second for masses that grow as γ³ on the way to c, the first for those
-that grow faster. No network follows a pole. The momentum that belongs to it enters as artsinh(p).
-For v ≪ c these are v and p. Everything is divided by typical magnitudes. Derivatives are taken
-through the embedding, never around it.
+that grow faster. What is learned then has a pole at c, which a network cannot follow in v itself.
+The momentum of such a coordinate enters as artsinh(p). For v ≪ c these are v and p. All features
+are divided by typical magnitudes. Derivatives of a model include those of the embedding.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 r"""An ensemble: k models that learned the same motion from different first weights and data.
 
-Where they disagree, their prediction cannot be trusted. Their mean is a better guess than any
-one of them, and their spread says how good it is, see `gym_lagrangian.physics.ensemble`.
+Where they disagree, their prediction cannot be trusted. Their mean is usually better than any one
+of them, and their spread estimates its error, see `gym_lagrangian.physics.ensemble`.
 
 Reference: Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty
 Estimation using Deep Ensembles", NeurIPS (2017).

@@ -11,8 +11,8 @@ network. u is odd and increasing, component by component:
     u_j(y) = a_j y + b_j tanh(y / w_j),    a, b, w > 0.
 
 With y = Aᵀv the power of the passive friction is q̇ᵀF = −P yᵀu(y), and no term of that sum is
-negative: it takes energy out whatever its weights are. The form −A Aᵀ u(v) does not promise this
-for n ≥ 2. The first part of u is viscous, the second is Coulomb's. The network sees tanh(20 v)
+negative: it takes energy out whatever its weights are. The form −A Aᵀ u(v) does not ensure this for
+n ≥ 2. The first part of u is viscous, the second is Coulomb's. The network sees tanh(20 v)
 beside v, since Coulomb's force changes within a small part of the range of velocities. The kind
 ``"coulomb"`` has both parts as well, with three numbers a joint that depend on nothing. The
 parameters m are those on which the model is conditioned. q̇ is the model's own velocity.

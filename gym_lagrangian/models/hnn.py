@@ -1,19 +1,20 @@
 r"""Hamiltonian neural network in canonical coordinates.
 
 The network is H(q, p, m) of `gym_lagrangian.models.hamiltonian`, with p the canonical
-momentum. It has to be told what p is: the Legendre map p = ∂L/∂q̇ of the true Lagrangian and
-its inverse stand at both ends of every step. That is knowledge of the system that the LNN
-does without, and the reason for Lagrangian networks where it is not to be had; of H itself, and
-so of the motion, the network is told nothing. Below a speed limit c, T₀ is that of a particle that
-keeps to it, with the mass 1/κ at rest and the momentum p = (c/κ) sinh(k w) / k at the rapidity w.
-Its mass grows as γ^(k+2), γ = cosh w, as the embedding knows it of the system:
+momentum. The model has to be given p: every step begins with the Legendre map p = ∂L/∂q̇ of the true
+Lagrangian and ends with its inverse. The LNN does not need this knowledge of the system, which is
+the reason for Lagrangian networks where p is unknown. H itself, and so the motion, is learned.
+
+Where a coordinate has a speed limit c, T₀ is the energy of a particle with that limit, with the
+mass 1/κ at rest and the momentum p = (c/κ) sinh(k w) / k at the rapidity w. Its mass grows as
+γ^(k+2), γ = cosh w; the embedding states k:
 
     T₀ = (c²/κ) ∫ tanh w cosh(k w) dw = (c²/κ) (γ − 1)                        k = 1
                                       = (c²/κ) (γ − 1) (4γ² + 4γ − 5) / 3     k = 3
 
-By default the network learns from q̇ and ṗ, as `hamiltonian` states it. Where M grows by decades an
-H whose ∂H/∂p is close to q̇ may still bend wrongly, and it is ∂²H/∂p² that q̈ is made of: there it
-learns, in addition, from Σ_i |d/dt ∂H/∂p − q̈_true|_i, the rate being that along the true motion,
+By default the network learns from q̇ and ṗ, as `hamiltonian` states it. Where M grows by decades, an
+H whose ∂H/∂p is close to q̇ may still have a wrong ∂²H/∂p², on which q̈ depends. There it learns, in
+addition, from Σ_i |d/dt ∂H/∂p − q̈_true|_i, the rate being that along the true motion,
 (∂²H/∂p∂q) q̇ + (∂²H/∂p²) ṗ_true. All three are linear in H.
 
 Reference: Greydanus, Dzamba, Yosinski, "Hamiltonian Neural Networks" (2019), as compared in

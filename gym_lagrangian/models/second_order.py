@@ -6,9 +6,9 @@ u̇_i z_l their derivatives along u_i and δ_l = ∂N/∂a_l the adjoint of the 
 
     u_iᵀ (∂²N/∂x²) u_j = Σ_l Σ_units δ_l σ''(z_l) (u̇_i z_l) (u̇_j z_l):
 
-the curvature is born only in the activations, so no matrix product beyond the k tangents
-forward and the one adjoint backward is spent on it (k + 2 in all; nesting automatic
-differentiation spends 2k + 2).
+curvature arises in the activations alone, so it costs no matrix product beyond those of the k
+tangents forward and of the one adjoint backward (k + 2 in all; nested automatic differentiation
+costs 2k + 2).
 
 A batch is passed through with its axis last, so that every product of a layer is one matrix
 product and nothing is transposed between layers. `jax.vmap` alone would put the axis elsewhere.

@@ -1,4 +1,4 @@
-"""The numbers and words that a model is given once and never learns."""
+"""Settings of a model: numbers and words that are given and not learned."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ In these units a state, the parameters and the Lagrangian are
     q̃ = q / λ of a length, q of an angle,    q̃̇ = τ dq̃/dt,    m̃_j = m_j / (μ^a λ^b τ^c),
     L(q, q̇, m) = E L̃(q̃, q̃̇, m̃),    E = μ λ² / τ²,
 
-with the kilograms, metres and seconds (a, b, c) of the unit of m_j. A mass and a length fewer are
-left to learn from, and what is learned at some masses and lengths holds at all of their multiples.
+with the kilograms, metres and seconds (a, b, c) of the unit of m_j. The model then depends on one
+mass and one length fewer, and what it learned at some masses and lengths holds at all of their
+multiples.
 
 Reference: Buckingham, "On Physically Similar Systems" (1914).
 """

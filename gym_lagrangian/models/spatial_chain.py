@@ -1,6 +1,6 @@
-r"""A chain of rigid bodies in space, whose joints and masses are learned: an arm nobody measured.
+r"""A chain of rigid bodies in space, such as a robot arm, whose joints and masses are learned.
 
-Links hang on one another by joints, as `gym_lagrangian.physics.newton_euler` has it. Learned are
+The mechanics are those of `gym_lagrangian.physics.newton_euler`. Learned are, of each link,
 
     joint      a_i  unit vector along the axis,    d_i  from the joint before to this one
     inertia    m,   h = ∫ r dm,    I = tr(S) 1 − S,    S = ∫ r rᵀ dm
@@ -8,12 +8,12 @@ Links hang on one another by joints, as `gym_lagrangian.physics.newton_euler` ha
 
 The matrix [[S, h], [hᵀ, m]] = μ C Cᵀ, with C lower triangular and its diagonal positive, is
 positive definite whatever is learned: there is a distribution of mass with these numbers (Wensing,
-Kim, Slotine 2018; C as in Rucker & Wensing 2022). So is then M. Not all of the numbers move
-anything: a motion is that of many chains.
+Kim, Slotine 2018; C as in Rucker & Wensing 2022). So the mass matrix M is positive definite too.
+Not all of the numbers can be identified: many chains have the same motion.
 
-A network knows nothing of states beyond its data. A chain does: 10 numbers a link, and 5 a joint
-that matter, fix its motion everywhere. What it cannot express are closed loops, elastic joints, and
-forces other than gravity, the motors' and friction.
+Beyond its data a network is a guess. A chain is not: 10 numbers a link, and the 5 of a joint that
+matter, determine its motion everywhere. It cannot express closed loops, elastic joints, or forces
+other than gravity, friction and those of the motors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A vector as separate scalars: what a Lagrangian that needs no array operations is given."""
+"""A vector as separate scalars, for Lagrangians that use no array operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Dynamics: what an environment steps, and cannot tell whether it is truth or a model.
+r"""Dynamics: one step of motion, true or learned, behind one interface.
 
 A state is the vector x = (q, q̇) of shape (2n,). Every dynamics maps (x, τ, m, dt) to the
 state dt seconds later, τ and m held constant over the step. A force may also depend on the state:

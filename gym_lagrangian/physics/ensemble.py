@@ -4,13 +4,14 @@ From one state x every member i goes to x_i. The ensemble goes to their mean,
 
     x + 1/k Σ_i (x_i − x),
 
-and what its members disagree by is the step's spread, a number without a unit: the members'
-standard deviation s_j of component j of the state in units of that component's magnitude σ_j, root
-mean square over all 2n of them,
+The step's spread measures the disagreement of the members, without a unit. It is the standard
+deviation s_j of component j of the state over the members, in units of the component's magnitude
+σ_j, as the root mean square over all 2n components:
 
     u = ( 1/2n Σ_j s_j² / σ_j² )^½,    s_j² = 1/(k − 1) Σ_i (x_ij − x̄_j)².
 
-No step wraps an angle, so that members which turn the two ways round are not averaged to standing.
+No step wraps an angle. So the mean of two members that turn in opposite directions is not confused
+by a jump of 2π.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A step of size h advances ẏ = F(y) by
 The vector fields here do not depend on time (τ is held over a step), so the nodes c are not
 needed. An error that is O(h^order) is checked by regression in the tests.
 
-Which to use: what an evaluation of F costs decides. For the free double pendulum over 100 s
+Which to use depends on the cost of an evaluation of F. For the free double pendulum over 100 s
 (400 states, worst energy drift relative to 29.4 J, evaluations a 0.05 s step):
 ``"rk4"`` 6.8e-5 at 40 and 2.1e-6 at 80; ``"dopri5"`` 9.4e-5 at 24 and 2.8e-7 at 48;
 ``"dop853"`` 9.6e-5 at 24, 1.3e-7 at 48 and 1.6e-8 at 60.

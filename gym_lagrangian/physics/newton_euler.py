@@ -5,8 +5,8 @@ link is constant in its own frame, whose origin is on its joint. The frames of a
 parallel where all q are zero, with z up.
 
 Outwards go the angular velocity ω, the vertical u and the acceleration of the origin a, which
-begins as g u, since gravity feels like a ground that accelerates. With m, h = ∫ r dm and
-I = ∫ (|r|² 1 − r rᵀ) dm of a link, Newton's and Euler's laws ask for
+begins as g u, since gravity acts like an upward acceleration of the ground. With m, h = ∫ r dm and
+I = ∫ (|r|² 1 − r rᵀ) dm of a link, Newton's and Euler's laws require
 
     force    f = m a + ω̇ × h + ω × (ω × h)
     torque   n = I ω̇ + ω × I ω + h × a

@@ -1,4 +1,4 @@
-"""Numbers of functions: what is computed once, in float64, while something is built."""
+"""Evaluation of functions in float64 while a model or a system is built."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 def evaluated(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     """What a function returns for these arrays, in float64, as arrays of numpy.
 
-    It is compiled ahead of time as one program. A call would become a part of somebody's own jit,
-    if one asks while it is traced, and the numbers would be unknown.
+    It is compiled ahead of time as one program. A plain call inside a caller's jit would be traced
+    as a part of that, and would have no numbers yet.
     """
     with jax.enable_x64(True):
         program = jax.jit(function).lower(*arrays).compile()

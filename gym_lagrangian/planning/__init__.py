@@ -5,7 +5,8 @@
 
 A planner is a few numbers and one pure function, from a state to a sequence of actions; `Policy`
 plans anew at every step of an environment and starts from what is left of the plan before.
-`policy_for` knows a planner for the machines of the package, and a usual one for all others.
+`policy_for` has settings that were tried on the machines of the package, and defaults for all
+others.
 """
 
 from gym_lagrangian.planning.cem import CEM

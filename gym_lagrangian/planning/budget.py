@@ -1,4 +1,4 @@
-"""How many iterations of a planner fit into a time, by what the last ones took."""
+"""The number of planner iterations that fit into a time, from the durations of the last ones."""
 
 from __future__ import annotations
 

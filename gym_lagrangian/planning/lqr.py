@@ -18,7 +18,8 @@ As a terminal value the cost c = ½ x̃ᵀ P x̃ is therefore bounded by a depth
 
     V = V* − D (1 − exp(−c / D)),
 
-which equals V* − c near the goal; D is what the goal is worth more than a start is, to stay there.
+which equals V* − c near the goal. D is the difference in value between staying at the goal and
+staying at a start.
 
 Source: Bertsekas, "Dynamic Programming and Optimal Control" I (2017), section 3.1.
 """

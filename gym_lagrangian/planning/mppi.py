@@ -1,4 +1,4 @@
-r"""Model predictive path integral control: average the samples, the better the heavier.
+r"""Model predictive path integral control: the average of the samples, weighted by their returns.
 
 With samples u_i = clip(ū + s_i ε_i) around the plan ū and their returns R_i,
 
@@ -7,9 +7,9 @@ With samples u_i = clip(ū + s_i ε_i) around the plan ū and their returns R_i,
 sums and standard deviation over the elites alone, the samples of the highest returns. This is the
 paper's update but for three things. The temperature λ is relative to the spread of the elites'
 returns, so that it means the same whatever a task's rewards are and however badly the other
-samples fare. The noise is of many sizes, s_i spaced evenly in log from `finest` σ to σ: wide ones
-find a swing-up, narrow ones balance an unstable equilibrium, and the returns tell by themselves
-which are wanted. Neither actions nor their noise have a cost, since these tasks have none.
+samples are. The noise has many sizes, s_i spaced evenly in log from `finest` σ to σ: wide noise
+finds a swing-up, narrow noise balances an unstable equilibrium, and the weights select the useful
+ones. Neither actions nor their noise have a cost, since these tasks have none.
 
 References: Williams, Aldrich and Theodorou, "Model Predictive Path Integral Control: From Theory to
 Parallel Computation", J. Guidance, Control, and Dynamics 40 (2017); Hansen, Wang and Su, "Temporal

@@ -1,7 +1,7 @@
 r"""Noise that is correlated in time.
 
-White noise averages out over the half second that a pendulum needs to answer a torque; noise
-that keeps its sign for a while moves it. In a first-order autoregression β says for how long:
+White noise averages out over the half second in which a pendulum responds to a torque. Noise that
+keeps its sign for a while moves it. In a first-order autoregression β sets how long that is:
 
     ε_0 = η_0,    ε_k = β ε_{k−1} + √(1 − β²) η_k,    η ~ N(0, 1),
 

@@ -1,4 +1,4 @@
-r"""What every planner has in common: how many sequences it tries, how long, how they are spread."""
+r"""The settings that all planners share: number, length and noise of the sequences tried."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""A planner at work: states in, actions out, one after another.
+r"""A policy that plans anew at every step, from states to actions.
 
 At every step the policy plans `horizon` actions of its own dt, hands out the first, and keeps the
 rest. A step of the environment of h ≤ dt seconds later the plan, constant over each dt, is read

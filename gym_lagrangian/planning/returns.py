@@ -1,18 +1,18 @@
-r"""What a sequence of actions is worth: the rewards along the motion that it causes.
+r"""The return of a sequence of actions: the rewards along the motion that it causes.
 
     R(s_0, u) = Σ_k γ^k r(s_k, u_k, s_{k+1}),    s_{k+1} = F(s_k, u_k, m, dt),    k = 0 … H − 1,
 
 with F the dynamics of `params`, true or learned, and r the reward of the environment. The discount
-γ < 1 is for unstable equilibria: whatever a sequence does there is blown up within a second, and
-without it the actions now are judged by the luck of those at the end.
+γ < 1 is for unstable equilibria. Small differences grow large there within a second, and without a
+discount the first actions would be judged by rewards at the end that are hardly due to them.
 
-A terminal value V adds γ^H V(s_H): what a state is worth that the horizon ends in, the rewards
-beyond it discounted to it.
+A terminal value V adds γ^H V(s_H): the discounted rewards beyond the horizon, from the state s_H in
+which it ends.
 
-A motion that the task calls terminated earns nothing further, V neither, as its episode is over. A
-motion that leaves the task's range, or is not finite, is a motion of which the dynamics say
-nothing: its sequence ranks below every one that stays, whatever the signs of the rewards, and among
-those that leave the later one above the earlier.
+A motion that the task terminates gets no further rewards and no V, as its episode is over. A motion
+that leaves the task's range, or is not finite, is outside of what the dynamics describe. Its
+sequence ranks below every one that stays, whatever the signs of the rewards; of two that leave, the
+later one ranks higher.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Which planner to use where: one table, tried by planning in the true dynamics.
+"""Settings of planners by machine, in one table that was tried by planning in true dynamics.
 
     policy = policy_for("PilcoCartPole-v0", seed=0)
 
-How many swing-ups from rest succeed with them stands beside each: the tip within 10 % of its length
-of upright, with the cart in the middle, during the whole last second. Anything else gets what they
-have in common: sequences that look two seconds ahead in steps in which a link does not turn far,
-and a regulator at the goal where the task names one.
+Each row states how many swing-ups from rest succeed with it. A success has the tip within 10 % of
+its length of upright, with the cart in the middle, during the whole last second. Machines without a
+row get defaults: sequences of two seconds, in steps in which a link does not turn far, and a
+regulator at the goal where the task names one.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-r"""Where a regulator takes over from a planner: where the model says that it gets to the goal.
+r"""When a regulator takes over from a planner: where the model predicts that it reaches the goal.
 
-From a state the closed loop x' = F(x, u(x)), its actions clipped as those of the motors are, is
-followed for some seconds. The regulator takes over where the cost that remains is below its depth,
-what a second at a start costs (elsewhere planning is faster), and where in the closed loop the
-motion stays valid, the task does not end, and that cost falls to a share of what it was.
+From a state the closed loop x' = F(x, u(x)) is followed for some seconds, its actions clipped to
+those of the motors. The regulator takes over under two conditions. The remaining cost is below its
+depth, the cost of a second at a start (elsewhere planning is faster). And along the closed loop the
+motion stays valid, the task does not end, and the cost falls to a share of what it was.
 """
 
 from __future__ import annotations

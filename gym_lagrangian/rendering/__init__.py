@@ -1,4 +1,4 @@
-"""Geometry to picture, with numpy and pygame only: nothing here knows any physics.
+"""Pictures from geometry, with numpy and pygame only. No module here uses any physics.
 
 `Renderer` draws scenes, into arrays or a window; `Panels` puts pictures of several beside each
 other, above one chart. What they have in common: `Canvas`, on which both are drawn; `Chart`, curves

@@ -1,4 +1,4 @@
-"""What pictures are drawn on: a few shapes and text, all smooth.
+"""The canvas that pictures are drawn on: a few shapes and text, all smooth.
 
 pygame's shapes have hard edges, and its small text loses its full stops. A picture is therefore
 drawn at twice its size and scaled down, which smooths everything at once and works with pygame

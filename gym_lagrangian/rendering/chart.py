@@ -1,7 +1,7 @@
 """Curves of numbers over the last seconds, on one scale.
 
-The scale is the same up and down and ends at a round number, so that zero is in the middle and
-whatever is remembered stays within.
+The scale is the same up and down and ends at a round number. Zero is in the middle, and all values
+that are kept are within it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where everything goes on a picture.
+"""The layout of a picture.
 
 A picture is a white square of up to four bands, which never overlap at any size:
 

@@ -1,4 +1,4 @@
-"""Windows on the screen: real time, one queue of events for all, closed by the user or not."""
+"""Windows on the screen: real time, one queue of events for all, closed by code or by the user."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""The paper's first experiment: what every model makes of the double pendulum.
+r"""The paper's first experiment: every model on the double pendulum.
 
 Free motion from states almost at rest, judged by the true energy: the discrepancy
 |E(x_pred(t)) − E(x_true(t))| / 29.4 J; accelerations and single steps on the training

@@ -1,12 +1,12 @@
-r"""The paper's second experiment: what every model makes of the relativistic particle.
+r"""The paper's second experiment: every model on the relativistic particle.
 
 Accelerations on the training distribution, weighted by 1 + γ; free motion for one second from
 v ~ U(−0.99, 0.99), judged by max_t |v − v_true|; and the proof that a Hamiltonian network fed
 (q, q̇) must fail. With p := q̇ the equation q̇ = ∂H/∂p forces H = ½p² + V(q, g), so that its q̈
 cannot depend on v. On the paper's own sampling that shows little, as q̈ = 0 does as well there;
-on slow states, v ~ U(−0.9, 0.9) without weights, the best predictor that does not know v is
-q̈ = g · median f(v), with f(v) = q̈/g of the true motion: better than zero, and what a
-non-canonical HNN trained on such states must arrive at.
+on slow states, v ~ U(−0.9, 0.9) without weights, the best predictor that is not given v is
+q̈ = g · median f(v), with f(v) = q̈/g of the true motion. It is better than zero, and it is the best
+that a non-canonical HNN trained on such states can learn.
 """
 
 from __future__ import annotations

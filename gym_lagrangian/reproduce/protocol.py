@@ -1,4 +1,4 @@
-"""How much of the paper's experiments is measured."""
+"""The protocol of the paper's experiments: how much is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep in this process, pack by pack: what Ray's workers come to as well."""
+"""A sweep in this process, pack by pack, with the same results as on Ray."""
 
 from __future__ import annotations
 

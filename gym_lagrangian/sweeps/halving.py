@@ -1,12 +1,12 @@
 r"""Asynchronous successive halving (ASHA): settings that fall behind are stopped early.
 
-Judgement falls at rungs: after r, r η, r η² … steps. At a rung a setting is compared with those
-before it that got there, whether they were stopped there or not. It is stopped if its loss is
-larger than the 1/η-quantile of theirs, or not finite.
+Settings are judged at rungs: after r, r η, r η² … steps. At a rung a setting is compared with those
+before it that reached the rung, whether they were stopped there or not. It is stopped if its loss
+is larger than the 1/η-quantile of theirs, or not finite.
 
 Ray's own `ASHAScheduler` takes "before" from the clock, so that two runs of one sweep differ. Here
-the settings are compared in the order of the sweep. A verdict depends on losses alone, and whoever
-comes to a rung too early simply trains on until those before it got there.
+the settings are compared in the order of the sweep, and the result depends on losses alone. A
+setting that reaches a rung early trains on until those before it have reached it.
 
 Reference: Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys (2020).
 """

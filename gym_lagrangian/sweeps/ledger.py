@@ -1,4 +1,4 @@
-"""What the packs of a sweep have reported, and what follows: who is stopped, and the table."""
+"""The ledger of a sweep: reports of its packs, settings that are stopped early, the table."""
 
 from __future__ import annotations
 

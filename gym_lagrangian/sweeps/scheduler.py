@@ -1,4 +1,4 @@
-"""What Ray Tune asks after every report: is this pack trained further?"""
+"""The scheduler for Ray Tune: after every report it decides whether a pack is trained further."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The trainings of a pack, side by side in one compiled program.
 
 A training is that of `gym_lagrangian.train` with the same settings and seed: the same first
-weights, the same batches, the same steps. Nothing here knows where it runs.
+weights, the same batches, the same steps. This module is the same with Ray and without.
 """
 
 from __future__ import annotations

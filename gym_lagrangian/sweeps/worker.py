@@ -1,4 +1,4 @@
-"""What a worker of Ray Tune does: train one pack, report and save at every mark."""
+"""The worker for Ray Tune: it trains one pack, and reports and saves at every mark."""
 
 from __future__ import annotations
 

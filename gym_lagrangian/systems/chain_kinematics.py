@@ -1,4 +1,4 @@
-r"""Where the links of a planar chain are, told by the names of its coordinates alone.
+r"""Kinematics of a planar chain, determined by the names of its coordinates.
 
 A chain has the coordinate ``x`` if it stands on a cart, and then one angle a link, of one of two
 kinds:

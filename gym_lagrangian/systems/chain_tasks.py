@@ -1,4 +1,4 @@
-r"""What to do with a planar chain: swing it up, balance it, reach a target with its tip.
+r"""Tasks for planar chains: swing up, balance, reach a target with the tip.
 
 Motors sit in joints or act on links. The torque u_i of a motor in joint i turns link i and pushes
 back on link i − 1, so its work is u_i times the angle of the joint; a torque on an absolute angle

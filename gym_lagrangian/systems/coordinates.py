@@ -1,8 +1,8 @@
-r"""Coordinates: what is known of a machine before anything is known of its motion.
+r"""Coordinates: the description of a machine apart from its motion.
 
-Names, which of them are angles, typical magnitudes, and the parameters m on which the motion may
-depend. It is all that a model, recorded transitions and a checkpoint need to know. A machine that
-is known by its recordings alone has coordinates and nothing else:
+They have names, kinds (angle or length), typical magnitudes, and the parameters m on which the
+motion may depend. Models, recorded transitions and checkpoints need no more than these. A machine
+that is known by its recordings alone has coordinates and nothing else:
 
     arm = Coordinates(("shoulder", "elbow"), angular=True)
 

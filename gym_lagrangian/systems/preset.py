@@ -1,4 +1,4 @@
-"""A way to train a model: what its constructor and its training are given."""
+"""A preset of a model: the arguments of its constructor and of its training."""
 
 from __future__ import annotations
 

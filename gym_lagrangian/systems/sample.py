@@ -1,4 +1,4 @@
-r"""States to learn from: what systems draw for training, and what models are judged on.
+r"""Distributions of states, for training and for measuring models.
 
 The default covers where a task can go, and more densely where motion usually is. With s the
 typical magnitudes of q and q̇ and R the range of the default task,

@@ -1,4 +1,4 @@
-"""What a system looks like, in metres: the plain data that passes from physics to pictures."""
+"""Scenes: what a system looks like, in metres, as plain data for the renderer."""
 
 from __future__ import annotations
 

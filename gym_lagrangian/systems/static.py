@@ -1,4 +1,4 @@
-"""Values made of options alone: what a system and a task are to Python and to jax."""
+"""The base of systems and tasks: frozen values that are defined by their options."""
 
 from __future__ import annotations
 

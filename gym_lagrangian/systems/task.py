@@ -1,8 +1,8 @@
-r"""Tasks: what is done with coordinates, whatever moves them.
+r"""Tasks: what an agent does with a machine, whether its motion is true or learned.
 
-A task says how an action in [-1, 1] becomes generalized forces, what is observed, what is
+A task states how an action in [-1, 1] becomes generalized forces, what is observed, what is
 rewarded, where episodes start and end, and what varies from one to the next (its goal). Everything
-has a default, so that a task states what is particular about it:
+has a default, so that a task states only what differs:
 
     class Hold(Task):
         def reward(self, q, qd, tau, m):

@@ -10,9 +10,9 @@ trained. The energy E, which forces and friction alone change, is split as the l
     V(q) = E(q, 0)        (−L(q, 0) of a Lagrangian, H(q, p = 0) of a Hamiltonian)
     T(q, q̇) = E(q, q̇) − V(q).
 
-A learned Lagrangian is known up to a constant, and up to the time derivative of a function of q,
-neither of which moves anything: potentials agree with the true ones up to a constant. Of a model
-that never saw a force the unit of energies and momenta is arbitrary as well.
+A learned Lagrangian is known up to a constant and up to the time derivative of a function of q,
+since neither changes the motion: potentials agree with the true ones up to a constant. The unit of
+energies and momenta is arbitrary too if the model was trained without forces.
 
 NumPy arrays and lists are computed in float64, unless all of them are float32, and give NumPy
 arrays. jax arrays give jax arrays in their own precision, within jit, vmap and grad too. Arrays may

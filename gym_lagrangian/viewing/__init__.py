@@ -1,1 +1,1 @@
-"""What people look at: roll-outs, films, figures, a window to play in."""
+"""Roll-outs, films, figures, and a window to play in."""

@@ -1,4 +1,4 @@
-"""Pictures of a moment, with that of the exact twin as a ghost behind it."""
+"""Pictures of a moment, with that of the exact twin drawn pale behind it."""
 
 from __future__ import annotations
 

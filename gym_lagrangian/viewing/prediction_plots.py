@@ -1,4 +1,4 @@
-"""Figures of how well a model predicts motion that it never saw."""
+"""Figures of a model's predictions of motion that it has not seen."""
 
 from __future__ import annotations
 

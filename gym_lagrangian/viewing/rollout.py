@@ -1,4 +1,4 @@
-"""Environments beside each other, from the same state with the same actions."""
+"""Roll-outs: environments side by side, from the same state with the same actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is looked at: an environment, its name, and its exact twin where the truth is known.
+"""The subject of a picture: an environment, its name, and its exact twin where equations are known.
 
     with contextlib.closing(subject("DoublePendulumLNN-v0", {"dt": 0.02})) as shown:
         shown.reset(seed=0)

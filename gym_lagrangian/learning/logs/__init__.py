@@ -1,1 +1,1 @@
-"""From the logs of a real machine to transitions: files, clocks, velocities, suspicions."""
+"""Logs of a real machine, as transitions: files, clocks, velocities, checks."""

@@ -1,4 +1,4 @@
-"""What looks wrong with the logs of a machine, before anything is made of them."""
+"""Checks of logs for likely mistakes, before transitions are made of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""CSV files, gzip or plain, as blocks of numbers: fast where all is well, cell by cell where not.
+"""CSV files, gzip or plain, as blocks of numbers.
+
+A block is parsed as a whole where every cell is a number, and cell by cell where not.
 
 The delimiter is found in the file: comma, semicolon (then a decimal comma is read too), tab or
 spaces. A row is a header if a cell of it is no number; a leading ``#`` is not part of it. An empty

@@ -1,8 +1,8 @@
 """Rows at an end: forces at saturation, positions at an end stop.
 
-Where a reading is cut off, many rows have its extreme value and few come close to it. (Of a sine, a
-thousandth of its height below the top, the next thousandth has .41 times as many rows.) What the
-machine's description states counts before what the data suggest.
+Where a reading is cut off, many rows have its extreme value and few come close to it. (For a sine,
+the second thousandth of its height below the top has .41 times as many rows as the first.) Limits
+that the machine's description states take precedence over the data.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-r"""What logs hold, in numbers and in words: for a person, before anything is fitted to them.
+r"""A summary of logs, in numbers and in words, to be read before a fit.
 
-Energy that a joint takes in is ∫ max(τ q̇, 0) dt, energy that it gives back ∫ max(−τ q̇, 0) dt. A
-machine with friction takes in more than it gives back, over a time after which it is where it was.
+The energy that a joint takes in is ∫ max(τ q̇, 0) dt, the energy that it gives back
+∫ max(−τ q̇, 0) dt. Over a motion that ends where it began, a machine with friction takes in more
+than it gives back.
 """
 
 from __future__ import annotations

@@ -10,9 +10,8 @@ as the wider one reproduces cubics. What they differ by beyond that is bias:
     B_m = max_{u < w ≤ m, w ≤ 4u} ( mean (p_w − p_u)² − σ² (v_u − v_w) )_+,
     m   = argmin  B_m + σ² v_m
 
-(Goldenshluger & Lepski 2011). σ² is estimated from the residuals of
-polynomials through a few neighbouring rows. It is at least that of the sensor's rounding,
-step² / 12.
+(Goldenshluger & Lepski 2011). σ² is estimated from the residuals of polynomials through a few
+neighbouring rows. It is at least that of the sensor's rounding, step² / 12.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""A machine, described once: its coordinates, where its logs keep them, and how it is used.
+r"""The description of a machine: its coordinates, the columns of its logs, and its usual use.
 
     arm = Machine(
         ("shoulder", "elbow"), angular=True, unit="deg", time="t", position=("q1", "q2"),

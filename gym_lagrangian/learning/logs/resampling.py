@@ -2,7 +2,7 @@ r"""From recordings to transitions of one dt: smoothed states on a steady grid, 
 
 A state at a grid instant comes from a local polynomial (see `local`): q is its value, q̇ its slope.
 Where velocities were measured and the polynomial through them errs by less, q̇ is its value. The
-force of a transition is the mean of what acted between its two instants. Nothing crosses a gap.
+force of a transition is the mean force between its two instants. Nothing crosses a gap.
 Instants within half a window of a gap are left out where the episode is long enough, as a
 polynomial is poor at its ends.
 """
