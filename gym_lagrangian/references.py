@@ -54,7 +54,7 @@ def reference_to(thing: Any, kind: str) -> str:
     """The reference that names a class or a function.
 
     Raises:
-        ConfigurationError: nobody else can find it: it was made within a function.
+        ConfigurationError: it was made within a function, where no other process can find it.
     """
     if not has_one(thing):
         raise ConfigurationError(

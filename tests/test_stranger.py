@@ -530,11 +530,11 @@ class TestCoordinatesAlone:
         assert set(info) == {"state", "time", "diverged", "success"} | own
         assert env.unwrapped.system is None
         assert env.render().shape == (500, 500, 3)
-        with pytest.raises(ConfigurationError, match="nobody knows the true equations of Arm"):
+        with pytest.raises(ConfigurationError, match="the true equations of Arm are unknown"):
             gymnasium.make(
                 "Lagrangian-v0", checkpoint=arm, render_mode="rgb_array", show_truth=True
             )
-        with pytest.raises(ConfigurationError, match="nobody knows the true equations of Arm"):
+        with pytest.raises(ConfigurationError, match="the true equations of Arm are unknown"):
             gym_lagrangian.evaluate("Lagrangian-v0", checkpoint=str(arm))
 
     def test_scales_come_from_the_data(self, arm, arm_data):
@@ -551,7 +551,7 @@ class TestCoordinatesAlone:
         assert Transitions.load(tmp_path / "arm.npz", ARM).coordinates == ARM
 
     def test_an_environment_needs_a_model(self):
-        with pytest.raises(ConfigurationError, match="nobody knows the equations of Arm"):
+        with pytest.raises(ConfigurationError, match="the equations of Arm are unknown"):
             gymnasium.make("Lagrangian-v0", system="stranger.machines:ARM")
         with pytest.raises(ConfigurationError, match="no equations: it needs no id of its own"):
             gym_lagrangian.register_system("stranger.machines:ARM")

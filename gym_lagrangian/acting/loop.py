@@ -109,8 +109,8 @@ def learn(
 
     The agent sees observations, rewards and flags. It reads neither `info` nor the state, and never
     sets one: coordinates come from observations, by the inverse that the task or the adapter
-    states. It knows the task: what an action does, what is rewarded, and where an episode ends. Of
-    a system of this package it knows the typical magnitudes, which are units, and no equation.
+    states. It is given the task: what an action does, what is rewarded, and where an episode ends.
+    Of a system of this package it is given typical magnitudes, which are units, and no equation.
 
     The folder `out` holds everything, see `acting.folder`. Called again with the same settings, a
     run goes on where it was killed, or on from its end with a larger budget.
@@ -135,7 +135,7 @@ def learn(
             `tip_at_goal` for the tasks of chains, none for others.
         successes: end before the budget once so many episodes in a row succeeded.
         seed: of resets, random actions, weights and plans.
-        adapter: of somebody else's environment; default the one registered for its class.
+        adapter: of an environment of another package; default the one registered for its class.
         task: a `Task` over the environment's coordinates; default its own, or the adapter's.
         on_progress: called after every episode.
         arguments: of `gymnasium.make`, for an id.
@@ -198,7 +198,7 @@ class _Settings:
         FitConfig.of(self.fitting.model, **dict(self.fitting.config))
         if self.successes is not None and self.criterion is None:
             raise ConfigurationError(
-                f"successes = {self.successes}: nobody says what a success is; give success="
+                f"successes = {self.successes}: it is not stated what a success is; give success="
             )
 
     def document(self, world: World, env: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -388,10 +388,10 @@ def _made(env_id: str, arguments: dict[str, Any]) -> gymnasium.Env:
 
 
 def _is_own(env: Any) -> bool:
-    """Whether it is an id of this package rather than of somebody else, or no id.
+    """Whether it is an id of this package rather than of another, or no id.
 
     Raises:
-        ConfigurationError: it is an id that nobody has registered.
+        ConfigurationError: the id is not registered.
     """
     if not isinstance(env, str):
         return False

@@ -94,7 +94,7 @@ class Planning(Strategy):
 
 def _usual_policy(where: FunctionalTask, given: dict[str, Any]) -> Policy:
     """The policy of a setting. A model that has learned little has no regulator at the goal yet,
-    of which nobody needs to be told after every fit.
+    and a warning of that after every fit would be of no use.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnholdableWarning)

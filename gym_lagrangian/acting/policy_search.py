@@ -56,7 +56,7 @@ class PolicySearch(Strategy):
         return {"policy": asdict(self.ppo)}
 
     def _begun(self, situation: Situation, inputs: int) -> Agent:
-        """The agent before, or one that knows nothing."""
+        """The agent before, or an untrained one."""
         outputs, key = situation.world.task.action_size, jax.random.key(situation.seed)
         blank = fresh(inputs, outputs, self.ppo.width, key)
         before = situation.before and situation.before.with_suffix(".npz")

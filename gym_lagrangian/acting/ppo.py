@@ -81,7 +81,7 @@ class PPO:
 
 
 def fresh(inputs: int, outputs: int, width: int, key: Array) -> Agent:
-    """An agent that knows nothing."""
+    """An untrained agent."""
     actor, critic = jax.random.split(key)
     hidden = (inputs, width, width)
     return Agent(

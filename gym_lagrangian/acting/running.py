@@ -45,7 +45,7 @@ def known(state: np.ndarray, before: np.ndarray) -> np.ndarray:
 def _reset(world: World, seed: int) -> np.ndarray:
     try:
         return np.array(world.env.reset(seed=seed)[0])
-    except Exception as error:  # whatever somebody else's reset may raise
+    except Exception as error:  # whatever the environment's own reset may raise
         raise ConfigurationError(
             f"{world.env} cannot be reset: {type(error).__name__}: {error}. An agent begins every "
             "episode with a reset"

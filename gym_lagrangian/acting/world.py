@@ -35,21 +35,21 @@ StateOf = Callable[[Any], tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class World:
-    """An environment as the agent knows it.
+    """The agent's knowledge of an environment.
 
     Attributes:
         env: to be reset and stepped, nothing else.
-        functional: the task as pure functions, with the reward that the environment gives, and with
-            motors that are in time.
+        functional: the task as pure functions, with the environment's reward and motors without
+            delay.
         moved: the coordinates, without equations.
         system: the system whose coordinates they are, so that a checkpoint can say whose model it
-            is; None where nobody knows its equations. No equation of it is used.
-        friction: the kind of friction that models learn where nobody says which.
+            is; None where its equations are unknown. No equation of it is used.
+        friction: the kind of friction that models learn by default.
         m: the parameters (k,) of the motion.
         goal_bounds: bounds (2, g) of those of the task, equal where they are fixed.
         dt: seconds in a step.
         delay: whole steps by which the motors are late.
-        limit: steps after which the environment truncates an episode; None where nobody knows.
+        limit: steps after which the environment truncates an episode; None where it is unknown.
         inverse: from an observation to (q, q̇).
     """
 
@@ -67,7 +67,7 @@ class World:
 
     @property
     def task(self) -> Task:
-        """What is done."""
+        """The task of the environment."""
         return self.functional.task
 
     def state_of(self, observation: Any) -> np.ndarray:
@@ -104,11 +104,11 @@ class World:
 
 
 def world_of(env: gymnasium.Env, *, adapter: Any = None, task: Any = None) -> World:
-    """What may be known of an environment of this package, or of one with an adapter.
+    """The agent's knowledge of an environment of this package, or of one with an adapter.
 
     Arguments:
-        adapter: of somebody else's environment; default the one registered for its class.
-        task: of somebody else's environment, a `Task` or a subclass; default the adapter's.
+        adapter: of an environment of another package; default the one registered for its class.
+        task: of an environment of another package, a `Task` or a subclass; default the adapter's.
 
     Raises:
         ConfigurationError: a vector environment, no adapter, no task as pure functions, a wrapper

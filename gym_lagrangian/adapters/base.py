@@ -1,4 +1,4 @@
-r"""The adapter: how somebody else's environment is read, set and stepped.
+r"""The adapter: how an environment of another package is read, set and stepped.
 
 An environment of one's own gets an adapter in a few lines:
 

@@ -187,7 +187,7 @@ def fresh_model(
 
     Raises:
         ConfigurationError: an unknown argument, or a model in canonical momenta of a machine whose
-            Lagrangian nobody knows.
+            Lagrangian is unknown.
     """
     embedding = Embedding.of(coordinates, conditioned_on)
     return load_model(name).build(embedding, key=key, legendre=coordinates.physics, **config)

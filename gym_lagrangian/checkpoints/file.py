@@ -244,7 +244,7 @@ def check_parameters(
     Parameters are equal where they are so to 1e-6, as float32 holds them.
 
     Raises:
-        CheckpointError: naming the parameter, its value and those that the model knows.
+        CheckpointError: naming the parameter, its value and those at which the model was trained.
     """
     known = card.validity()
     for name, low, high in zip(coordinates.parameters, *np.asarray(m_bounds).tolist(), strict=True):
@@ -269,7 +269,7 @@ def _only_at(name: str, least: float, most: float) -> str:
 
 
 def _check_physics(card: Card, coordinates: Coordinates, what: str) -> None:
-    """Refuse a model of other equations; of other coordinates where nobody knows equations."""
+    """Refuse a model of other equations; of other coordinates where equations are unknown."""
     found, system = card.physics, coordinates.physics
     if not card.model_coordinates().agrees_with(coordinates):
         raise CheckpointError(f"{what} is a model of {card.system}, this is {coordinates.name}")

@@ -14,7 +14,7 @@ def bar(waits_for: str, *, unit: str, total: float | None = None, **options: Any
     Arguments:
         waits_for: what goes on, as in "training".
         unit: of what is counted.
-        total: how many of them there will be; None where nobody knows.
+        total: how many there will be; None where that is unknown.
         options: further ones of `tqdm`.
     """
     from tqdm import tqdm

@@ -18,7 +18,7 @@ BAD_INPUT, INTERRUPTED, NOBODY_READS, TERMINATED = 2, 130, 141, 143
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit status: 0, 2 for bad input or output that cannot be
-    written, 130 for Ctrl-C, 141 where nobody reads the output any more, 143 for SIGTERM.
+    written, 130 for Ctrl-C, 141 where the reader of the output is gone, 143 for SIGTERM.
     """
     try:
         with terminable():

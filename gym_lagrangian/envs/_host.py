@@ -94,7 +94,7 @@ class OwnHost:
 
 
 class AdaptedHost:
-    """Anybody's environment, whose `step` is replaced by that of its adapter."""
+    """An environment of another package, whose `step` is replaced by that of its adapter."""
 
     def __init__(self, base: Any, adapter: Adapter):
         """Nothing is replaced before `swap`.

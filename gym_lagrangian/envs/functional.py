@@ -116,9 +116,9 @@ class State(NamedTuple):
         x: q then q̇, shape (2n,).
         m: the parameters of this episode, shape (k,).
         goal: the task's parameters of this episode, shape (g,).
-        initial_energy: true energy at reset, in joules; None where nobody knows it.
+        initial_energy: true energy at reset, in joules; None where it is unknown.
         dissipated: −∫ q̇ᵀF dt ≥ 0 since reset, F the true friction along the motion made, in
-            joules; None where nobody knows it.
+            joules; None where it is unknown.
         model_dissipated: the same of the model's own friction.
         work: ∫ q̇ᵀτ dt since reset, in joules.
         tau: generalized forces of the last step, their mean where they depend on the state,
@@ -229,7 +229,7 @@ class FunctionalEnv(Static):
 
     @property
     def system(self) -> System | None:
-        """The coordinates' true equations; None where nobody knows them."""
+        """The coordinates' true equations; None where they are unknown."""
         return self.coordinates.physics
 
     def reset(self, key: Array, params: Params) -> tuple[State, Timestep]:
@@ -512,7 +512,7 @@ def _acts(friction: Callable[..., Any], x: Array, m: Array) -> bool:
 
 
 def _added(total: Any, part: Array | None, valid: Array) -> Any:
-    """A sum after a step; unchanged where the step counted nothing, None where nobody knows it."""
+    """A sum after a step; unchanged where the step counted nothing, None where it is unknown."""
     return total if total is None or part is None else total + jnp.where(valid, part, 0.0)
 
 
@@ -798,7 +798,7 @@ def params_of(
     coordinates, learned = parts.env.coordinates, parts.checkpoint
     if learned is None and coordinates.physics is None:
         raise ConfigurationError(
-            f"nobody knows the equations of {coordinates.name}: give a checkpoint= that moves it"
+            f"the equations of {coordinates.name} are unknown: give a checkpoint= that moves it"
         )
     if substeps is None:
         substeps = coordinates.default_substeps(
@@ -863,8 +863,8 @@ def build(
 
 
 def dynamics_of(field: System | Model | Checkpoint, *, integrator: str, substeps: int) -> Dynamics:
-    """What an environment steps, from a system, a model or a checkpoint, which knows whether
-    its model ever saw a force.
+    """What an environment steps, from a system, a model or a checkpoint, which states whether
+    its model was trained with forces.
     """
     if isinstance(field, System):
         return ContinuousDynamics(field, integrator, substeps, roll=field.n >= _ROLLED_FROM)
@@ -878,11 +878,11 @@ def exact_twin(env: FunctionalEnv, params: Params) -> Params:
     """The same parameters with the true equations as the dynamics, in the same precision.
 
     Raises:
-        ConfigurationError: nobody knows them.
+        ConfigurationError: they are unknown.
     """
     system = env.system
     if system is None:
-        raise ConfigurationError(f"nobody knows the true equations of {env.coordinates.name}")
+        raise ConfigurationError(f"the true equations of {env.coordinates.name} are unknown")
     m_bounds = np.asarray(params.m_bounds)
     m_bounds = m_bounds if m_bounds.ndim == 2 else np.concatenate(m_bounds)
     substeps = system.default_substeps(float(params.dt), learned=False, m_bounds=m_bounds)

@@ -30,11 +30,11 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
 
         env = LearnedDynamicsEnv(gymnasium.make("DoublePendulum-v0"), "DoublePendulumLNN")
 
-    It may be anybody's environment that has an adapter (`gym_lagrangian.adapters`): MuJoCo's of
-    hinges and slides, classic control, one's own. Two entries are then added to its `info`.
-    `diverged`: the model's prediction was not finite, which ends the episode where it was.
-    `disturbed`: a contact or the end of a joint's range acts in this state, of which the model
-    knows nothing.
+    The environment may be of another package if it has an adapter (`gym_lagrangian.adapters`):
+    MuJoCo's of hinges and slides, classic control, your own. Two entries are then added to its
+    `info`. `diverged`: the model's prediction was not finite, which ends the episode where it was.
+    `disturbed`: a contact or the end of a joint's range acts in this state, which the model does
+    not describe.
 
         env = LearnedDynamicsEnv(gymnasium.make("Reacher-v5"), "reacher.safetensors")
 
@@ -63,7 +63,7 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
             model: a model, a loaded checkpoint, the path of one or the name of a shipped one.
             integrator, substeps: how the model is integrated; substeps default to what the
                 system recommends for learned models.
-            adapter: of somebody else's environment; default the one registered for its class.
+            adapter: of an environment of another package; default the one registered for its class.
             uncertainty_limit: of an ensemble, the uncertainty above which an episode is truncated.
             uncertainty_penalty: of an ensemble, what a unit of uncertainty costs in reward.
             member: of an ensemble, ``"mean"`` (default), ``"draw"`` for one member an episode,

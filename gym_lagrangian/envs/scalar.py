@@ -94,30 +94,31 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
     A system with coordinates q and Lagrangian L(q, q̇, m) moves by its Euler–Lagrange equation
     d/dt ∂L/∂q̇ − ∂L/∂q = τ, integrated with a fixed step; the action sets the generalized
     forces τ, held constant over a step. With `checkpoint=` a trained network takes the place
-    of the equation, everything else stays. What the systems are and how they are rewarded is
-    on their own pages: `gym_lagrangian.systems.DoublePendulum`,
-    `gym_lagrangian.systems.RelativisticParticle`; `env.unwrapped.system` is the instance.
+    of the equation, and everything else stays. The class of each system describes it and its
+    default task, as `gym_lagrangian.systems.DoublePendulum` does; `env.unwrapped.system` is the
+    instance.
 
     ## Action Space
     `Box(-1, 1, (a,))`, float32: the share of the largest force at each of a actuators. Values
     outside are clipped; a wrong shape or a non-finite value is an error.
 
     ## Observation Space
-    A finite `Box`, float32, as the system describes it.
+    A finite `Box`, float32, as the task describes it.
 
     ## Rewards
-    In [0, 1], as the system describes them, so that ending an episode never pays.
+    As the task describes them. Those of the systems of this package are in [0, 1] at every step, so
+    that ending an episode early never pays.
 
     ## Starting State
-    Uniform within the system's bounds. `reset(options={"state": x})` starts at exactly
+    Uniform within the task's bounds. `reset(options={"state": x})` starts at exactly
     x = (q, q̇), or at a state of `get_state()` with its m and goal; `{"low": ..., "high": ...}`
     (numbers or arrays of shape (2n,)) draws between.
 
     ## Episode End
-    Never terminates. Truncated by the time limit of its id, and where the state leaves the
-    system's range or is not finite: then `info["diverged"]` is True and observation and reward
-    are the last valid ones. An ensemble's episode is truncated as well where its members disagree
-    by more than `uncertainty_limit`: then `info["uncertain"]` is True.
+    Terminated where the task says so. Truncated by the time limit of its id, and where the state
+    leaves the task's range or is not finite: then `info["diverged"]` is True, and observation and
+    reward are the last valid ones. An ensemble's episode is truncated as well where its members
+    disagree by more than `uncertainty_limit`: then `info["uncertain"]` is True.
 
     ## Arguments
     | Name          | Default     | Meaning                                                       |
@@ -228,7 +229,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
         self._build(system, **dynamics, trust=trust, options=options)
         if self._show_truth and self.system is None:
             raise ConfigurationError(
-                f"show_truth: nobody knows the true equations of {self.coordinates.name}"
+                f"show_truth: the true equations of {self.coordinates.name} are unknown"
             )
         low, high = self.task.observation_bounds(
             np.asarray(self._params.m_bounds), np.asarray(self._params.goal_bounds)

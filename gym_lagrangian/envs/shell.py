@@ -225,7 +225,7 @@ class Shell(EzPickle, ABC):
 
     @property
     def system(self) -> System | None:
-        """The physical system; None where nobody knows its equations."""
+        """The physical system; None where its equations are unknown."""
         return self._env.system
 
     @property
@@ -279,7 +279,7 @@ class Shell(EzPickle, ABC):
         """Step other dynamics from now on.
 
         Arguments:
-            card: says at which parameters they were trained; None where nobody knows or it does not
+            card: says at which parameters they were trained; None where that is unknown or does not
                 matter.
             trust: of an ensemble; None for the options of this environment, which a single model
                 has no use for.

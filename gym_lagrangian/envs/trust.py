@@ -31,7 +31,7 @@ MEAN = -1
 
 
 class TrustOptions(NamedTuple):
-    """What somebody asks of an ensemble; None for nothing in particular.
+    """Options of an ensemble; None for the default.
 
     Attributes:
         uncertainty_limit: the uncertainty above which an episode is truncated.

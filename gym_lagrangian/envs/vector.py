@@ -427,7 +427,7 @@ class LagrangianVectorEnv(  # pyright: ignore[reportIncompatibleVariableOverride
         if episodes is not None and not fresh.any():
             return episodes.key
         fresh |= episodes is None
-        # Where nobody gave a seed, the numbers need no generator, of which thousands take seconds.
+        # Without a seed the numbers need no generators, thousands of which would take seconds.
         drawn = np.random.SeedSequence().generate_state(self.num_envs)
         for i in np.flatnonzero(fresh).tolist():
             if (found := self._generators[i]) is not None:

@@ -59,7 +59,7 @@ def losses(
 
 def measure(model: Model, card: Card) -> dict[str, Any]:
     """The metrics that a checkpoint carries: `losses` and energy discrepancies, over the ranges of
-    the parameters that the model is conditioned on; none where nobody knows the true equations.
+    the parameters that the model is conditioned on; none where the true equations are unknown.
     """
     if card.physics is None:
         return {}
@@ -101,7 +101,7 @@ def evaluate(
 
     Raises:
         ConfigurationError: no such environment, `states` < 1, or a machine whose true equations
-            nobody knows.
+            are unknown.
         CheckpointError: the checkpoint is damaged, or a model of something else.
     """
     states, seed = whole_number("states", states), seed_number(seed)

@@ -128,11 +128,11 @@ def free_motion(
         together: states that are followed together; default all of them.
 
     Raises:
-        ConfigurationError: nobody knows the true equations.
+        ConfigurationError: the true equations are unknown.
     """
     if env.system is None:
         raise ConfigurationError(
-            f"nobody knows the true equations of {env.coordinates.name}: there is nothing to "
+            f"the true equations of {env.coordinates.name} are unknown: there is nothing to "
             "measure a model against but recordings that were held out"
         )
     samples = evaluation_states(env.system, states, seed, told(env.system, params.m_bounds))

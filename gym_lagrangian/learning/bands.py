@@ -115,7 +115,7 @@ def calibration(found: Checkpoint, data: Transitions, held: np.ndarray) -> dict[
     where parameters vary, or where members go beyond all numbers.
 
     Arguments:
-        held: which rows (N,) of the data nobody learned from.
+        held: which rows (N,) of the data were held out of training.
     """
     ensemble = _ensemble(found)
     steps = _steps(data, held)

@@ -236,10 +236,10 @@ def check_config(config: Any, kind: type[OptimiserConfig]) -> None:
 
 
 def settings(model: str, config: dict[str, Any] | None, friction: str | None) -> dict[str, Any]:
-    """The settings of a model that somebody gives: a configuration, and the kind of friction.
+    """The given settings of a model: a configuration, and the kind of friction.
 
     Raises:
-        ConfigurationError: the model knows nothing of friction, or both say what it is.
+        ConfigurationError: the model has no friction, or both arguments state it.
     """
     given = mapping("model_config", config)
     if friction is None:
@@ -257,6 +257,6 @@ def settings(model: str, config: dict[str, Any] | None, friction: str | None) ->
 
 
 def usual_friction(model: str, coordinates: Coordinates) -> dict[str, Any]:
-    """The setting of the friction that models of a machine learn where nobody says which."""
+    """The setting of the friction that models of a machine learn by default."""
     knows = "friction" in load_model(model).settings()
     return {"friction": coordinates.learned_friction} if knows else {}

@@ -59,7 +59,7 @@ class Devices(NamedTuple):
         return NamedSharding(self.mesh, PartitionSpec(*axes))
 
 
-# The one device on which JAX computes where nobody says otherwise.
+# The one device on which JAX computes by default.
 ONE = Devices()
 
 

@@ -20,7 +20,7 @@ Horizons = int | tuple[tuple[int, float], ...]
 
 
 def horizons(value: Any) -> Horizons:
-    """The horizon or the schedule that somebody gives, checked; lists are taken as tuples.
+    """The given horizon or schedule, checked; lists are taken as tuples.
 
     Raises:
         ConfigurationError: no whole number ≥ 1 and no schedule, transitions that do not grow, or

@@ -63,7 +63,7 @@ def asked_of(found: Checkpoint, asked: ConditionedOn | None, *, ranges: bool) ->
     """The parameters that the new model takes as inputs, which are those of the old one.
 
     Arguments:
-        asked: what somebody asks for; None for as it was.
+        asked: the parameters that are asked for; None for as it was.
         ranges: whether the old ranges hold on, too.
 
     Raises:
@@ -89,7 +89,7 @@ def initial(
 
     Raises:
         ConfigurationError: another model, or other settings; the message says what differs. Or a
-            canonical model of a machine whose Lagrangian nobody knows.
+            canonical model of a machine whose Lagrangian is unknown.
     """
     _check(found, model, config)
     seen = _seen(found, coordinates)

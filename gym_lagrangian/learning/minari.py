@@ -44,7 +44,7 @@ def read_minari(dataset: Any, *, adapter: Any = None, disturbed: bool = False) -
 
     Raises:
         ConfigurationError: Minari is not there, no such data set, an environment without an
-            adapter, or an adapter that knows no state of an observation.
+            adapter, or an adapter that states no state of an observation.
         DataError: observations that wrappers have changed, or no transition at all.
     """
     found = _loaded(dataset) if isinstance(dataset, str) else dataset
@@ -217,7 +217,7 @@ def write(collected: Any, dataset_id: str, policy: str) -> None:
     # never lists, and the whole data set is moved.
     with tempfile.TemporaryDirectory(prefix=".", dir=_place("")) as made:
         with _datasets_in(made), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about authors, whom nobody knows
+            warnings.simplefilter("ignore", UserWarning)  # about authors, who are unknown
             collected.create_dataset(
                 dataset_id=dataset_id,
                 algorithm_name=policy,

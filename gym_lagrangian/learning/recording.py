@@ -63,10 +63,9 @@ def collect(
     was given and gave besides is in `Transitions.columns`: ``observation``, ``action``, ``reward``,
     ``next_observation``, ``terminated``, and ``truncated``, also by a wrapper.
 
-    Somebody else's environment is read by its adapter (`gym_lagrangian.adapters`), and so are a
-    `SyncVectorEnv` and an `AsyncVectorEnv` of such; of the latter, the environments are made again.
-    Only those of its steps are recorded that are free: mechanics, friction
-    and motors alone act in them.
+    An environment of another package is read by its adapter (`gym_lagrangian.adapters`), and so are
+    a `SyncVectorEnv` and an `AsyncVectorEnv` of such; of the latter, the environments are made
+    again. Only its free steps are recorded, in which mechanics, friction and motors alone act.
 
     Arguments:
         env: an id, a system's name, "module:Class", a scalar or a vector environment; one that was
@@ -79,8 +78,8 @@ def collect(
         noise: record the states as a noisy sensor would, see `Transitions.noisy`.
         seed: of resets, random actions and noise.
         on_progress: called after every step with the number of transitions so far.
-        adapter: of somebody else's environment; default the one registered for its class.
-        disturbed: of somebody else's environment, whether to record all steps, free or not.
+        adapter: of an environment of another package; default the one registered for its class.
+        disturbed: of an environment with an adapter, whether to record all steps, free or not.
         coordinates: of an environment that hides its state: it is then read from observations, and
             no adapter is used. `coordinates.usage` may say what dt is and which have a motor.
         state: from an observation to (q, q̇); default: it is (q, q̇).
@@ -97,7 +96,7 @@ def collect(
             data set of that id.
 
     Warns:
-        UserWarning: steps of somebody else's environment were not free; how many.
+        UserWarning: steps of an environment with an adapter were not free; how many.
     """
     transitions, seed = whole_number("transitions", transitions, most=10**9), seed_number(seed)
     if episode_steps is not None:
@@ -142,7 +141,7 @@ def collect(
 
 
 def _made(env_id: str, arguments: dict[str, Any]) -> gymnasium.Env:
-    """The environment of an id, of this package or of anybody."""
+    """The environment of an id, of this package or of another."""
     try:
         row = find(env_id)
     except ConfigurationError:

@@ -154,7 +154,7 @@ def _momenta(system: System, *states: Any) -> np.ndarray:
 
 
 def seen_as(data: Transitions) -> Coordinates:
-    """The coordinates of the data with the typical magnitudes of the data where nobody stated any.
+    """The coordinates of the data, with the magnitudes of the data where none were stated.
 
     A length's is its largest value, an angle's one radian, a velocity's twice its standard
     deviation, a force's twice that as well. A joint without a motor has the force κ a of its

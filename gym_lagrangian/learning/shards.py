@@ -46,7 +46,7 @@ Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
 
 class Seen(NamedTuple):
-    """What a fit has to know of all rows of a file.
+    """What a fit takes from all rows of a file.
 
     Attributes:
         stretch: the file's part of the sample.
@@ -253,7 +253,7 @@ class Rotation(NamedTuple):
 
 
 def are_many(data: Any) -> bool:
-    """Whether somebody gives a list, a folder or a pattern of files."""
+    """Whether the argument is a list, a folder or a pattern of files."""
     if isinstance(data, str | os.PathLike):
         path = os.path.expanduser(data)
         return os.path.isdir(path) or (_is_pattern(path) and not os.path.exists(path))

@@ -87,7 +87,7 @@ class Suspicion(NamedTuple):
 
 
 def refuse(found: Iterable[Suspicion], *, insist: bool) -> None:
-    """Raise the fatal ones, unless somebody insists.
+    """Raise the fatal ones, unless the caller insists.
 
     Raises:
         DataError: naming all of them.

@@ -81,7 +81,7 @@ class Torques(Source):
         return jnp.sqrt(jnp.mean(losses))
 
     def constant_force_error(self, embedding: Embedding) -> Array:
-        """The error of the guess that τ is its mean: what a model has to beat."""
+        """The error of the guess that τ is its mean, which a useful model stays below."""
         missed = (self.samples.tau[self.rows] - self.mean) / self.spread
         return jnp.sqrt(jnp.mean(missed**2))
 

@@ -87,15 +87,16 @@ def train(
         system_options, model_config: constructor arguments; what `model_config` leaves out is
             as in the preset. Where the system has no recipe for the model, its magnitudes are
             those of the system's training states, see `learning.scales`.
-        friction: the friction that the model learns, ``"none"``, ``"viscous"`` or ``"passive"``; of
-            a model that knows about friction. Default: the system's `learned_friction`.
+        friction: the friction that the model learns, ``"none"``, ``"viscous"``, ``"coulomb"`` or
+            ``"passive"``, of a model that can have friction. Default: the system's
+            `learned_friction`.
         conditioned_on: the parameters that the model takes as inputs, name → (low, high) between
             which they are drawn, uniformly. None in place of a range, or names alone, stand for
             the system's own range, see `System.varies`. Default: those that the system draws at
             reset. The checkpoint records the ranges, and is refused outside them. Where others
             are asked for than the system draws, they enter the network as factors
             (``conditioning="product"``), unless `model_config` says otherwise.
-        data: an npz file of fixed states (see `data.from_npz`), whose parameters have the ranges
+        data: an npz file of fixed states (see `sources.from_npz`), whose parameters have the ranges
             that are in it; default fresh states.
         init: a trained model to go on from, a path, a shipped name or a `Checkpoint`: of the same
             model, settings and coordinates. What `conditioned_on` leaves out is as it was.
@@ -219,7 +220,7 @@ def _as_factors(model: str) -> dict[str, Any]:
 def usual_settings(
     model: str, system: System, *, preset: str = "package", ranges: Ranges | None = None
 ) -> dict[str, Any]:
-    """The settings of a model where nobody says others: of its preset, of the magnitudes of the
+    """The default settings of a model: of its preset, of the magnitudes of the
     system's training states, of the friction of the system, and of the system's recipe. A recipe
     was tried with the model's own magnitudes.
 
@@ -236,7 +237,7 @@ def _known(coordinates: Coordinates) -> System:
     """The coordinates' system.
 
     Raises:
-        ConfigurationError: nobody knows its equations.
+        ConfigurationError: its equations are unknown.
     """
     if coordinates.physics is None:
         raise ConfigurationError(

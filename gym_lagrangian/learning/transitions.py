@@ -47,7 +47,7 @@ class Transitions:
         q, qd, tau: coordinates, velocities and generalized forces (N, n), float64.
         m: parameters (N, k), in the order of the coordinates' parameters.
         next_q, next_qd: coordinates and velocities `dt` seconds later (N, n).
-        qdd: accelerations (N, n) in the middle of each; None where nobody estimated them.
+        qdd: accelerations (N, n) in the middle of each; None where they were not estimated.
         dt: seconds in one transition.
         noise: the standard deviation of the noise that is known to be on q and q̇, in units of
             the typical magnitudes of q and q̇.
@@ -76,7 +76,7 @@ class Transitions:
         """Arrays as above, N rows each.
 
         Arguments:
-            system: `Coordinates`, where nobody knows the equations; or a system: a registered name,
+            system: `Coordinates`, where the equations are unknown; or a system: a registered name,
                 "module:Class", a `System` subclass or an instance.
             system_options: the constructor's arguments of a system.
             tau: default none.
@@ -122,7 +122,7 @@ class Transitions:
 
     @property
     def system(self) -> System | None:
-        """The system of which they are; None where nobody knows its equations."""
+        """The system of which they are; None where its equations are unknown."""
         return self.coordinates.physics
 
     @classmethod
@@ -286,7 +286,7 @@ class Transitions:
 def of_machine(
     data: Transitions, system: Any, system_options: dict[str, Any] | None
 ) -> Transitions:
-    """The transitions as those of the system that somebody says they are of; None for what the
+    """The transitions as those of the system that is given; None for what the
     data say.
 
     Raises:

@@ -119,7 +119,7 @@ class Windows(Source):
 
     @eqx.filter_jit
     def constant_velocity_error(self, embedding: Embedding) -> Array:
-        """The error of the guess that every velocity stays as it is: what a model has to beat."""
+        """The error of constant velocities, which a useful model stays below."""
         elapsed = self.dt * jnp.arange(1, self.steps + 1)[:, None]
 
         def missed(sample: Sample, target: Array) -> Array:

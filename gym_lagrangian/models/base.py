@@ -162,7 +162,7 @@ class Model(eqx.Module):
 
     @abstractmethod
     def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
-        """The generalized force of friction (n,) that the model knows of; None where it tells no
+        """The generalized force of friction (n,) of the model; None where it tells no
         friction from other forces.
         """
 
@@ -334,7 +334,7 @@ class NetworkModel(Model):
         if legendre is None:
             raise ConfigurationError(
                 f"{cls.__name__} needs the canonical momenta p = ∂L/∂q̇: give it the system as "
-                f"`legendre`. Where nobody knows the Lagrangian of {embedding.system}, choose LNN "
+                f"`legendre`. Where the Lagrangian of {embedding.system} is unknown, choose LNN "
                 "or DeLaN, which learn from (q, q̇)"
             )
         return (legendre,)

@@ -186,7 +186,7 @@ def physics_of(
     system = source.physics if isinstance(source, Coordinates) else None
     if system is None:
         raise ConfigurationError(
-            f"{model} needs equations, and nobody knows those of {named or embedding.system}: name "
+            f"{model} needs equations, and those of {named or embedding.system} are unknown: name "
             'a system of as many coordinates, as in model_config={"system": "Chain", "options": '
             '{"links": 2}}, or fit with system="Chain"'
         )
@@ -289,7 +289,7 @@ def _usual(
     table: tuple[Quantity, ...],
     kind: str,
 ) -> tuple[str, ...]:
-    """What is learned where nobody says."""
+    """What is learned by default."""
     names = [
         q.name
         for q in table

@@ -4,14 +4,14 @@ r"""Deep Lagrangian network: a Lagrangian with the kinetic energy of rigid bodie
 
 with D = diag √κ of typical masses κ, and C lower triangular with a positive diagonal (softplus),
 so that M is positive definite whatever the network's output is. One network of (q, m) gives the
-n(n+1)/2 entries of C and V. The Euler–Lagrange equation M q̈ = τ + f then needs first derivatives of the
-network only,
+n(n+1)/2 entries of C and V. The Euler–Lagrange equation M q̈ = τ + f then needs first derivatives
+of the network only,
 
     f = ½ ∂/∂q (q̇ᵀ M q̇) − Ṁ q̇ − ∂V/∂q,    Ṁ = Σ_k (∂M/∂q_k) q̇_k,
 
-which are taken forward along the n coordinates. What it cannot express is a Lagrangian of
-another form in q̇: the relativistic particle, or a charge in a magnetic field. The paper prints
-T without the ½.
+which are taken forward along the n coordinates. The model cannot express a Lagrangian of another
+form in q̇, such as that of a relativistic particle or of a charge in a magnetic field. The paper
+prints T without the ½.
 
 Reference: Lutter, Ritter, Peters, "Deep Lagrangian Networks" (2019), as described in Cranmer
 et al., "Lagrangian Neural Networks" (2020), section 3.

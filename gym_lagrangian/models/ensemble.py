@@ -92,7 +92,7 @@ class Ensemble(Model):
         return mean(jax.vmap(lambda model: model.energy(q, qd, m))(self.each))
 
     def friction(self, q: Vector, qd: Vector, m: Parameters) -> Vector | None:
-        """The mean of the members' frictions (n,); None where they know of none."""
+        """The mean of the members' frictions (n,); None where they have none."""
         return mean(jax.vmap(lambda model: model.friction(q, qd, m))(self.each))
 
     def loss(self, sample: Sample, target: Target) -> Scalar:

@@ -167,5 +167,5 @@ FRICTIONS: dict[str, type[Friction]] = {
 
 
 def typical_power(embedding: Embedding) -> float:
-    """P in watts where nobody states it: the mean of τ q̇ over the coordinates."""
+    """P in watts by default: the mean of τ q̇ over the coordinates."""
     return float(np.mean(np.multiply(embedding.tau_scale, embedding.qd_scale)))

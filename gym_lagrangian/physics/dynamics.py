@@ -115,11 +115,11 @@ class Dynamics(eqx.Module):
 
 
 class UnforcedDynamics(Dynamics):
-    """Dynamics learned from free motion alone, whose answer to a force nobody knows.
+    """Dynamics learned from free motion alone, whose response to a force is unknown.
 
-    A Lagrangian that never saw a force is fixed at best up to a factor, and it is by that factor
-    that a force divides. A step under a nonzero τ is therefore not a number, and there is no energy
-    in joules.
+    A Lagrangian learned without forces is determined up to a factor at best, and the response to
+    a force depends on that factor. A step under a nonzero τ is therefore NaN, and there is no
+    energy in joules.
 
     Attributes:
         free: the dynamics where τ = 0.

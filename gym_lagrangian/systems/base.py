@@ -91,8 +91,8 @@ class System(Static, Coordinates, Lagrangian):
             otherwise. With a recipe, the model's magnitudes are its own defaults, unless it says
             ``own_magnitudes=False``; without one they are those of the states or the data that it
             learns from, see `learning.scales`.
-        varies: over what a parameter is drawn where a model is to depend on it and nobody says
-            over what: name → (low, high), or a share s for (1 ± s) times its default. Of a
+        varies: the default range of a parameter on which a model is conditioned:
+            name → (low, high), or a share s for (1 ± s) times its default. Of a
             parameter that `sample` draws by itself, the range that it covers.
     """
 
@@ -172,7 +172,7 @@ class System(Static, Coordinates, Lagrangian):
         return Distributions(unforced, at_rest)
 
     def range_of(self, name: str) -> tuple[float, float]:
-        """(low, high) over which a parameter varies where nobody says: as `varies` states it, or
+        """(low, high) over which a parameter varies by default: as `varies` states it, or
         as it is drawn at reset.
 
         Raises:

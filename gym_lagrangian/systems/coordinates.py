@@ -85,7 +85,7 @@ class Magnitudes(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """How a machine is used where nobody says otherwise; None for what is not known.
+    """The usual use of a machine; None for what is not known.
 
     Attributes:
         dt: seconds in one step of its environments.
@@ -216,7 +216,7 @@ class Coordinates:
 
     @property
     def physics(self) -> Any:
-        """The `System` whose coordinates these are; None where nobody knows the equations."""
+        """The `System` whose coordinates these are; None where the equations are unknown."""
         return None
 
     @property
@@ -237,7 +237,7 @@ class Coordinates:
 
     @property
     def estimated(self) -> tuple[str, ...]:
-        """Names of the scales that nobody gave."""
+        """Names of the scales that were not given."""
         return tuple(name for name in SCALES if getattr(self, name) is None)
 
     def with_magnitudes(self, magnitudes: Magnitudes) -> Coordinates:

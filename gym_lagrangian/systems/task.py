@@ -71,7 +71,7 @@ Reward = Callable[[TaskState, Action, TaskState], Scalar]
 class Task(Static):
     r"""What to do with coordinates; the defaults drive every coordinate and reward nothing.
 
-    A subclass overrides what it wants otherwise. Its annotated fields, ``torque_max: float = 6.0``,
+    A subclass overrides what differs. Its annotated fields, ``torque_max: float = 6.0``,
     are arguments of `gymnasium.make`. It compares by value. `state`, `before` and `after` are
     `TaskState`s; everything is written for one of them, in jax.
 

@@ -52,7 +52,7 @@ def figures(
         what, arguments: as for `gym_lagrangian.viewing.rollout.rollout`.
         steps: steps at most.
         seed: of the starting state, drawn from those on which models of the system are judged;
-            where nobody knows the system, as the environment draws it at reset.
+            where the system is unknown, as the environment draws it at reset.
         start: the exact starting state (q, q̇) instead.
 
     Raises:
@@ -132,7 +132,7 @@ def rollout_figure(rollout: Rollout) -> Figure:
     """The last picture of each trajectory; coordinates, and energies as far as they are known.
 
     They are the true energy and its drift, which is energy beyond what the actions put in; where
-    nobody knows the truth, the energy of the model. A dotted line marks where the two part.
+    the truth is unknown, the energy of the model. A dotted line marks where the two part.
     """
     pair = [rollout.trajectory] if rollout.truth is None else [rollout.truth, rollout.trajectory]
     colours = [MODEL] if rollout.truth is None else [TRUTH, MODEL]
@@ -165,7 +165,7 @@ def _coordinates(trajectory: Trajectory, names: Sequence[str]) -> dict[str, np.n
 
 
 def _energies(trajectory: Trajectory) -> dict[str, np.ndarray]:
-    """The true energy and its drift; the model's energy where nobody knows the true one."""
+    """The true energy and its drift; the model's energy where the true one is unknown."""
     if trajectory.energy is not None and trajectory.energy_drift is not None:
         drift = 100 * trajectory.energy_drift
         return {"energy (J)": trajectory.energy, "energy drift\n(% of scale)": drift}
@@ -186,7 +186,7 @@ def energy_figure(rollouts: Iterable[Rollout]) -> Figure:
     styled = _styled(rollouts)
     names = list(_energies(styled[0][0]))
     if not names:
-        raise ConfigurationError(f"{styled[0][0].label} has no energy: nobody knows the true one")
+        raise ConfigurationError(f"{styled[0][0].label} has no energy, and the true one is unknown")
     figure = new_figure(8, 2.5 * len(names))
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)[:, 0]
     for trajectory, style in styled:
@@ -203,11 +203,11 @@ def power_figure(rollout: Rollout) -> Figure:
 
         dE/dt = q̇ᵀτ + q̇ᵀF
 
-    of the true energy and friction; of the model's own where nobody knows the true ones. What is
+    of the true energy and friction; of the model's own where the true ones are unknown. What is
     left over is what the model gets wrong; of exact motion it is zero.
 
     Raises:
-        ConfigurationError: nobody knows an energy.
+        ConfigurationError: no energy is known.
     """
     found = {one.label: (one, powers(one)) for one in (rollout.truth, rollout.trajectory) if one}
     if not all(balance for _, balance in found.values()):
@@ -327,7 +327,7 @@ def error_growth_figure(rollouts: Iterable[Rollout]) -> Figure:
     for one, colour in zip(rollouts, _cycle(), strict=False):
         name = one.trajectory.label
         if one.truth is None:
-            raise ConfigurationError(f"{name} is exact, or nobody knows the truth: it has no error")
+            raise ConfigurationError(f"{name} is exact, or its truth is unknown: it has no error")
         time = one.truth.time[: len(one.error)]
         axes.semilogy(time[1:], one.error[1:], color=colour, label=name, lw=1.2)
         units |= {"rad" if "(rad)" in axis else "m" for axis in one.coordinates}

@@ -35,14 +35,14 @@ class Trajectory(NamedTuple):
         time: seconds, (T + 1,).
         states: (T + 1, 2n).
         energy, energy_drift: true energy in joules and its drift as a share of the scale; None
-            where nobody knows the true energy.
+            where the true energy is unknown.
         total_reward: the return.
         diverged: whether it left the valid range.
         last_frame: the picture at the end, with the trace of the last seconds, (H, W, 3) uint8.
         model_energy: the energy of a learned model, in joules; None without one.
         work: what the actions did since the start, in joules.
         dissipated, model_dissipated: heat that the true friction and that of the model took since
-            the start, in joules; None where nobody knows it.
+            the start, in joules; None where it is unknown.
     """
 
     label: str
@@ -64,7 +64,7 @@ class Rollout(NamedTuple):
 
     Attributes:
         trajectory: of the environment itself.
-        truth: of its exact twin; None where the environment is exact or nobody knows the truth.
+        truth: of its exact twin; None where the environment is exact or the truth is unknown.
         coordinates: names of the n coordinates with their units.
     """
 

@@ -114,7 +114,7 @@ class Subject:
         env: the environment to reset and step, whole.
         base: what is inside its wrappers.
         label: what it is called.
-        twin: its exact twin; None where the environment is exact or nobody knows the truth.
+        twin: its exact twin; None where the environment is exact or the truth is unknown.
         twin_label: what the twin is called.
         now: the present moment.
     """
