@@ -35,9 +35,7 @@ def add_commands(commands: Any) -> None:
         metavar="S",
         help="seconds of the environment's own time, random ones included",
     )
-    learn.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="for everything that the run keeps"
-    )
+    learn.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     learn.add_argument(
         "--random",
         type=float,
@@ -70,7 +68,7 @@ def add_commands(commands: Any) -> None:
         "--seed",
         type=int,
         default=0,
-        help="of resets, random actions, weights and plans; default: 0",
+        help="seed of resets, random actions, weights and plans; default: 0",
     )
     learn.add_argument(
         "--steps",

@@ -33,8 +33,8 @@ _COUNTS = {
     "warmup": "steps in which the learning rate rises",
 }
 _RATES = {
-    "learning-rate": "the largest, after the warm-up",
-    "final-learning-rate": "the last, as a share of the largest",
+    "learning-rate": "the largest learning rate, after the warm-up",
+    "final-learning-rate": "the last learning rate, as a share of the largest",
     "clip": "the largest norm of a gradient",
 }
 
@@ -81,8 +81,8 @@ def _add_train(commands: Any) -> None:
     train.add_argument(
         "--error",
         choices=("absolute", "relative"),
-        help="how an error of accelerations counts; relative where links whip; default: what suits "
-        "the system",
+        help="errors of accelerations as they are, or relative to them, for fast links; "
+        "default: what suits the system",
     )
     train.add_argument(
         "--parameter-law",
@@ -109,7 +109,7 @@ def _add_collect(commands: Any) -> None:
         "--out", type=Path, required=True, metavar="FILE.npz", help="where they are written"
     )
     collect.add_argument(
-        "--seed", type=int, default=0, help="of starts, actions and noise; default: 0"
+        "--seed", type=int, default=0, help="seed of starts, actions and noise; default: 0"
     )
     collect.add_argument(
         "--hold",
@@ -176,14 +176,14 @@ def _add_fit(commands: Any) -> None:
         "--rows-in-memory",
         type=int,
         metavar="N",
-        help="transitions of several files that are in memory at a time, where there are more; "
+        help="of several files, the most transitions that are in memory at a time; "
         "default: 1000000",
     )
     fit.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="the checkpoint to write"
     )
     fit.add_argument(
-        "--system", help="of which the file is, if it does not say: a name, or module:Class"
+        "--system", help="the system of a file that names none: a name, or module:Class"
     )
     fit.add_argument(
         "--horizon",
@@ -196,7 +196,7 @@ def _add_fit(commands: Any) -> None:
         "--robust",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="count the error of a component for at most its typical magnitude; default: of logs",
+        help="count the error of a component for at most its typical magnitude; default: for logs",
     )
     fit.add_argument(
         "--objective",
@@ -218,7 +218,7 @@ def _add_fit(commands: Any) -> None:
         f"{_BY_MODEL}",
     )
     fit.add_argument(
-        "--trial", type=int, metavar="N", help=f"optimiser steps of such an attempt; {_BY_MODEL}"
+        "--trial", type=int, metavar="N", help=f"optimiser steps of each start; {_BY_MODEL}"
     )
     fit.add_argument(
         "--weight-decay",
@@ -248,18 +248,20 @@ def _add_training(command: argparse.ArgumentParser) -> None:
     for name, meaning in _COUNTS.items():
         command.add_argument(f"--{name}", type=int, metavar="N", help=f"{meaning}; {_BY_MODEL}")
     command.add_argument(
-        "--seed", type=int, metavar="N", help="of the first weights and of every batch; default: 0"
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of the first weights and of every batch; default: 0",
     )
     for name, meaning in _RATES.items():
         command.add_argument(f"--{name}", type=float, metavar="X", help=f"{meaning}; {_BY_MODEL}")
     command.add_argument(
-        "--optimiser", choices=("muon", "adam"), help=f"how weights are changed; {_BY_MODEL}"
+        "--optimiser", choices=("muon", "adam"), help=f"the method of optimisation; {_BY_MODEL}"
     )
     command.add_argument(
         "--init",
         metavar="FILE",
-        help="go on from a trained model: a checkpoint's file, or a shipped name; default: random "
-        "weights",
+        help="continue from a trained model: a file, or a shipped name; default: random weights",
     )
     command.add_argument(
         "--members", type=int, metavar="K", help="learn an ensemble of K models; default: 1"

@@ -28,7 +28,7 @@ def add_commands(commands: Any) -> None:
     listing = commands.add_parser(
         "list",
         help="every environment id, with its checkpoint",
-        description="Print every id, system by system, with what its model was measured to be.",
+        description="Print every id, system by system, with the measured errors of its model.",
         epilog="example: gym-lagrangian list",
     )
     listing.set_defaults(run=_list)

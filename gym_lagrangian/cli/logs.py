@@ -29,7 +29,7 @@ def add_commands(commands: Any) -> None:
         "predict",
         help="how well a model predicts logs that it never saw",
         description="Let the model of CHECKPOINT predict the motion in logs, from many instants "
-        "and under the recorded forces; print errors and times, beside simple guesses.",
+        "and under the recorded forces; print errors and times, beside those of two simple rivals.",
         epilog="example: gym-lagrangian predict arm.safetensors held_out.csv --out worth",
     )
     predict.add_argument("checkpoint", metavar="CHECKPOINT", help="a file, or a shipped name")
@@ -47,7 +47,7 @@ def add_commands(commands: Any) -> None:
     predict.add_argument(
         "--amount",
         type=float,
-        help="rad or m at which a prediction ends; default: 0.1 rad, "
+        help="the error in rad or m that ends a prediction; default: 0.1 rad, "
         "and a tenth of a typical length",
     )
     predict.add_argument(
@@ -74,7 +74,10 @@ def _add_inspect(commands: Any) -> None:
         "logs", nargs="+", metavar="LOG", help="CSV, npz or parquet files, or folders"
     )
     inspect.add_argument(
-        "--out", type=Path, metavar="DIR", help="for the figures and report.json; default: none"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for the figures and report.json; default: none",
     )
     inspect.set_defaults(run=_inspect)
 
@@ -92,12 +95,10 @@ def add_logs(command: argparse.ArgumentParser) -> None:
         type=names,
         default=(),
         metavar="KIND,...",
-        help="of saturation and stops: keep steps of logs at a force's limit, at an end stop; "
+        help="saturation, stops: keep steps of logs at a force's limit, at an end stop; "
         "default: leave them out",
     )
-    command.add_argument(
-        "--insist", action="store_true", help="fit to data that look wrong, if they are right"
-    )
+    command.add_argument("--insist", action="store_true", help="fit although the data look wrong")
 
 
 def read(machine: Path | Machine, logs: list[str]) -> Logs:

@@ -25,9 +25,11 @@ def add_commands(commands: Any) -> None:
     evaluate.add_argument(
         "--states", type=int, default=40, help="how many starting states; default: 40"
     )
-    evaluate.add_argument("--seed", type=int, default=0, help="of the starting states; default: 0")
     evaluate.add_argument(
-        "--out", type=Path, metavar="FILE", help="for the JSON; default: standard output"
+        "--seed", type=int, default=0, help="seed of the starting states; default: 0"
+    )
+    evaluate.add_argument(
+        "--out", type=Path, metavar="FILE", help="file for the JSON; default: standard output"
     )
     evaluate.set_defaults(run=_evaluate)
 
@@ -39,7 +41,11 @@ def add_commands(commands: Any) -> None:
         epilog="example: gym-lagrangian reproduce --out reproduction",
     )
     reproduce.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="for the report and the figures"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the report and the figures",
     )
     reproduce.add_argument(
         "--retrain", action="store_true", help="train every model anew; default: those that ship"

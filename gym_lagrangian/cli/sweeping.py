@@ -30,7 +30,7 @@ def add_commands(commands: Any) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="for the table, the figure, and what is needed to go on; on a cluster, a folder that "
+        help="folder for the table, the figure and the state of the run; on a cluster, one that "
         "all machines share",
     )
     sweep.add_argument(

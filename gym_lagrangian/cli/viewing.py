@@ -29,9 +29,9 @@ def add_commands(commands: Any) -> None:
         epilog="example: gym-lagrangian play DoublePendulumLNN-v0",
     )
     add_environment(play)
-    add_start(play, "of the starts")
+    add_start(play, "seed of the starts")
     play.add_argument(
-        "--size", type=int, default=500, help="of the picture in pixels; default: 500"
+        "--size", type=int, default=500, help="width and height in pixels; default: 500"
     )
     play.set_defaults(run=_play)
 
@@ -43,14 +43,16 @@ def add_commands(commands: Any) -> None:
         epilog="example: gym-lagrangian plot DoublePendulumLNN-v0 --out figures",
     )
     add_environment(plot)
-    plot.add_argument("--steps", type=int, default=500, help="of the motion drawn; default: 500")
-    add_start(plot, "of the start")
+    plot.add_argument(
+        "--steps", type=int, default=500, help="steps of the motion drawn; default: 500"
+    )
+    add_start(plot, "seed of the start")
     plot.add_argument(
         "--out",
         type=Path,
         default=Path("plots"),
         metavar="DIR",
-        help="for the figures; default: plots",
+        help="folder for the figures; default: plots",
     )
     plot.set_defaults(run=_plot)
 
@@ -64,13 +66,13 @@ def _add_rollout(commands: Any) -> None:
         epilog="example: gym-lagrangian rollout DoublePendulumLNN-v0 --steps 200",
     )
     add_environment(rollout)
-    rollout.add_argument("--steps", type=int, default=500, help="at most; default: 500")
-    add_start(rollout, "of the start and the actions")
+    rollout.add_argument("--steps", type=int, default=500, help="the most steps; default: 500")
+    add_start(rollout, "seed of the start and the actions")
     rollout.add_argument(
         "--actions",
         choices=("random", "zero"),
         default="random",
-        help="of the motors; default: random",
+        help="actions of the motors; default: random",
     )
     rollout.add_argument(
         "--compare",
@@ -80,7 +82,10 @@ def _add_rollout(commands: Any) -> None:
         help="beside the exact system, these models or checkpoints of it (with --video or --human)",
     )
     rollout.add_argument(
-        "--size", type=int, default=500, help="of a picture in pixels; default: 500"
+        "--size",
+        type=int,
+        default=500,
+        help="width and height of a picture in pixels; default: 500",
     )
     target = rollout.add_mutually_exclusive_group()
     target.add_argument(
@@ -88,7 +93,7 @@ def _add_rollout(commands: Any) -> None:
         type=Path,
         default=Path("rollouts"),
         metavar="DIR",
-        help="for the figure; default: rollouts",
+        help="folder for the figure; default: rollouts",
     )
     target.add_argument("--video", type=Path, metavar="FILE", help="write .mp4 or .gif instead")
     target.add_argument("--human", action="store_true", help="show it live in a window instead")
