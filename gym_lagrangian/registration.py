@@ -390,7 +390,7 @@ def _paths(given: Mapping[str, str | os.PathLike[str]] | None) -> dict[str, str]
 
 def markdown_table() -> str:
     """The package's systems as the README has them: a row a family, shipped models in brackets."""
-    lines = ["| Whose | Systems |", "|---|---|"]
+    lines = ["| Source | Systems |", "|---|---|"]
     for family, names in _families().items():
         lines.append(f"| {family} | {', '.join(map(_with_models, names))} |")
     return "\n".join(lines)

@@ -11,10 +11,18 @@ from sitegen.includes import filled
 from sitegen.results import guides
 from sitegen.shipped import shipped
 
+import gym_lagrangian
+from gym_lagrangian import acting, planning
 from gym_lagrangian.cli.main import parser
 from gym_lagrangian.registration import MODELS, SYSTEMS
 
 DOCS = Path(__file__).parents[1] / "docs"
+PUBLIC = {
+    f"{one.__module__}.{one.__qualname__}"
+    for package in (gym_lagrangian, acting, planning)
+    for one in (getattr(package, name) for name in package.__all__)
+    if hasattr(one, "__qualname__")
+}
 TESTS = DOCS.parent / "tests"
 PAGES = sorted(DOCS.rglob("*.md"))
 NAVIGATION = (DOCS.parent / "mkdocs.yml").read_text()
@@ -53,6 +61,11 @@ def test_model_has_a_page(model):
 def test_page_is_in_the_navigation_and_complete(path):
     assert _id(path) in NAVIGATION
     assert "<!--" not in filled(path.read_text(), depth=_id(path).count("/"))
+
+
+def test_every_public_name_is_in_the_reference():
+    pages = "\n".join(path.read_text() for path in (DOCS / "api").glob("*.md"))
+    assert set(re.findall(r"^::: (.*)$", pages, re.MULTILINE)) >= PUBLIC
 
 
 @pytest.mark.parametrize("path", PAGES, ids=_id)

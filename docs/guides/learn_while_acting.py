@@ -7,7 +7,7 @@
 # The agent begins at rest and acts at random for an episode. It fits a model to what it observed,
 # plans in the model, acts, and fits again. It goes on until a budget of real seconds is used.
 #
-# The agent sees observations, rewards and flags. It reads neither `info` nor the state. It knows
+# The agent sees observations, rewards and flags. It reads neither `info` nor the state. It is given
 # the task: what an action does, what is rewarded, and where an episode ends.
 #
 # ## One call
@@ -44,8 +44,8 @@ for line in found.history:
 
 # %% [markdown]
 # `found.until_first` has the real seconds before the first success, and `found.until_always` those
-# before the first of six successes in a row. A success: the tip is within 10 % of its length of the
-# goal during the whole last second. `successes=6` ends a run there.
+# before the first of six successes in a row. In a success the tip is within 10 % of its length of
+# the goal during the whole last second. `successes=6` ends a run there.
 #
 # The same on the command line. A bar counts the real seconds, and every episode prints a line:
 #
@@ -85,9 +85,9 @@ print([round(line["model_error"], 3) for line in found.history[1:]], "(1 is stan
 # ## Ensembles
 #
 # With `members=2` each fit learned two models, from other first weights and other resamples of the
-# data. More members cost more and know better what they do not know: take five. The spread of the
-# members is `uncertainty`, in typical magnitudes of the machine. It is small where the agent has
-# been, and grows where it has not.
+# data. Five members cost more, and their spread is a better measure of what the data do not
+# determine. That spread is `uncertainty`, in typical magnitudes of the machine. It is small where
+# the agent has been, and grows where it has not.
 
 # %%
 env = gymnasium.make("PilcoPendulum-v0", checkpoint="run/model.safetensors")
@@ -104,7 +104,8 @@ for name, speed in {"slow": 0.5, "fast": 15.0}.items():
 # * `model`: [which model when](which-model.md). `DeLaN` suits rigid bodies and few seconds of data.
 # * `random`: seconds of random actions at first. Random actions have to move every joint.
 # * `strategy="policy"` trains a policy by PPO in the model, on short roll-outs from experienced
-#   states, in place of planning at every step. The policy is quick to ask, and slower to learn.
+#   states, in place of planning at every step. The policy is fast to evaluate, and takes longer to
+#   train.
 # * `friction`: what the model learns of it; by default the kind that the machine has.
 #
 # Other people's environments work too, where they have an adapter and a task of pure functions:

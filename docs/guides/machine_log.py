@@ -8,7 +8,7 @@
 #
 # ## Logs
 #
-# This page needs a machine. It plays one: a double pendulum with friction, whose log has time
+# In place of a machine this page simulates one: a double pendulum with friction, whose log has time
 # stamps in milliseconds, angles in degrees and torques in N·m. Use your own files instead.
 
 # %%
@@ -83,9 +83,9 @@ force_max = 1.5
 # ## Fit
 #
 # Positions are enough: velocities are estimated from them. A model of logs learns friction. A fit
-# of logs follows the model over short windows first and over long ones later. It counts no error
-# for more than a typical magnitude, for a camera misses frames. It ends with the prediction of the
-# motion that was held out.
+# of logs follows the model over short windows first and over long ones later. An error counts for
+# at most a typical magnitude, so that a few bad rows do little harm. The fit ends with a prediction
+# of the motion that was held out.
 #
 # One log is kept back to judge by. This page fits for 250 steps. Leave `config` out for a
 # full fit, which takes a few minutes. The command for a full fit is
@@ -103,8 +103,9 @@ print(model.card.data)
 # %% [markdown]
 # ## Judge
 #
-# `predict` lets the model go on alone from many instants of a log that it never saw. It tabulates
-# the errors beside those of two simple rivals: constant velocities, and a linear model.
+# `predict` starts the model from many instants of a log that was not learned from, and follows it
+# under the recorded forces. It tabulates the errors beside those of two simple rivals: constant
+# velocities, and a linear model.
 
 # %% [bash]
 # gym-lagrangian predict arm.safetensors logs/run3.csv --out worth

@@ -46,8 +46,8 @@ print(data)
 
 # %% [markdown]
 # A Lagrangian has no contacts. Steps in which a contact, the end of a joint's range or a clipped
-# velocity acts are counted and left out of the data. `info["disturbed"]` tells of them where a
-# model leads there.
+# velocity acts are counted and left out of the data. Where a model leads to such a state,
+# `info["disturbed"]` is True.
 #
 # ## Which environments there are
 #
@@ -55,7 +55,8 @@ print(data)
 # `Pendulum-v1`, `CartPole-v1`, `Acrobot-v1` and `MountainCarContinuous-v0`.
 #
 # `Pendulum-v1` and `CartPole-v1` step by Euler's method, whose position and velocity belong to
-# different instants, as in no mechanics: there the physical models do not win. From 2,000 random
+# different instants. No equation of motion makes such a step, so physical models do not win there.
+# From 2,000 random
 # steps of `Pendulum-v1` and 2,000 steps of training (one seed) the held-out error is 0.014 /s for
 # an MLP, 0.59 for the Baseline and 0.73 for DeLaN; on `Acrobot-v1`, which integrates properly,
 # DeLaN has 0.013 (constant velocity: 5.7 for both).
@@ -78,11 +79,13 @@ envs = gymnasium.make_vec(
     vectorization_mode="vector_entry_point",
 )
 print(envs.reset(seed=0)[0].shape)
+
+# %% [markdown]
+# ## An environment without an adapter
 #
-# ## An environment that nobody has adapted
-#
-# An adapter states five things: the coordinates, the step, the state, the force of an action, and
-# one step of the environment but for its motion. The environment here lifts a weight.
+# An adapter of your own states the coordinates, the step in seconds, the state, the force of an
+# action, and one step of the environment except for its motion. The environment here lifts a
+# weight.
 
 # %% [file] hoist.py
 import gymnasium
@@ -121,7 +124,7 @@ class Hoist(gymnasium.Env):
 
 
 class HoistAdapter(gym_lagrangian.Adapter):
-    """What gym_lagrangian has to know of it."""
+    """How it is read, set and stepped."""
 
     def coordinates(self, env):
         """One length."""

@@ -60,7 +60,7 @@ print("reward near rest:", env.step(env.action_space.sample())[1])
 # %% [markdown]
 # ## A whole task
 #
-# `HoldAngle` above is a subclass of `Task`. It overrides what it wants otherwise:
+# `HoldAngle` above is a subclass of `Task`. It overrides what differs from the defaults:
 #
 # * `goal` holds parameters of the task. They are drawn at every reset. They are arguments of
 #   `gymnasium.make` too.

@@ -47,6 +47,16 @@ _ = plt.title("Planned in DeLaN, executed in truth")
 #   horizon shorter than the task needs is the usual cause of failure.
 # * `samples` is the number of sequences that are tried at once.
 # * `sigma` is the size of the noise, as a share of a full action.
+# * `iterations` of a planner improves a plan several times a decision; `budget` of `Policy` does so
+#   as often as fits into that many seconds.
+# * `reward` plans for another reward than the task's.
+# * `value` is the value of the state at the end of a plan: a function of (q, q̇, m, goal), an
+#   equinox module, or `"lqr"`, the value of a linear quadratic regulator at the task's goal.
+# * `takeover=True` lets that regulator act where it is predicted to reach the goal.
+#
+# `policy_for("PilcoCartPole-v0")` returns a policy with settings that were tried on this machine.
+# In truth it swings up from rest within PILCO's 4 s in 5 of 5 seeds. Machines without tried
+# settings get defaults.
 #
 # ## Many at once
 #
@@ -62,6 +72,6 @@ print(policy.act(infos["state"]).round(2).tolist())
 # ## Go on
 #
 # * How planning in learned models compares with planning in truth:
-#   [results](../results/index.md).
+#   [results](../results/reinforcement-learning.md).
 # * A whole swing-up with a picture: [plan_swing_up.py](../examples/plan_swing_up.py).
 # * The reference: [planning](../api/planning.md).

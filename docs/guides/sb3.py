@@ -36,5 +36,6 @@ for name, environment in {"learned model": inside, "truth": truth}.items():
 # %% [markdown]
 # ## Go on
 #
-# * How policies that were trained in models do in truth: [results](../results/index.md).
+# * How policies that were trained in models do in truth:
+#   [results](../results/reinforcement-learning.md).
 # * An environment that you wrapped yourself: `SB3VecEnv` takes what `gymnasium.make_vec` takes.

@@ -39,7 +39,7 @@ factor = 2
 # end writes `widths/table.json`, `widths/table.parquet` (where pyarrow is installed) and
 # `widths/sweep.png` (where matplotlib is). After a kill or Ctrl-C **the same command goes on**
 # where it was, and comes to the same table: the same rows, in the same order, with the same
-# numbers. A worker that dies is replaced, and goes on from its last save.
+# numbers. A worker that dies is replaced, and continues from its last save.
 #
 # Python reads the same file. Without Ray, one process comes to the same table:
 
@@ -108,7 +108,7 @@ for name, value in found.rows[0].items():
 #   other settings; choose another `--out`.
 # * *Ray did not start*: it gives up after 30 s. Give the command again when the machine is less
 #   busy.
-# * Rows that *failed*: their workers died four times, mostly for want of memory. Lower `pack` or
-#   `--workers`, the same command tries them again.
+# * Rows that *failed*: their workers died four times, mostly for lack of memory. Lower `pack` or
+#   `--workers`, and give the same command again.
 # * Rows that *diverged*: the loss is not finite any more. Their neighbours in the pack are not
 #   affected.

@@ -108,8 +108,8 @@ print(heavier)
 # ## Fine-tune
 #
 # `init` continues from a trained model, a shipped one or your own. 200 transitions of a pendulum of
-# other masses are too few to learn from nothing, and enough to adapt a model that knows
-# pendulums.
+# other masses are too few to learn from nothing, and enough to adapt a model that was trained on
+# another pendulum.
 #
 # In full: 200 transitions of a double pendulum of 1.4 and 0.7 kg and 500 steps, on from
 # `DoublePendulumLNN`, leave an acceleration error of 1.6 rad/s² under torques (one seed), where
@@ -145,21 +145,10 @@ for name, one in {"shipped": shipped, "adapted": adapted}.items():
 # From Python that is `train(..., conditioned_on={"m1": (0.5, 1.5), "l1": None})`. `fit` takes the
 # ranges that are in the data.
 #
-# `DoublePendulumLNN-v0` at other masses and lengths, `make("DoublePendulumLNN-v0", m1=1.4)`, is
-# moved by such a model, `DoublePendulumLNN-conditioned`, and names it in `info`. In 20 s of free
-# motion from rest at 1.5 rad its energy drifts by at most .14 % of the energy scale over 200 draws
-# of ±50 % of all four, and by at most .32 % at their 16 corners (median .03 %). It was made in 40
-# minutes of one core by `--conditioned-on m1=0.4:1.6 m2=0.4:1.6 l1=0.4:1.6 l2=0.4:1.6 --error
-# relative --steps 1500000 --model-option width=64`. Over 40 random sets of parameters the balance
-# of energy after 100 s is wrong by .0053 % (median; `DoublePendulumLNN`, which knows one set, has
-# .0035 %), that of DeLaN by .39 % and that of the Baseline by 4.3 % (one seed each; 200,000 steps,
-# 7 minutes).
-# `PilcoCartPoleLNN` has a twin of the same kind, of both masses, the pole's length, centre and
-# inertia, and the cart's friction; `TriplePendulumLNN` one of eleven parameters (masses, two
-# lengths, centres and friction, ±50 %; 16 minutes of one core by `--conditioned-on m1 m2 m3 l1 l2
-# c1=0.1:0.3 c2=0.1:0.3 c3=0.1:0.3 viscous1 viscous2 viscous3 --error relative --steps 150000
-# --model-option width=96`), whose balance of energy after 100 s is wrong by 1.6 % (median), where
-# the fixed one has .33 %.
+# `make("DoublePendulumLNN-v0", m1=1.4)` works in the same way: a checkpoint that is conditioned on
+# masses and lengths, `DoublePendulumLNN-conditioned`, takes over and is named in `info`.
+# `PilcoCartPoleLNN` and `TriplePendulumLNN` have such twins too. [Systems and
+# models](../results/systems.md#one-model-for-many-machines) has their errors.
 #
 # ## Go on
 #

@@ -62,9 +62,8 @@ print(f"LNN and DeLaN differ by more than 0.1 rad from {parted:.1f} s on")
 # %% [markdown]
 # ## Ensembles
 #
-# Several models of the same motion know where they are to be trusted: where they agree. One program
-# fits them all, from other first weights and to other resamples of the data, and one checkpoint
-# holds them:
+# Several models of the same motion can be trusted where they agree. One program fits them all, from
+# different first weights and to different resamples of the data, and one checkpoint holds them:
 #
 # ```python
 # found = fit(data, "DeLaN", members=5, out="five.safetensors")  # or --members 5
@@ -79,19 +78,21 @@ print(f"LNN and DeLaN differ by more than 0.1 rad from {parted:.1f} s on")
 # each = found.model.predict(state, forces, dt=0.05, members=True)  # (5, T, 2n)
 # ```
 #
-# The mean of the members' steps moves an environment, or with `member=2` one of them, or with
-# `member="draw"` one an episode; `uncertainty_penalty=` takes its share of the reward.
-# `env.simulate(..., members=True)` follows each member on its own. `bands` hold nine of ten true
-# states of motion like that which was held out from the fit, by which they are calibrated. Planners
-# take `through="own"`, every sample through a member of its own, or `through="all"` with a
-# `pessimism`, what it costs that members disagree on a plan's return.
+# * The environment is moved by the mean of the members' steps. `member=2` takes one member, and
+#   `member="draw"` draws one for each episode.
+# * `uncertainty_penalty=` subtracts that number times the uncertainty from the reward.
+# * `env.simulate(..., members=True)` follows each member on its own.
+# * `bands` contain nine of ten true states of motion like that which was held out from the fit. The
+#   held-out motion calibrates them.
+# * Planners take `through="own"`, each sample through one member, or `through="all"` with a
+#   `pessimism`, the cost of a plan's spread of returns over the members.
 #
 # [ensemble_uncertainty.py](../examples/ensemble_uncertainty.py) measures what that is worth, and
 # [learn while acting](learn_while_acting.md#ensembles) fits a small one.
 #
 # ## The range of the data
 #
-# A network knows nothing outside of the states that it saw. The shipped models of the double
+# Outside of the states that it learned from a network is a guess. The shipped models of the double
 # pendulum saw velocities up to 22 rad/s. The disagreement of two models grows beyond:
 
 # %%

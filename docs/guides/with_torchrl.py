@@ -86,5 +86,6 @@ with torch.no_grad(), set_interaction_type(InteractionType.DETERMINISTIC):
 # %% [markdown]
 # ## Go on
 #
-# * How policies that were trained in models do in truth: [results](../results/index.md).
+# * How policies that were trained in models do in truth:
+#   [results](../results/reinforcement-learning.md).
 # * Other loops over vector environments: [CleanRL-style loops](training_loops.md).
