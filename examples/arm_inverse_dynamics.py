@@ -1,4 +1,4 @@
-"""Torques of real arms from their motion: learned mechanics, and rivals that know of none.
+"""Torques of real arms from their motion: learned mechanics beside rivals without mechanics.
 
     python examples/arm_inverse_dynamics.py --data DIR
 

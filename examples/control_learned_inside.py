@@ -1,4 +1,4 @@
-"""Control that is learned inside a model of somebody else's environment alone, judged in truth.
+"""Control that is learned in a model of an environment alone, and judged in the environment.
 
     python examples/control_learned_inside.py --out learned_environments
 

@@ -1,9 +1,11 @@
-"""Does an ensemble know what it does not know? Five models of a double pendulum that was recorded
-moving gently, judged on motion like that and on motion twice as fast.
+"""What the uncertainty of an ensemble is worth, for motion like its data and for faster motion.
 
-Two numbers are printed: the share of true states that the 90 % bands of 1 s roll-outs hold, inside
-the data and outside, and the rank correlation of what the members disagree by with what their mean
-is wrong by, over roll-outs inside and outside together.
+Five models learn from a double pendulum that was recorded moving gently. They are judged on motion
+like that and on motion twice as fast.
+
+Two numbers are printed: the share of true states within the 90 % bands of 1 s roll-outs, inside the
+data and outside; and the rank correlation between the disagreement of the members and the error of
+their mean, over roll-outs inside and outside together.
 
 python examples/ensemble_uncertainty.py --model DeLaN --members 5
 """

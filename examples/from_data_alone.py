@@ -2,7 +2,8 @@
 
     python examples/from_data_alone.py --out from_data
 
-needs the extra `plots`, and one or two hours; OUT.json and OUT.png grow, and again goes on.
+needs the extra `plots`, and one or two hours; OUT.json and OUT.png grow with every
+result, and the same command continues.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Other people's environments learned from 2,000 random steps: errors, and returns in both worlds.
+"""Gymnasium's environments learned from 2,000 random steps: errors, and returns in both worlds.
 
     python examples/other_environments.py --out learned_environments
 

@@ -16,7 +16,7 @@ TINY = {
 
 
 class Forbidden(dict):
-    """An `info` that nobody may look at."""
+    """An `info` that must not be read."""
 
     def _refuse(self, *_, **__):
         raise AssertionError("info was read")

@@ -1,4 +1,4 @@
-"""Logs of a small simulated arm, as a robot would write them; for tests of the way in.
+"""Logs of a small simulated arm, as a robot would write them.
 
 Two joints, joint 2 relative to link 1, hanging down is 0; links .35 and .30 m, 1.2 and .8 kg,
 viscous and Coulomb friction; 100 Hz with jitter, encoders of 12 bits wrapped to (−π, π], no

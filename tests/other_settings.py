@@ -1,4 +1,4 @@
-"""Run under jax settings of somebody else's: ``python other_settings.py name=value … part …``.
+"""Run under other jax settings: ``python other_settings.py name=value … part …``.
 
 What a program does that uses the package, at the smallest size: every part works, or the script
 fails with a traceback.

@@ -1,4 +1,4 @@
-"""Bars of the command line: for a terminal, and gone when they are done."""
+"""Progress bars: shown on a terminal only, and removed at the end."""
 
 import io
 import sys

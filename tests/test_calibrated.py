@@ -1,4 +1,4 @@
-"""Calibrated physics: the system's own equations, recovered from motion, through every door."""
+"""Calibrated physics: the system's own equations, recovered from motion."""
 
 from __future__ import annotations
 

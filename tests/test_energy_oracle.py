@@ -1,4 +1,4 @@
-"""Energy tells the truth: for every system scipy integrates equations that are derived once more.
+"""Energies of every system, against equations that are derived once more and integrated by scipy.
 
 The package's energies, works and drifts come from its own mechanics and its own integrators. Here
 the equation of motion is that of a textbook, from the Hessian of the Lagrangian, and scipy follows

@@ -1,4 +1,4 @@
-"""Fits of ensembles: one program, members of their own, and bands that hold what they promise."""
+"""Fits of ensembles: one program, members that differ, and bands of the stated coverage."""
 
 from __future__ import annotations
 

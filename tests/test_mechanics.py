@@ -1,4 +1,4 @@
-"""Everything that follows from L, held against equations written by hand."""
+"""Everything that follows from L, compared with equations written by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MLP, NODE, HNN, NoncanonicalHNN and DeLaN: what each promises, held against physics."""
+"""MLP, NODE, HNN, NoncanonicalHNN and DeLaN: the properties of each, tested against physics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody else's system, tasks and machine through every front door of the package."""
+"""A user's systems, tasks and machine through every public function of the package."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What can be looked at: environments, other people's systems, checkpoints; and beside what."""
+"""Subjects of pictures: environments, systems from outside, checkpoints; and their exact twins."""
 
 import gc
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""What looks wrong with data is said, and right data are left in peace."""
+"""Suspicions: wrong data are reported, and correct data are not."""
 
 from functools import cache
 

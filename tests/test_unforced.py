@@ -1,4 +1,4 @@
-"""Models that learned from free motion alone: what they may be asked, and what they refuse."""
+"""Models that learned from free motion alone: what they can do, and what they refuse."""
 
 import dataclasses
 

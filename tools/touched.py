@@ -1,9 +1,9 @@
 """A pytest plugin for ``mutate.py``: which lines of the package each test executes, and which tests
 are run, in which order.
 
-It is asked by the environment: ``TOUCHED_OUT`` names a file to write, ``TOUCHED_ONLY`` one that
-lists the tests to run. What is executed while modules are imported has no test, and is kept under
-the empty name.
+Two environment variables configure it: ``TOUCHED_OUT`` names a file to write, ``TOUCHED_ONLY`` one
+that lists the tests to run. What is executed while modules are imported has no test, and is kept
+under the empty name.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Gymnasium's own environments, as they are and as models have learned them."""
+"""Gymnasium's own environments, originals and learned twins."""

@@ -1,4 +1,4 @@
-"""What a model of an environment is wrong by."""
+"""Errors of a model of an environment."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Somebody else's package: a system, tasks and a machine, as a user would write them.
+"""A user's package: systems, tasks and a machine.
 
 It imports the public names of `gym_lagrangian` alone, and nothing of the package knows of it.
 """

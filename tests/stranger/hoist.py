@@ -1,4 +1,4 @@
-"""Somebody's environment of its own, written before it heard of this package; and its adapter."""
+"""An environment of another package, and its adapter."""
 
 import gymnasium
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is wrong, or nearly right, in one way each."""
+"""Systems, tasks and rewards with one oddity or mistake each."""
 
 import jax.numpy as jnp
 
