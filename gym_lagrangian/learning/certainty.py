@@ -54,7 +54,7 @@ class Estimate(NamedTuple):
         value: in its SI unit.
         error: its standard error.
         unit: of both.
-        size: what its error is held against.
+        size: the size that its error is compared with.
     """
 
     value: float

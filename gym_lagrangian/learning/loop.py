@@ -392,7 +392,7 @@ def _remedies(card: Card) -> str:
 def _judged(
     run: _Run, model: Model, step: int, judge: Judge | None
 ) -> tuple[Model, list[tuple[float, ...]]]:
-    """The best model so far and the errors that were held against it."""
+    """The best model so far, and its errors on the held-out data."""
     if judge is None:
         return model, []
     found = errors(judge, model)

@@ -29,7 +29,7 @@ _APART = 0.5
 # makes it likely.
 _LARGE, _MANY = 2.0, 0.05
 
-# The fewest steps whose velocities are held against positions.
+# The fewest steps whose velocities are compared with positions.
 _COMPARABLE = 5
 
 # The share of rows that count: outliers do not.
@@ -54,7 +54,7 @@ _ORDER = 6.0
 # what friction and the controller make of the motion.
 _EXCITED = 0.2
 
-# The most coordinates whose forces are held against all the functions of the state that matter.
+# The most coordinates whose forces are compared with all the functions of the state that matter.
 _FEW = 3
 
 # How much more of it degrees must explain than radians.
@@ -280,7 +280,7 @@ def torques(
     angular: np.ndarray,
 ) -> list[Suspicion]:
     """Forces of the wrong sign, or of the other coordinate. Of a machine of many coordinates this
-    is a hint: there are more functions of its state than forces are held against here.
+    is a hint: there are more functions of its state than forces are compared with here.
     """
     few = len(names) <= _FEW
     driven = np.flatnonzero(tau.std(axis=0) > 0)
@@ -390,7 +390,7 @@ def _effects(
 
 
 def _features(q: np.ndarray, qd: np.ndarray, angular: np.ndarray) -> np.ndarray:
-    """Functions of the state (N, f) that forces are held against."""
+    """Functions of the state (N, f) that forces are compared with."""
     sums = np.cumsum(np.where(angular, q, 0.0), axis=1)
     speed = np.maximum(qd.std(axis=0), 1e-12)
     terms = [np.ones((len(q), 1)), qd, np.tanh(10 * qd / speed)]

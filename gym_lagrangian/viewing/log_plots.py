@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Rows that are drawn of a log, thinned.
 _DRAWN = 4000
 
-# Half a window of the differences that velocities are held against, in rows.
+# Half a window of the differences that velocities are compared with, in rows.
 _NARROW = 2
 
 

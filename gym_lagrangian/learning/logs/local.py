@@ -29,7 +29,7 @@ _DEGREE = 3
 _COMPARED = 4000
 _BUDGET = 2_000_000
 
-# Windows are held against those of a quarter of their width at least: narrower ones are noise.
+# Windows are compared with those of a quarter of their width at least: narrower ones are noise.
 _COMPARABLE = 4
 
 # How much more than the expected noise of a difference is still taken for noise.
