@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import pytest
 from sitegen.cells import read
@@ -27,6 +28,7 @@ def test_guide_asks_one_question_and_is_python(path):
     for cell in guide.cells:
         if cell.kind in ("code", "file"):
             ast.parse(cell.source)
+            assert not re.search(r"^# #+ ", cell.source, re.MULTILINE), "a heading among code"
 
 
 class TestPage:
