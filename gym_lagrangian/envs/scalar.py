@@ -401,6 +401,7 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             "generator": (self._np_random, self._np_random_seed),
             "key": None if self._key is None else np.asarray(jax.random.key_data(self._key)),
             "states": [s.numpy()[0] if s is not None and s.started else None for s in steppers],
+            "drawn": None if self._renderer is None else self._renderer.memory,
         }
 
     def _resume(self, episode: dict[str, Any]) -> None:
@@ -414,6 +415,8 @@ class LagrangianEnv(  # pyright: ignore[reportIncompatibleVariableOverride]
             self._begin_twin()
         if twins is not None and self._twin is not None:
             self._twin.restore(twins)
+        if episode["drawn"] is not None and self._renderer is not None:
+            self._renderer.memory = episode["drawn"]
 
     def _use(self, params: Params) -> None:
         super()._use(params)

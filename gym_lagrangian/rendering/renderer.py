@@ -129,6 +129,15 @@ class Renderer:
         self._curves.add(step, scene, ghost)
         self._drifts.add(step, drifts and drifts[::-1])
 
+    @property
+    def memory(self) -> tuple[History, Curves, Drifts]:
+        """The path, the curves and the drifts so far; assign those of another to continue them."""
+        return self._trace, self._curves, self._drifts
+
+    @memory.setter
+    def memory(self, memory: tuple[History, Curves, Drifts]) -> None:
+        self._trace, self._curves, self._drifts = memory
+
     def close(self) -> None:
         """Close the window, and no other. Safe to call again; nothing to do without one."""
         if self._window is not None:
