@@ -45,7 +45,7 @@ def with_friction(name):
     return dict.fromkeys(absent, little)
 
 
-@jax.jit(static_argnums=0)
+@partial(jax.jit, static_argnums=0)
 def followed(env, params, keys, actions):
     """First states, courses (K, …) under actions (T, a) from states that the system is trained on,
     and energy scales.
@@ -68,7 +68,7 @@ def followed(env, params, keys, actions):
     return jax.vmap(one)(keys)
 
 
-@jax.jit(static_argnums=0)
+@partial(jax.jit, static_argnums=0)
 def textbook(env, y, action, m):
     """ẏ of y = (q, q̇, work, dissipated), by the Euler–Lagrange equation as textbooks have it, and
     the energy q̇ᵀ ∂L/∂q̇ − L.
