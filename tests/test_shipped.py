@@ -1,6 +1,10 @@
 """What the shipped checkpoints must show, measured through the registered environments."""
 
+from itertools import product
+
+import gymnasium
 import jax
+import numpy as np
 import pytest
 
 import gym_lagrangian  # noqa: F401
@@ -55,6 +59,32 @@ def test_what_is_recorded_is_what_is_measured(lnn):
     energy = recorded["energy_discrepancy_100s"]
     # Motion is chaotic: another machine's last digits lead to other energies of the same size.
     assert at(lnn, 100.0)["mean"] == pytest.approx(energy["mean"], rel=0.5)
+
+
+def pendulum_energy(x, m1, m2, l1, l2, g=9.8):
+    """T + V of the double pendulum, and (m1 + m2) g l1 + m2 g l2."""
+    a, b, u, v = np.moveaxis(x, -1, 0)
+    near, far = (m1 + m2) * l1, m2 * l2
+    kinetic = 0.5 * near * l1 * u**2 + 0.5 * far * l2 * v**2 + far * l1 * u * v * np.cos(a - b)
+    return kinetic - g * (near * np.cos(a) + far * np.cos(b)), g * (near + far)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_pendulum_of_any_masses_and_lengths_keeps_its_energy(dtype):
+    """20 s of free motion from rest, at 200 draws of ±50 % of all four and at the 16 corners."""
+    drawn = np.random.default_rng(0).uniform(0.5, 1.5, (200, 4))
+    parameters = np.vstack([drawn, list(product((0.5, 1.5), repeat=4))])
+    by_name = dict(zip(("m1", "m2", "l1", "l2"), parameters.T, strict=True))
+    env = gymnasium.make("DoublePendulumLNN-v0", m1=1.4, omega_max=1e3, dtype=dtype).unwrapped
+    assert env.checkpoint_name == "DoublePendulumLNN-conditioned"
+    steps = round(20.0 / env.dt)
+    found = env.simulate(np.array([1.5, 1.5, 0.0, 0.0]), np.zeros((steps, 2)), **by_name)
+    energy, scale = pendulum_energy(found.states, *parameters.T[..., None])
+    drift = np.abs(energy - energy[:, :1]).max(axis=1) / scale[:, 0]
+    print(f"{dtype}: draws {drift[:200].max():.2%}, corners {drift[200:].max():.2%}")
+    assert np.median(drift) < 0.0005
+    assert drift.max() < 0.002
 
 
 @pytest.mark.parametrize("row", LEARNED, ids=lambda row: row.id)
