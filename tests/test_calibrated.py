@@ -354,7 +354,7 @@ def test_command_line(recorded, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"system": None}, r"needs equations, .* those of Arm: name a system"),
+        ({"system": None}, r"needs equations, .* of Arm are unknown: name a system"),
         ({"options": {"links": 1}}, r"Chain has the coordinates joint1 \(angle\), and Arm has 2"),
         ({"options": {"on_cart": True, "links": 1}}, r"x, theta1|x, joint1 \(length, angle\)"),
         ({"options": {"beams": 1}}, r"beams"),
