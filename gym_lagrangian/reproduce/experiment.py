@@ -191,7 +191,8 @@ def _finished(path: Path, config: TrainingConfig) -> Checkpoint | None:
     if not path.exists():
         return None
     found = checkpoints.load(path)
-    if TrainingConfig(**found.card.training) != config:
+    # A training that does not say so is older than the choice, and drew parameters uniformly.
+    if {"parameter_law": "uniform"} | found.card.training != asdict(config):
         raise CheckpointError(
             f"{str(path)!r} was trained with another configuration: move it, or choose another "
             "folder"
