@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import numbers
 from collections.abc import Sequence
 
@@ -131,8 +132,8 @@ class Renderer:
 
     @property
     def memory(self) -> tuple[History, Curves, Drifts]:
-        """The path, the curves and the drifts so far; assign those of another to continue them."""
-        return self._trace, self._curves, self._drifts
+        """A copy of the path, the curves and the drifts so far, for another to continue them."""
+        return copy.deepcopy((self._trace, self._curves, self._drifts))
 
     @memory.setter
     def memory(self, memory: tuple[History, Curves, Drifts]) -> None:
