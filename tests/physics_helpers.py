@@ -24,6 +24,17 @@ class Case(NamedTuple):
     m: np.ndarray
 
 
+def pendulum_energy(x, m1=1.0, m2=1.0, l1=1.0, l2=1.0, g=9.8):
+    """The energy of double pendulums x (…, 4), from the Cartesian motion of the two masses."""
+    a, b, wa, wb = np.moveaxis(np.asarray(x), -1, 0)
+    velocity1 = l1 * wa * np.array([np.cos(a), np.sin(a)])
+    velocity2 = velocity1 + l2 * wb * np.array([np.cos(b), np.sin(b)])
+    height1 = -l1 * np.cos(a)
+    height2 = height1 - l2 * np.cos(b)
+    kinetic = 0.5 * (m1 * (velocity1**2).sum(axis=0) + m2 * (velocity2**2).sum(axis=0))
+    return kinetic + g * (m1 * height1 + m2 * height2)
+
+
 def pendulum_case(seed: int = 0) -> Case:
     rng = np.random.default_rng(seed)
     return Case(

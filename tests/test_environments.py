@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
+from physics_helpers import pendulum_energy
 
 from gym_lagrangian.registration import environments, load_model, load_system
 from gym_lagrangian.systems.task import TaskState
@@ -90,17 +91,6 @@ def follow(env, *, seed, steps=5, **reset) -> np.ndarray:
 
 def start(env, **reset) -> np.ndarray:
     return env.reset(**reset)[1]["state"]
-
-
-def pendulum_energy(x, m1=1.0, m2=1.0, l1=1.0, l2=1.0, g=9.8) -> float:
-    """The energy from the Cartesian motion of the two masses."""
-    (a, b), (wa, wb) = x[:2], x[2:]
-    velocity1 = l1 * wa * np.array([np.cos(a), np.sin(a)])
-    velocity2 = velocity1 + l2 * wb * np.array([np.cos(b), np.sin(b)])
-    height1 = -l1 * np.cos(a)
-    height2 = height1 - l2 * np.cos(b)
-    kinetic = 0.5 * m1 * velocity1 @ velocity1 + 0.5 * m2 * velocity2 @ velocity2
-    return kinetic + g * (m1 * height1 + m2 * height2)
 
 
 def particle_energy(x, m=1.0, c=1.0, g=1.0) -> float:
