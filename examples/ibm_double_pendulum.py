@@ -65,11 +65,9 @@ def learned(model, seed, data, out, steps):
 
 def cases(score, every):
     """Starts (N, 4), one in so many pictures, and the 200 states (N, 200, 4) that follow each."""
-    recorded = [score.load(run) for run in JUDGED]
-    picked = [(x, k) for x in recorded for k in range(200, len(x) - 1000, every)]
-    return np.array([x[k] for x, k in picked]), np.array(
-        [x[k + 4 : k + 801 : 4] for x, k in picked]
-    )
+    runs = [score.load(run) for run in JUDGED]
+    cut = [x[k : k + 801 : 4] for x in runs for k in range(200, len(x) - 1000, every)]
+    return np.array(cut)[:, 0], np.array(cut)[:, 1:]
 
 
 def predicted(path, start, dt, steps):
@@ -95,7 +93,9 @@ def filtered(q):
 
 
 def noise(data):
-    """Standard deviation (2,) of a picture's angles in rad: what the filter takes away is white."""
+    """Standard deviation (2,) of a picture's angles in rad over the first 20 s of every run, where
+    what the filter takes away is white.
+    """
     runs = [np.array([*angles(data / "ibm" / f"{run}.csv.gz").values()]).T for run in JUDGED]
     taken = [(q - savgol_filter(q, 11, 4, axis=0))[:8000] for q in (np.unwrap(q.T).T for q in runs)]
     return np.concatenate(taken).std(axis=0) / np.sqrt(1.0 - savgol_coeffs(11, 4)[5])
@@ -126,6 +126,7 @@ def main():
     runs = [angles(options.data / "ibm" / f"{run}.csv.gz") for run in LEARNED]
     data = read_logs(MACHINE, runs).transitions()
     start, true = cases(score, options.every)
+    spread = noise(options.data) if options.itself else None
     print(f"{len(start)} starts\nmodel     seed   mean s  median s  RMS mm  minutes", flush=True)
     for model in options.model:
         for seed in range(options.seeds):
@@ -135,7 +136,7 @@ def main():
             row = "{:9.2f}{:10.2f}{:8.1f}{:9.1f}".format(*judged(path, score, start, true), minutes)
             print(f"{model:10}{seed:4}{row}", flush=True)
             for draw in range(5 * options.itself):
-                own = seen(path, start, noise(options.data), draw)
+                own = seen(path, start, spread, draw)
                 print("  itself      {:9.2f}{:10.2f}{:8.1f}".format(*judged(path, score, *own)))
 
 
