@@ -11,19 +11,17 @@ what a perfect model would reach.
 """
 
 import argparse
-import gzip
 import importlib.util
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import savgol_coeffs, savgol_filter
+from ibm.film import ARMS, angles, camera_noise, filtered
 
 from gym_lagrangian import FitConfig, Machine, checkpoints, fit, read_logs
 
 LEARNED, JUDGED = range(13), range(13, 16)
-ARMS = ("arm1", "arm2")  # absolute angles, counted from hanging; 400 pictures a second
 MACHINE = Machine(ARMS, name="IBM", angular=True, interval=1 / 400, dt=0.01)
 # Free motion says nothing of the unit of mass, so two masses are given; gravity is learned, as
 # pixels and pictures a second are no metres and seconds.
@@ -38,15 +36,6 @@ HOW = {
     "Calibrated": {"horizon": ((4, 0.5), (10, 0.5)), "steps": 1000, "learning_rate": 0.05},
     "Residual": {"horizon": ((10, 0.4), (42, 0.6)), "steps": 4000},
 }
-
-
-def angles(path):
-    """The angles (T,) of both arms, of pixels (T, 6): pivot, end of arm 1, end of arm 2."""
-    with gzip.open(path, "rt") as file:
-        pivot, first, second = np.split(np.loadtxt(file, delimiter=","), 3, axis=1)
-    q = [np.arctan2(*arm.T[::-1]) for arm in (first - pivot, second - first)]
-    hangs = np.cos(q[0][-4000:]).mean() > 0  # it comes to rest in the end
-    return dict(zip(ARMS, q if hangs else [one + np.pi for one in q], strict=True))
 
 
 def learned(model, seed, data, out, steps):
@@ -84,23 +73,6 @@ def judged(path, score, start, true):
     return seconds.mean(), np.median(seconds), np.median(rms)
 
 
-def filtered(q):
-    """States (N, T, 4) of angles (N, T, 2), as those of the recordings are found."""
-    how = {"window_length": 11, "polyorder": 4, "axis": 1, "mode": "interp"}
-    return np.concatenate(
-        [savgol_filter(q, **how), savgol_filter(q, deriv=1, delta=1 / 400, **how)], axis=2
-    )
-
-
-def noise(data):
-    """Standard deviation (2,) of a picture's angles in rad over the first 20 s of every run, where
-    what the filter takes away is white.
-    """
-    runs = [np.array([*angles(data / "ibm" / f"{run}.csv.gz").values()]).T for run in JUDGED]
-    taken = [(q - savgol_filter(q, 11, 4, axis=0))[:8000] for q in (np.unwrap(q.T).T for q in runs)]
-    return np.concatenate(taken).std(axis=0) / np.sqrt(1.0 - savgol_coeffs(11, 4)[5])
-
-
 def seen(path, start, spread, seed):
     """Starts and the states that follow of a model's own motion, with noise on every angle."""
     before = 8  # pictures, which the filter needs
@@ -123,10 +95,10 @@ def main():
     spec = importlib.util.spec_from_file_location("score", options.data / "score_ibm.py")
     score = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(score)
-    runs = [angles(options.data / "ibm" / f"{run}.csv.gz") for run in LEARNED]
-    data = read_logs(MACHINE, runs).transitions()
+    film = f"{options.data}/ibm/{{}}.csv.gz".format
+    data = read_logs(MACHINE, [angles(film(run)) for run in LEARNED]).transitions()
     start, true = cases(score, options.every)
-    spread = noise(options.data) if options.itself else None
+    spread = camera_noise(film(run) for run in JUDGED)
     print(f"{len(start)} starts\nmodel     seed   mean s  median s  RMS mm  minutes", flush=True)
     for model in options.model:
         for seed in range(options.seeds):
