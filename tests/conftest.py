@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 import jaxlib
 
@@ -42,7 +43,10 @@ jaxtyping.install_import_hook(
     "beartype.beartype",
 )
 
-from gym_lagrangian import checkpoints, registration
+from physics_helpers import cheap_measure
+
+from gym_lagrangian import checkpoints, evaluation, registration
+from gym_lagrangian.learning import loop
 from gym_lagrangian.registration import load_system
 
 
@@ -63,6 +67,20 @@ def compiled_here_alone():
     """
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def measured_cheaply():
+    """Trainings end without a hundred seconds of measurements, which have tests of their own."""
+    with mock.patch.object(loop, "measure", cheap_measure):
+        yield
+
+
+@pytest.fixture
+def measured():
+    """Trainings end with their measurements, as users see them."""
+    with mock.patch.object(loop, "measure", evaluation.measure):
+        yield
 
 
 @pytest.fixture

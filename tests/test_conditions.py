@@ -10,14 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from physics_helpers import SMALL, SMALL_MODEL, batched, cheap_measure
+from physics_helpers import SMALL, SMALL_MODEL, batched
 
 from gym_lagrangian import LearnedDynamicsEnv, System, checkpoints
 from gym_lagrangian.envs.state import EnvState
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.evaluation.local import acceleration_loss, protocol_samples
 from gym_lagrangian.evaluation.motion import free_motions
-from gym_lagrangian.learning import loop
 from gym_lagrangian.learning.config import FitConfig, TrainingConfig
 from gym_lagrangian.learning.fit import fit
 from gym_lagrangian.learning.recording import collect
@@ -35,9 +34,8 @@ SYSTEMS = [DoublePendulum(), RelativisticParticle(), Chain(), Chain(links=1, on_
 
 def short(out, conditioned_on, *, system="DoublePendulum", config=SMALL, **options):
     options.setdefault("model_config", SMALL_MODEL)
-    with mock.patch.object(loop, "measure", cheap_measure):
-        how = {"conditioned_on": conditioned_on, "config": config}
-        return train(system, "Baseline", out=out, **how, **options)
+    how = {"conditioned_on": conditioned_on, "config": config}
+    return train(system, "Baseline", out=out, **how, **options)
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,12 @@ import gymnasium
 import jax
 import numpy as np
 import pytest
-from physics_helpers import SMALL, SMALL_MODEL, cheap_measure
+from physics_helpers import SMALL, SMALL_MODEL
 
 from gym_lagrangian import FitConfig, checkpoints, collect, fit, train
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import CheckpointError, ConfigurationError, DataError
 from gym_lagrangian.evaluation.local import acceleration_loss
-from gym_lagrangian.learning import loop
 from gym_lagrangian.systems import DoublePendulum
 
 OTHER = {"m1": 1.4, "m2": 0.7}
@@ -36,8 +35,7 @@ def heavy():
 
 def short_train(model="Baseline", system="DoublePendulum", **options):
     options.setdefault("config", SMALL)
-    with mock.patch.object(loop, "measure", cheap_measure):
-        return train(system, model, **options)
+    return train(system, model, **options)
 
 
 def short_fit(data, *model, **options):

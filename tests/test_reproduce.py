@@ -7,7 +7,8 @@ import pytest
 
 from gym_lagrangian import checkpoints
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
-from gym_lagrangian.evaluation import evaluate, evaluation_states
+from gym_lagrangian.evaluation import energy_discrepancy, evaluation_states
+from gym_lagrangian.evaluation.motion import free_motions
 from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.registration import SYSTEMS
 from gym_lagrangian.reproduce import Protocol, experiment, reproduce
@@ -52,10 +53,13 @@ def test_writes_numbers_report_and_figures(made):
     assert {"truth", "LNN", "Baseline", "report"} <= set(parts)
 
 
-def test_numbers_are_those_of_evaluate(made):
+def test_numbers_are_those_of_an_evaluation(made):
     _, results, _ = made
     found = results["double_pendulum"]["LNN"]["energy_2"]
-    expected = evaluate("DoublePendulumLNN-v0", states=2)["energy_discrepancy"]
+    system = DoublePendulum()
+    model = checkpoints.load("DoublePendulumLNN", system).model
+    both = free_motions(model, system, dt=0.05, states=2, seconds=10.0)
+    expected = [one.summary() for one in energy_discrepancy(*both, times=(10.0,))]
     assert [one["time"] for one in found] == [10.0]
     np.testing.assert_allclose(found[0]["values"], expected[0]["values"], rtol=1e-3, atol=1e-9)
 
@@ -88,7 +92,6 @@ def test_report_names_protocol_configuration_and_paper(made):
 def test_retraining_uses_what_is_finished_and_goes_on_with_what_is_not(tmp_path, monkeypatch):
     tiny = TrainingConfig(steps=4, batch=2, chunk=2)
     monkeypatch.setattr(experiment.TrainingConfig, "of", lambda name, system: tiny)
-    monkeypatch.setattr("gym_lagrangian.learning.loop.measure", lambda model, card: {})
     seen: list[tuple[str, int]] = []
 
     def interrupt(name, progress):

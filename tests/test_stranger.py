@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import gymnasium
 import jax
@@ -15,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from physics_helpers import cheap_measure
 from stranger.machines import ARM
 from stranger.systems import CartPole
 from stranger.tasks import HoldStill
@@ -25,7 +23,6 @@ from gym_lagrangian import Coordinates, LearnedDynamicsEnv, System, Task, Transi
 from gym_lagrangian import checkpoint as checkpoints
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
-from gym_lagrangian.learning import loop
 from gym_lagrangian.learning.config import FitConfig, TrainingConfig
 from gym_lagrangian.planning import CEM, MPPI, Policy, plan_return
 from gym_lagrangian.planning.returns import ranked
@@ -56,13 +53,6 @@ def in_a_process(code: str) -> str:
 def cartpole_id():
     (found,) = gym_lagrangian.register_system(SYSTEM)
     return found
-
-
-@pytest.fixture(scope="module", autouse=True)
-def unmeasured():
-    """Trainings here end without a hundred seconds of measurements."""
-    with mock.patch.object(loop, "measure", cheap_measure):
-        yield
 
 
 @pytest.fixture(scope="module")

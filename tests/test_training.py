@@ -43,8 +43,7 @@ def short(out, model="Baseline", config=None, *, system="DoublePendulum", **opti
     """A small training run whose final metrics cost nothing."""
     options.setdefault("model_config", SMALL_MODEL)
     config = config or RUNS[model]
-    with mock.patch.object(training, "measure", cheap_measure):
-        return train(system, model, out=out, config=config, **options)
+    return train(system, model, out=out, config=config, **options)
 
 
 def weights(found):
@@ -562,7 +561,7 @@ def test_bad_arguments_are_refused_before_training(options, message, tmp_path):
 
 
 @pytest.mark.slow
-def test_train_and_measure_without_shortcuts(tmp_path):
+def test_train_and_measure_without_shortcuts(tmp_path, measured):
     """A few seconds of training already predict; the metrics are the paper's measurements."""
     config = TrainingConfig(steps=1500, batch=128, chunk=500, seed=0)
     found = train(
