@@ -170,6 +170,22 @@ def protocol_states(
     return FixedStates(*full, f"unforced, from {chosen.label} of {system.name}")
 
 
+def states_of(
+    system: System,
+    count: int | None,
+    horizon: Horizon | None,
+    *,
+    key: Array,
+    ranges: Ranges,
+    law: str,
+) -> Source:
+    """Fresh states, or `count` of `protocol_states`."""
+    if count is not None:
+        return protocol_states(system, count, horizon, key=key, ranges=ranges, law=law)
+    rows = tuple((name, low, high) for name, (low, high) in ranges.items())
+    return FreshStates(system, horizon, rows, law)
+
+
 def digest(arrays: dict[str, np.ndarray]) -> str:
     """The SHA-256 of the arrays in the order of their names."""
     found = hashlib.sha256()

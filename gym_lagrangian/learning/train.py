@@ -36,12 +36,11 @@ from gym_lagrangian.learning.npz import read_npz
 from gym_lagrangian.learning.relative import Relative
 from gym_lagrangian.learning.scales import scales_of
 from gym_lagrangian.learning.sources import (
-    FreshStates,
     Source,
     from_arrays,
     label_of,
     parameters_in,
-    protocol_states,
+    states_of,
 )
 from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.models.embedding import Embedding
@@ -150,17 +149,9 @@ def train(
     if arrays is not None:
         label = label_of(data, arrays)  # type: ignore[arg-type]
         source = from_arrays(arrays, built_system, fresh.horizon, label=label)
-    elif config.fixed_states is not None:
-        source = protocol_states(
-            built_system,
-            config.fixed_states,
-            fresh.horizon,
-            key=key_states,
-            ranges=drawn,
-            law=config.parameter_law,
-        )
     else:
-        source = FreshStates(built_system, fresh.horizon, _rows(drawn), config.parameter_law)
+        states = partial(states_of, key=key_states, ranges=drawn, law=config.parameter_law)
+        source = states(built_system, config.fixed_states, fresh.horizon)
     if fresh.needs_forces and not source.forced:
         raise ConfigurationError(
             f"{model} as configured learns from forces, and none act in this data: give states "
@@ -206,10 +197,6 @@ def _conditions(
     if arrays is None:
         return of_system(system, asked)
     return of_data(system, parameters_in(arrays, system), asked)
-
-
-def _rows(ranges: Ranges) -> tuple[tuple[str, float, float], ...]:
-    return tuple((name, low, high) for name, (low, high) in ranges.items())
 
 
 def _as_factors(model: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from gym_lagrangian.learning.config import TrainingConfig
 from gym_lagrangian.learning.loop import advance_each, begin_each, loss
 from gym_lagrangian.learning.optimiser import Schedule
 from gym_lagrangian.learning.relative import Relative
-from gym_lagrangian.learning.sources import FreshStates, Source, protocol_states
+from gym_lagrangian.learning.sources import Source, states_of
 from gym_lagrangian.learning.train import usual_settings
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
@@ -37,7 +37,6 @@ from gym_lagrangian.registration import build_system, load_model
 from gym_lagrangian.sweeps.plan import Pack, Run, Sweep
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import REFERENCE_DT
-from gym_lagrangian.systems.sample import Ranges
 
 # States on which all runs are judged, and the seed by which they are drawn, which no run has.
 JUDGED, _JUDGED_BY = 2_000, 2**32 - 1
@@ -220,10 +219,11 @@ def _parts(run: Run, config: TrainingConfig) -> _Parts:
     key_model, key_batches, key_states = jax.random.split(jax.random.key(config.seed), 3)
     model = _builder(run, system, conditions)(key_model)
     _check_model(config, run.model, model)
-    states = partial(_states, system, system.drawn_anew(conditions.ranges), model)
-    source = states(config.fixed_states, key_states, config.parameter_law)
-    other = None if config.fixed_states is None else JUDGED
-    judged = states(other, jax.random.key(_JUDGED_BY), "uniform")
+    count, law = config.fixed_states, config.parameter_law
+    states = partial(states_of, ranges=system.drawn_anew(conditions.ranges))
+    source = states(system, count, model.horizon, key=key_states, law=law)
+    other = None if count is None else JUDGED
+    judged = states(system, other, model.horizon, key=jax.random.key(_JUDGED_BY), law="uniform")
     if config.error == "relative":
         source = Relative.of(source, model, key_states)
     return _Parts(system, model, source, judged, key_batches)
@@ -236,16 +236,6 @@ def _builder(run: Run, system: System, conditions: Conditions) -> Callable[[Arra
     embedding = Embedding.of(scaled_to(system, drawn), conditions.names)
     build = partial(load_model(run.model).build, embedding, legendre=system, **how)
     return lambda key: build(key=key)
-
-
-def _states(
-    system: System, drawn: Ranges, model: Model, count: int | None, key: Array, law: str
-) -> Source:
-    """Fresh states, or so many that are drawn once."""
-    if count is not None:
-        return protocol_states(system, count, model.horizon, key=key, ranges=drawn, law=law)
-    rows = tuple((name, low, high) for name, (low, high) in drawn.items())
-    return FreshStates(system, model.horizon, rows, law)
 
 
 def _check_model(config: TrainingConfig, name: str, model: Model) -> None:
