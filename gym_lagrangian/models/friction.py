@@ -30,7 +30,7 @@ import numpy as np
 from jax import Array
 
 from gym_lagrangian.models.embedding import Embedding, Features
-from gym_lagrangian.models.network import Network, Shape, Units, Weights
+from gym_lagrangian.models.network import Network, Shape, Weights
 from gym_lagrangian.physics.friction import NARROWEST
 from gym_lagrangian.physics.shapes import Matrix, Parameters, Vector
 
@@ -56,7 +56,7 @@ class Viscous(eqx.Module):
 
     embedding: Embedding
     power: float = eqx.field(static=True)
-    bias: Units
+    bias: Vector
     weights: Weights | None
 
     def __init__(self, embedding: Embedding, shape: Shape, power: float, *, key: Array):
@@ -92,9 +92,9 @@ class Coulomb(eqx.Module):
 
     embedding: Embedding
     power: float = eqx.field(static=True)
-    slope: Units
-    step: Units
-    width: Units
+    slope: Vector
+    step: Vector
+    width: Vector
 
     def __init__(self, embedding: Embedding, shape: Shape, power: float, *, key: Array):
         """A force that begins small; neither `shape` nor `key` is used."""
@@ -124,9 +124,9 @@ class Passive(eqx.Module):
     embedding: Embedding
     power: float = eqx.field(static=True)
     network: Network
-    slope: Units
-    step: Units
-    width: Units
+    slope: Vector
+    step: Vector
+    width: Vector
 
     def __init__(self, embedding: Embedding, shape: Shape, power: float, *, key: Array):
         """A network of two layers of at most 32 units, and a force that begins small."""

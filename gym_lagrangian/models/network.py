@@ -19,14 +19,14 @@ from gym_lagrangian.models.second_order import (
     Directions,
     Hidden,
     Inputs,
-    Units,
+    Neurons,
     Weights,
     second_order,
 )
 from gym_lagrangian.physics.shapes import AnyArray
 
 Outputs = Float[AnyArray, " outputs"]
-Layer = tuple[Weights, Units]
+Layer = tuple[Weights, Neurons]
 
 
 def fan_in(key: Array, sizes: tuple[int, ...]) -> tuple[Weights, ...]:
@@ -108,7 +108,7 @@ class Network(eqx.Module):
     """
 
     weights: tuple[Weights, ...]
-    biases: tuple[Units, ...]
+    biases: tuple[Neurons, ...]
     shape: Shape = eqx.field(static=True)
 
     def __init__(self, inputs: int, outputs: int, shape: Shape, *, key: Array):

@@ -28,9 +28,9 @@ from gym_lagrangian.models.network import (
     Inputs,
     Layer,
     Network,
+    Neurons,
     Outputs,
     Shape,
-    Units,
     Weights,
 )
 from gym_lagrangian.physics.shapes import AnyArray
@@ -56,7 +56,7 @@ class Polynomials(eqx.Module):
         self.slopes = jax.random.normal(key, (FACTORS, parameters))
         self.bends = jnp.zeros((FACTORS, parameters))
 
-    def __call__(self, m: Inputs) -> Units:
+    def __call__(self, m: Inputs) -> Neurons:
         """The factors (factors,) for scaled parameters m (k,)."""
         y = m - 1.0
         return jnp.prod(1.0 + self.slopes * y + self.bends * y**2, axis=1)

@@ -20,8 +20,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Float
 
-from gym_lagrangian.models.network import Units
+from gym_lagrangian.physics.shapes import AnyArray
+
+Numbers = Float[AnyArray, " learned"]
 
 # Where a quantity begins whose starting value is its bound, before softplus.
 _NEAR_BOUND = -3.0
@@ -68,7 +71,7 @@ class Quantities(eqx.Module):
 
     table: tuple[Quantity, ...] = eqx.field(static=True)
     learned: tuple[str, ...] = eqx.field(static=True)
-    z: Units
+    z: Numbers
 
     def __init__(self, table: tuple[Quantity, ...], learned: tuple[str, ...]):
         """Every quantity at its start."""

@@ -36,7 +36,7 @@ Inputs = Float[AnyArray, " inputs"]
 Directions = Float[AnyArray, "directions inputs"]
 Curvature = Float[AnyArray, "directions directions"]
 Weights = Float[AnyArray, "_ _"]
-Units = Float[AnyArray, " units"]
+Neurons = Float[AnyArray, " units"]
 
 # What a block of a batch keeps of its pass: about half of a core's second-level cache.
 BLOCK_BYTES = 2**20
@@ -53,13 +53,13 @@ class Hidden(eqx.Module):
     """
 
     weights: tuple[Weights, ...]
-    biases: tuple[Units, ...]
+    biases: tuple[Neurons, ...]
     activation: str = eqx.field(static=True)
 
 
 @jax.custom_jvp
 def second_order(
-    hidden: Hidden, last: Units, x: Inputs, directions: Directions
+    hidden: Hidden, last: Neurons, x: Inputs, directions: Directions
 ) -> tuple[Inputs, Curvature]:
     """Gradient (inputs,) and curvature (k, k) along `directions` (k, inputs) at `x` (inputs,).
 

@@ -38,7 +38,7 @@ from gym_lagrangian.models.base import (
 )
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.friction import Friction
-from gym_lagrangian.models.network import Shape, Units
+from gym_lagrangian.models.network import Shape
 from gym_lagrangian.models.settings import as_given, magnitude, per_coordinate, setting
 from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.physics.newton_euler import Links, Points, Tensors, joint_forces, lagrangian
@@ -94,7 +94,7 @@ class SpatialChain(Lagrangian, IntegratedModel):
     offsets: Points
     diagonal: Diagonals
     below: Lower
-    rotors: Units
+    rotors: Vector
     resistance: Friction | None
 
     gravity: float = setting("gravity", 9.81, finite_number, "m/s²")
