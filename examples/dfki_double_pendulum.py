@@ -32,14 +32,15 @@ STAGES = {"Calibrated": ((8, 300, 0.05), (50, 400, 0.03)), "Residual": ((50, 300
 USUAL = ((4, 4500, 0.01), (12, 2400, 0.005), (40, 900, 0.002))
 
 
-def learned(name, data, out, share):
+def learned(name, data, out, share, seed):
     """A model; what a network adds to physics begins from calibrated physics."""
     how = {"model_config": dict(MODELS[name])}
     if name == "Residual":
-        found = learned("Calibrated", data, out, share).card.metrics["parameters"]
+        found = learned("Calibrated", data, out, share, seed).card.metrics["parameters"]
         how["model_config"]["start"] = GUESS | found
     for horizon, steps, rate in STAGES.get(name, USUAL):
         asked = {"horizon": horizon, "steps": int(share * steps), "learning_rate": rate}
+        asked["seed"] = seed
         config = FitConfig.of(name, **asked, substeps=1, starts=1, chunk=100)
         found = fit(data, name, out=out, config=config, overwrite=True, **how)
         how = {"init": found}
@@ -52,6 +53,7 @@ def main():
     add("--data", type=Path, required=True)
     add("--models", nargs="+", default=["lab", *MODELS])
     add("--protocols", nargs="+", default=["a", "b"])
+    add("--seeds", nargs="+", type=int, default=[0], metavar="SEED")
     add("--share", type=float, default=1.0, help="of the optimiser's steps")
     add("--out", default="dfki")
     options = parser.parse_args()
@@ -61,17 +63,19 @@ def main():
     sysid, swing = (sorted(map(str, files(kind))) for kind in ("sysid_*", "*_tvlqr_*"))
     late = [path for path in swing if "_04." in path or "_05." in path]
     parts = {"a": (sysid, swing), "b": (sorted({*sysid, *swing} - {*late}), late)}
-    for key, name in product(options.protocols, options.models):
-        row, predict, begun = {"protocol": key, "model": name}, score.lab, time.time()
+    for key, name, seed in product(options.protocols, options.models, options.seeds):
+        row, predict = {"protocol": key, "model": name, "seed": seed}, score.lab
+        begun = time.time()
         start, torques, true, _ = score.cases(parts[key][1])
         if name != "lab":
             data = read_logs(RIG, parts[key][0]).transitions(keep=("saturation",))
-            found = learned(name, data, f"{options.out}-{key}-{name}.safetensors", options.share)
+            path = f"{options.out}-{key}-{name}-{seed}.safetensors"
+            found = learned(name, data, path, options.share, seed)
             predict, row["metrics"] = partial(found.model.predict, dt=RIG.dt), found.card.metrics
         seconds, error = score.score(np.asarray(predict(start, torques)), true)
         row |= {"mean": seconds.mean(), "median": np.median(seconds), "mm": np.median(error)}
         rows.append(row | {"minutes": (time.time() - begun) / 60})
-        print(key, name, "mean {mean:.3f} median {median:.3f} s, {mm:.1f} mm".format(**row))
+        print(key, name, seed, "mean {mean:.3f} median {median:.3f} s, {mm:.1f} mm".format(**row))
         Path(f"{options.out}.json").write_text(json.dumps(rows, indent=1, default=float))
 
 
