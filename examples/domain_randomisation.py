@@ -18,6 +18,7 @@ from gym_lagrangian import functional
 
 NAMES = ("m1", "m2", "l1", "l2")  # 1 kg and 1 m each by default
 LEARNED = "DoublePendulumLNN-conditioned"
+COARSE = {"integrator": "rk4", "substeps": 2}  # enough to learn control, and quick
 
 
 @partial(jax.jit, static_argnames=("env", "steps"))
@@ -34,7 +35,7 @@ def policy(seed, envs, updates, scale, **parameters):
     Arguments:
         scale: of observations.
     """
-    env, params = functional.make("DoublePendulum", checkpoint=LEARNED, **parameters)
+    env, params = functional.make("DoublePendulum", checkpoint=LEARNED, **COARSE, **parameters)
     return train(env, params, scale, jax.random.key(seed), envs, updates)[0]
 
 

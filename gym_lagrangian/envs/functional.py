@@ -802,7 +802,10 @@ def params_of(
         )
     if substeps is None:
         substeps = coordinates.default_substeps(
-            dt, learned=learned is not None, m_bounds=parts.m_bounds
+            dt,
+            learned=learned is not None,
+            m_bounds=parts.m_bounds,
+            conditioned_on=() if learned is None else learned.model.embedding.m_names,
         )
         if substeps > MOST_SUBSTEPS:
             raise ConfigurationError(

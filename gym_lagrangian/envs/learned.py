@@ -116,7 +116,8 @@ class LearnedDynamicsEnv(gymnasium.Wrapper, RecordConstructorArgs):
         substeps = self._substeps
         if substeps is None:
             known = _with_magnitudes(moved, learned.embedding)
-            substeps = known.default_substeps(host.dt, learned=True)
+            names = learned.embedding.m_names
+            substeps = known.default_substeps(host.dt, learned=True, conditioned_on=names)
         dynamics = dynamics_of(model, integrator=self._integrator, substeps=substeps)
         check_dt(dynamics, host.dt)
         host.swap(dynamics, card, self._trust)

@@ -45,9 +45,9 @@ def losses(
     Arguments:
         ranges: of the parameters that are drawn anew for every state.
     """
-    dynamics = dynamics_of(
-        model, integrator="dop853", substeps=system.default_substeps(dt, learned=True)
-    )
+    names = model.embedding.m_names
+    substeps = system.default_substeps(dt, learned=True, conditioned_on=names)
+    dynamics = dynamics_of(model, integrator="dop853", substeps=substeps)
     result: dict[str, float] = {}
     for suffix, push in (("", False), ("_forced", True))[: 1 + forced]:
         how: dict[str, Any] = {"forced": push, "states": states, "ranges": ranges}

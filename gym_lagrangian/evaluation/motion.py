@@ -267,7 +267,8 @@ def free_motion_of(
         env, params = make(type(system), dt=longest, dtype="float64", **options)
         params = dataclasses.replace(params, dt=np.asarray(dt, np.float64))
         if model is not None:
-            substeps = system.default_substeps(longest, learned=True)
+            names = model.embedding.m_names
+            substeps = system.default_substeps(longest, learned=True, conditioned_on=names)
             dynamics = dynamics_of(model, integrator="dop853", substeps=substeps)
             params = dataclasses.replace(params, dynamics=cast(dynamics, "float64"))
         how: Any = {"states": states, "seed": seed, "seconds": seconds, "together": together}
