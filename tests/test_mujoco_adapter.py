@@ -234,6 +234,29 @@ class TestJoints:
     def test_a_hinge_with_a_spring_has_no_period(self, custom):
         assert MujocoAdapter().coordinates(custom('type="hinge" stiffness="2"')).angular == (False,)
 
+    @pytest.mark.parametrize(
+        ("joint", "cyclic"),
+        [
+            ('type="slide" axis="1 0 0"', True),
+            ('type="slide" axis="1 0 0" stiffness="2"', False),
+            ('type="slide" axis="1 0 1"', False),
+            ('type="hinge" axis="0 0 1"', True),
+            ('type="hinge" axis="1 0 0"', False),
+        ],
+    )
+    def test_where_gravity_tells_no_place_from_another(self, custom, joint, cyclic):
+        chosen = MujocoAdapter(joints=("j", "k")).coordinates(custom(joint))
+        assert ("j" in chosen.cyclic) is cyclic
+
+    def test_of_a_chain_only_the_first(self):
+        names = {
+            "InvertedDoublePendulum-v5": ("slider",),
+            "Reacher-v5": ("joint0",),
+            "Swimmer-v5": ("slider1", "slider2"),
+        }
+        for name, cyclic in names.items():
+            assert MujocoAdapter().coordinates(make(name).unwrapped).cyclic == cyclic
+
     def test_without_any_motor_all(self, custom):
         env = custom(actuator="")
         assert MujocoAdapter().coordinates(env).coordinates == ("j", "k")

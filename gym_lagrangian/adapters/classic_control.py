@@ -30,7 +30,7 @@ class _ClassicAdapter(Adapter):
     """What the environments below share.
 
     Attributes:
-        name, names, angular: of the coordinates.
+        name, names, angular, cyclic: of the coordinates.
         parameters: a name → the environment's attribute and its unit.
         pure: the environment's task as pure functions; None where it is not known.
     """
@@ -38,6 +38,7 @@ class _ClassicAdapter(Adapter):
     name: ClassVar[str]
     names: ClassVar[tuple[str, ...]]
     angular: ClassVar[tuple[bool, ...]]
+    cyclic: ClassVar[tuple[str, ...]] = ()
     parameters: ClassVar[dict[str, tuple[str, str]]]
     pure: ClassVar[type[Task] | None] = None
 
@@ -46,7 +47,8 @@ class _ClassicAdapter(Adapter):
             name: Parameter(float(getattr(env, attribute)), unit, positive=False)
             for name, (attribute, unit) in self.parameters.items()
         }
-        return Coordinates(self.names, angular=self.angular, parameters=parameters, name=self.name)
+        about = {"angular": self.angular, "cyclic": self.cyclic, "parameters": parameters}
+        return Coordinates(self.names, name=self.name, **about)
 
     def task(self, env: Any) -> Task:
         return (
@@ -110,6 +112,7 @@ class CartPoleAdapter(_ClassicAdapter):
     name = "CartPole-v1"
     pure = tasks.CartPole
     names = ("x", "theta")
+    cyclic = ("x",)
     angular = (False, True)
     parameters: ClassVar = {
         "g": ("gravity", "m/s²"),

@@ -34,6 +34,8 @@ class Joint(NamedTuple):
         q, qd: its place in qpos and in qvel.
         angular: whether q is an angle with period 2π: a hinge without a spring.
         tree: the kinematic tree that it belongs to.
+        cyclic: whether forces and inertia are the same wherever it is, as for a cart on a level
+            rail.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Joint(NamedTuple):
     qd: int
     angular: bool
     tree: int
+    cyclic: bool
 
 
 class MujocoAdapter(Adapter):
@@ -62,8 +65,9 @@ class MujocoAdapter(Adapter):
         return hash((type(self), self.joints))
 
     def coordinates(self, env: Any) -> Coordinates:
-        """Names and angles of the joints. Gravity and the total mass are parameters, so that a
-        model of other ones is refused.
+        """Names and angles of the joints, and which are cyclic, as the place of a cart on a level
+        rail is. Gravity and the total mass are parameters, so that a model of other ones is
+        refused.
 
         Raises:
             ConfigurationError: a free or ball joint, an equality constraint, an actuator that is no
@@ -80,6 +84,7 @@ class MujocoAdapter(Adapter):
             tuple(joint.name for joint in chosen),
             angular=tuple(joint.angular for joint in chosen),
             parameters=parameters,
+            cyclic=tuple(joint.name for joint in chosen if joint.cyclic)[: len(chosen) - 1],
             name=type(env).__name__ if env.spec is None else env.spec.id,
         )
 
@@ -191,6 +196,10 @@ _TASKS: dict[str, type[Task]] = {
 }
 
 
+# The share of gravity that may act along a level rail: InvertedDoublePendulum has a millionth.
+_LEVEL = 1e-5
+
+
 @functools.cache
 def _mujoco() -> Any:
     """MuJoCo, which is there where its environments are; type checkers do not see its names."""
@@ -214,9 +223,29 @@ def _joints(model: Any) -> tuple[Joint, ...]:
             qd=int(model.jnt_dofadr[i]),
             angular=int(model.jnt_type[i]) == hinge and not np.any(model.jnt_stiffness[i]),
             tree=int(model.dof_treeid[model.jnt_dofadr[i]]),
+            cyclic=_is_cyclic(model, i),
         )
         for i in range(model.njnt)
     )
+
+
+def _is_cyclic(model: Any, i: int) -> bool:
+    """Whether joint i, without a spring, moves a body that hangs on the world and all that hangs on
+    it: along an axis across gravity, after other slides at most, or about a vertical axis.
+    """
+    body, slide = model.jnt_bodyid[i], int(_mujoco().mjtJoint.mjJNT_SLIDE)
+    before = model.jnt_type[model.body_jntadr[body] : i]
+    if model.body_parentid[body] or np.any(before != slide):
+        return False
+    if np.any(model.jnt_stiffness[i]) or model.ntendon or np.any(model.opt.wind):
+        return False
+    axis, gravity = np.zeros(3), model.opt.gravity
+    _mujoco().mju_rotVecQuat(axis, model.jnt_axis[i], model.body_quat[body])
+    if int(model.jnt_type[i]) == slide:
+        work = abs(axis @ gravity)
+    else:
+        work = np.inf if len(before) else np.linalg.norm(np.cross(axis, gravity))
+    return bool(work <= _LEVEL * np.linalg.norm(gravity))
 
 
 def _usable(model: Any, joint: Joint) -> Joint:

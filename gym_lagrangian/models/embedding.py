@@ -10,7 +10,8 @@ u = c f(v/c) by one of two maps,
 where γ = (1 − β²)^(−½): the second for masses that grow as γ³ on the way to c, the first for those
 that grow faster. What is learned then has a pole at c, which a network cannot follow in v itself.
 The momentum of such a coordinate enters as artsinh(p). For v ≪ c these are v and p. All features
-are divided by typical magnitudes. Derivatives of a model include those of the embedding.
+are divided by typical magnitudes. A cyclic coordinate does not enter, its velocity does.
+Derivatives of a model include those of the embedding.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Embedding(eqx.Module):
             names.
         m_scale, m_units: typical magnitudes of those entries, and their SI units.
         fixed_units: name → unit of the other parameters that are not zero, as pairs.
+        cyclic: which coordinates networks do not see, ascending.
     """
 
     system: str = eqx.field(static=True)
@@ -65,6 +67,7 @@ class Embedding(eqx.Module):
     m_names: tuple[str, ...] = eqx.field(static=True, default=())
     m_units: tuple[str, ...] = eqx.field(static=True, default=())
     fixed_units: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
+    cyclic: tuple[int, ...] = eqx.field(static=True, default=())
 
     @classmethod
     def of(cls, coordinates: Coordinates, conditioned_on: tuple[str, ...] = ()) -> Embedding:
@@ -98,6 +101,7 @@ class Embedding(eqx.Module):
             m_names=tuple(names[i] for i in index),
             m_units=tuple(coordinates.parameters[names[i]].unit for i in index),
             fixed_units=tuple((k, p.unit) for k, p in others.items() if p.default != 0.0),
+            cyclic=tuple(coordinates.coordinates.index(name) for name in coordinates.cyclic),
         )
 
     @property
@@ -108,18 +112,26 @@ class Embedding(eqx.Module):
     @property
     def size(self) -> int:
         """Number of features of (q, q̇, m)."""
-        return 2 * self.n + sum(self.angular) + len(self.m_index)
+        angles, others = self._seen
+        return 2 * len(angles) + len(others) + self.n + len(self.m_index)
+
+    @property
+    def _seen(self) -> tuple[list[int], list[int]]:
+        """Which coordinates enter: the angles, and the others."""
+        seen = [i for i in range(self.n) if i not in self.cyclic]
+        return [i for i in seen if self.angular[i]], [i for i in seen if not self.angular[i]]
 
     def coordinates(self, q: Vector) -> Features:
-        """(cos θ for every angle, sin θ for every angle, q / q_scale for the rest)."""
-        angles = [i for i, angular in enumerate(self.angular) if angular]
-        others = [i for i, angular in enumerate(self.angular) if not angular]
+        """(cos θ for every angle, sin θ for every angle, q / q_scale for the rest), without cyclic
+        coordinates.
+        """
+        angles, others = self._seen
         parts = []
         if angles:
-            theta = q[jnp.array(angles)] if others else q
+            theta = q if len(angles) == self.n else q[jnp.array(angles)]
             parts += [jnp.cos(theta), jnp.sin(theta)]
         if others:
-            rest = q[jnp.array(others)] if angles else q
+            rest = q if len(others) == self.n else q[jnp.array(others)]
             parts.append(rest / jnp.array([self.q_scale[i] for i in others], q.dtype))
         return jnp.concatenate(parts)
 

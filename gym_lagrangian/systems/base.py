@@ -67,7 +67,7 @@ __all__ = ["Coordinates", "Parameter", "System", "Task"]
 # holds over 100 s.
 _RATE_A_SUBSTEP = 0.5
 
-_STATED = ("coordinates", "angular", "parameters", *SCALES, "speed_limit")
+_STATED = ("coordinates", "angular", "parameters", *SCALES, "speed_limit", "cyclic")
 
 
 class System(Static, Coordinates, Lagrangian):

@@ -139,6 +139,9 @@ class Coordinates:
             they are to be estimated; see `magnitudes`.
         speed_limit: for each velocity, the parameter that it cannot exceed and how networks see
             what is below it (see `gym_lagrangian.models.embedding`), or None.
+        cyclic: names of coordinates on which the Lagrangian does not depend, as it does not on
+            the place of a cart on a level rail: ∂L/∂q_i = 0, so that without forces p_i is
+            conserved. Networks do not see them.
         usage: what environments and fits of the machine assume unless they are told otherwise.
     """
 
@@ -150,6 +153,7 @@ class Coordinates:
     qd_scale: tuple[float, ...] | None = None
     tau_scale: tuple[float, ...] | None = None
     speed_limit: tuple[tuple[str, str] | None, ...] = ()
+    cyclic: tuple[str, ...] = ()
 
     #: Seconds in one step of environments that are not told otherwise.
     time_step: ClassVar[float] = REFERENCE_DT
@@ -178,14 +182,16 @@ class Coordinates:
         qd_scale: float | Sequence[float] | None = None,
         tau_scale: float | Sequence[float] | None = None,
         speed_limit: Sequence[tuple[str, str] | None] = (),
+        cyclic: Sequence[str] = (),
         name: str = "Coordinates",
         usage: Usage | Mapping[str, Any] | None = None,
     ):
         """Arguments as the attributes; one value stands for n equal ones.
 
         Raises:
-            ConfigurationError: no coordinates, a name that is no name or stands twice, or another
-                number of values than of coordinates; the message says which.
+            ConfigurationError: no coordinates, a name that is no name or stands twice, another
+                number of values than of coordinates, or cyclic ones that are no coordinates or all
+                of them; the message says which.
         """
         self.__dict__.update(
             name=name,
@@ -196,6 +202,7 @@ class Coordinates:
             qd_scale=qd_scale,
             tau_scale=tau_scale,
             speed_limit=speed_limit,
+            cyclic=cyclic,
         )
         self.__dict__.update(normalised(name, self))
         self.__dict__.update(_as_used(Usage.of(usage)))
@@ -356,6 +363,7 @@ class Coordinates:
                 if name not in self.estimated or self.physics is not None
             },
             "speed_limit": [limit and list(limit) for limit in self.speed_limit],
+            **({"cyclic": list(self.cyclic)} if self.cyclic else {}),
             **({"usage": self.usage.document()} if self.usage != Usage() else {}),
         }
 
@@ -388,7 +396,8 @@ class Coordinates:
 
     def _key(self) -> tuple:
         scales = (self.q_scale, self.qd_scale, self.tau_scale, self.speed_limit, self.usage)
-        return type(self), self.name, self._names(), tuple(self.parameters.values()), scales
+        others = tuple(self.parameters.values()), self.cyclic
+        return type(self), self.name, self._names(), others, scales
 
 
 SCALES = ("q_scale", "qd_scale", "tau_scale")
@@ -415,6 +424,7 @@ def normalised(name: str, stated: Any) -> dict[str, Any]:
         "parameters": _parameters(name, stated.parameters),
         "speed_limit": tuple(_limit(name, one) for one in each(name, "speed_limit", limits, n)),
     }
+    found["cyclic"] = _cyclic(name, stated.cyclic, names)
     for scale in SCALES:
         value = getattr(stated, scale)
         found[scale] = None if value is None else _scale(name, scale, value, n)
@@ -452,6 +462,16 @@ def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_) and value not in (0, 1):
         raise ConfigurationError(f"{name}.angular has {shown(value)}: expected True or False")
     return bool(value)
+
+
+def _cyclic(name: str, value: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    given = (value,) if isinstance(value, str) or not isinstance(value, Sequence) else tuple(value)
+    unknown = [one for one in given if one not in names]
+    if unknown or len(set(given)) == len(names):
+        raise ConfigurationError(
+            f"{name}.cyclic = {shown(given)}: expected some of {', '.join(names)}, and not all"
+        )
+    return tuple(one for one in names if one in given)
 
 
 def _limit(name: str, value: Any) -> Any:

@@ -21,7 +21,8 @@ is the same as `Machine.load` of the file
     force = "tau1"
     force_max = 5.0
 
-and another such table for the elbow. A column is a name, or a number counted from 0. The numbers
+and another such table for the elbow. Beside `dt` may stand ``cyclic = ["rail"]``, the coordinates
+whose place makes no difference. A column is a name, or a number counted from 0. The numbers
 in the column of a coordinate become
 
     q = gain · (position − zero) · unit,
@@ -140,6 +141,7 @@ class Machine:
         force_max: float | Sequence[float | None] | None = None,
         actuated: Sequence[str] | None = None,
         stops: Sequence[Sequence[float] | None] | None = None,
+        cyclic: Sequence[str] = (),
         forces: str = "held",
         gap: float = 2.5,
         dt: float | None = None,
@@ -159,6 +161,8 @@ class Machine:
             velocity, force: None for what is not recorded.
             actuated: names of the coordinates that have a motor; default those with a column of
                 forces.
+            cyclic: names of the coordinates whose place makes no difference, as that of a cart on
+                a level rail, see `Coordinates`.
             friction: ``"passive"``, ``"coulomb"``, ``"viscous"`` or ``"none"``: what models of the
                 machine learn.
 
@@ -186,7 +190,9 @@ class Machine:
             friction=one_of(f"{name}.friction", friction, FRICTIONS),
             logs=json.dumps(given, default=_plain),
         )
-        self.coordinates = Coordinates(coordinates, angular=angular, name=name, usage=usage)
+        self.coordinates = Coordinates(
+            coordinates, angular=angular, cyclic=cyclic, name=name, usage=usage
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Machine:

@@ -10,7 +10,7 @@ from typing import Any
 from gym_lagrangian.errors import ConfigurationError
 
 # Key of the file → argument of `Machine`.
-_TOP = ("name", "dt", "friction", "task", "reward", "forces", "gap", "episode")
+_TOP = ("name", "dt", "friction", "cyclic", "task", "reward", "forces", "gap", "episode")
 _TIME = {"column": "time", "unit": "time_unit", "interval": "interval"}
 
 # Keys of the table of a coordinate that are arguments with one value a coordinate.
