@@ -4,7 +4,7 @@
 
 Models are fitted to steps of each environment, 5 seeds of data and fit, and judged by
 - one step: mean Σ|error of the state| / dt over other random steps;
-- 20 steps: mean Σ|error of q| in m and rad, under the actions that a feedback took in truth;
+- 20 steps: median Σ|error of q| in m and rad, under the actions that a feedback took in truth;
 - gaps: of the mean returns of three policies from 50 common starts, |learned − true| in per cent of
   best − random in truth.
 The same command goes on where it was stopped. Extras `mujoco` and `sb3`.
