@@ -49,6 +49,13 @@ print(data)
 # velocity acts are counted and left out of the data. Where a model leads to such a state,
 # `info["disturbed"]` is True.
 #
+# Where a cart stands on a level rail makes no difference. `data.coordinates.cyclic` names such
+# coordinates, which the adapter finds in MuJoCo's model and which models do not see. Without that a
+# model learns a small force that depends on the place, and in long motion the cart runs away.
+# From 2,000 random steps of `InvertedDoublePendulum-v5` (DeLaN, seeds 0 and 4) the return of a
+# feedback that holds the poles in truth is wrong by 50 and 92 % of what it earns, and with it
+# by less than .001 %. For coordinates of your own it is `Coordinates(..., cyclic=("x",))`.
+#
 # ## Which environments there are
 #
 # There are adapters for Gymnasium's MuJoCo environments of hinges, slides and motors and for
