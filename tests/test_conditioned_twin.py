@@ -146,3 +146,14 @@ def test_every_row_of_the_table_is_a_file_of_a_conditioned_model():
 def test_a_twin_of_nothing():
     with pytest.raises(ConfigurationError, match=r"conditioned takes no argument 'HNN'"):
         register_system("gym_lagrangian.systems:DoublePendulum", conditioned={"HNN": "x"})
+
+
+def test_a_model_of_many_machines_is_followed_in_steps_half_as_long():
+    steps = [
+        gymnasium.make("DoublePendulumLNN-v0", **given).unwrapped.functional[1].dynamics.substeps
+        for given in ({}, {"m1": 1.4})
+    ]
+    assert steps[1] == 2 * steps[0]
+    drawn = gymnasium.make("RelativisticParticleLNN-v0").unwrapped  # its system varies by itself
+    usual = drawn.coordinates.default_substeps(drawn.dt, learned=True)
+    assert drawn.functional[1].dynamics.substeps == usual

@@ -47,8 +47,13 @@ class _ClassicAdapter(Adapter):
             name: Parameter(float(getattr(env, attribute)), unit, positive=False)
             for name, (attribute, unit) in self.parameters.items()
         }
-        about = {"angular": self.angular, "cyclic": self.cyclic, "parameters": parameters}
-        return Coordinates(self.names, name=self.name, **about)
+        return Coordinates(
+            self.names,
+            angular=self.angular,
+            cyclic=self.cyclic,
+            parameters=parameters,
+            name=self.name,
+        )
 
     def task(self, env: Any) -> Task:
         return (

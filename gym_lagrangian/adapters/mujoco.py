@@ -34,8 +34,6 @@ class Joint(NamedTuple):
         q, qd: its place in qpos and in qvel.
         angular: whether q is an angle with period 2π: a hinge without a spring.
         tree: the kinematic tree that it belongs to.
-        cyclic: whether forces and inertia are the same wherever it is, as for a cart on a level
-            rail.
     """
 
     name: str
@@ -43,7 +41,6 @@ class Joint(NamedTuple):
     qd: int
     angular: bool
     tree: int
-    cyclic: bool
 
 
 class MujocoAdapter(Adapter):
@@ -84,7 +81,7 @@ class MujocoAdapter(Adapter):
             tuple(joint.name for joint in chosen),
             angular=tuple(joint.angular for joint in chosen),
             parameters=parameters,
-            cyclic=tuple(joint.name for joint in chosen if joint.cyclic)[: len(chosen) - 1],
+            cyclic=_cyclic(env.model, chosen)[: len(chosen) - 1],  # one is left to see
             name=type(env).__name__ if env.spec is None else env.spec.id,
         )
 
@@ -223,10 +220,14 @@ def _joints(model: Any) -> tuple[Joint, ...]:
             qd=int(model.jnt_dofadr[i]),
             angular=int(model.jnt_type[i]) == hinge and not np.any(model.jnt_stiffness[i]),
             tree=int(model.dof_treeid[model.jnt_dofadr[i]]),
-            cyclic=_is_cyclic(model, i),
         )
         for i in range(model.njnt)
     )
+
+
+def _cyclic(model: Any, joints: tuple[Joint, ...]) -> tuple[str, ...]:
+    """Names of the joints of which forces and inertia are the same wherever they are."""
+    return tuple(one.name for one in joints if _is_cyclic(model, model.dof_jntid[one.qd]))
 
 
 def _is_cyclic(model: Any, i: int) -> bool:

@@ -78,7 +78,7 @@ class System(Static, Coordinates, Lagrangian):
     stored in the instance; they are passed as the vector m, in the order of `parameters`.
 
     Attributes:
-        coordinates, angular, parameters, q_scale, qd_scale, tau_scale, speed_limit: as for
+        coordinates, angular, parameters, q_scale, qd_scale, tau_scale, speed_limit, cyclic: as for
             `Coordinates`, stated in the class (or as properties where they depend on options).
             `parameters` may hold plain numbers.
         task: the default `Task`.
