@@ -3,9 +3,10 @@
 #
 # **Question:** I have a model. How do I choose actions with it?
 #
-# A planner tries many sequences of actions in the model, and takes the first action of the best.
-# At the next step it plans anew. The package has two planners: MPPI averages the best samples, and
-# CEM refits its noise to them. Both are compiled once.
+# A planner looks for a good sequence of actions in the model, and takes its first action. At the
+# next step it plans anew. The package has three planners, each compiled once. MPPI tries many
+# sequences and averages the best, CEM refits its noise to them. ILQR improves a few sequences by
+# derivatives of the model, until they get to the state that the task names as its goal.
 #
 # ## Plan in a model, act in truth
 #
@@ -53,6 +54,17 @@ _ = plt.title("Planned in DeLaN, executed in truth")
 # * `value` is the value of the state at the end of a plan: a function of (q, q̇, m, goal), an
 #   equinox module, or `"lqr"`, the value of a linear quadratic regulator at the task's goal.
 # * `takeover=True` lets that regulator act where it is predicted to reach the goal.
+#
+# ## To a goal by derivatives
+#
+# Where sampling is hopeless, as for a cart with two links on it, `ILQR` gets there: planned in
+# truth, `PilcoCartDoublePendulum-v0` is upright after 1.1 to 1.6 s in 6 of 6 episodes, and in 1 of
+# 6 by MPPI. The rewards of the task play no part then. Near the goal a regulator holds it,
+# `takeover=True`:
+#
+# ```python
+# policy = Policy("PilcoCartDoublePendulum-v0", ILQR(horizon=70), takeover=True)
+# ```
 #
 # `policy_for("PilcoCartPole-v0")` returns a policy with settings that were tried on this machine.
 # In truth it swings up from rest within PILCO's 4 s in 5 of 5 seeds. Machines without tried

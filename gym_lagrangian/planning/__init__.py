@@ -1,4 +1,4 @@
-"""Planning in JAX: CEM and MPPI through any dynamics of this package, true or learned.
+"""Planning in JAX: CEM, MPPI and iLQR through any dynamics of this package, true or learned.
 
     policy = Policy("DoublePendulumLNN-v0", MPPI(samples=1024, horizon=25), dt=0.1, seed=0)
     action = policy.act(info["state"])
@@ -10,19 +10,23 @@ others.
 """
 
 from gym_lagrangian.planning.cem import CEM
+from gym_lagrangian.planning.ilqr import ILQR
 from gym_lagrangian.planning.lqr import LQR, Unholdable, lqr
 from gym_lagrangian.planning.mppi import MPPI
-from gym_lagrangian.planning.planner import Planner, Search
+from gym_lagrangian.planning.planner import Planner
 from gym_lagrangian.planning.policy import Policy
 from gym_lagrangian.planning.returns import plan_return
+from gym_lagrangian.planning.sampling import SamplingPlanner, Search
 from gym_lagrangian.planning.settings import Setting, planner_for, policy_for
 
 __all__ = [
     "CEM",
+    "ILQR",
     "LQR",
     "MPPI",
     "Planner",
     "Policy",
+    "SamplingPlanner",
     "Search",
     "Setting",
     "Unholdable",

@@ -17,16 +17,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.planning.planner import Planner, Returns, Search
+from gym_lagrangian.planning.sampling import Returns, SamplingPlanner, Search
 
 
 @dataclass(frozen=True)
-class CEM(Planner):
+class CEM(SamplingPlanner):
     """The cross-entropy method.
 
     Attributes:
         samples, elites, horizon, discount, sigma, smoothness, through, pessimism: as for
-            `Planner`; samples and elites are those of every iteration.
+            `SamplingPlanner`; samples and elites are those of every iteration.
         iterations: how often noise is fitted in one decision.
 
     Raises:

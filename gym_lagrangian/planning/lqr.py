@@ -95,11 +95,15 @@ class LQR(eqx.Module):
 
     def offset(self, q: Vector, qd: Vector) -> Array:
         """x̃ (2n,), angles in [−π, π)."""
-        n = len(self.angular)
-        apart = q - self.goal[:n]
-        wrapped = jnp.mod(apart + jnp.pi, 2.0 * jnp.pi) - jnp.pi
-        angles = jnp.where(np.array(self.angular), wrapped, apart)
-        return jnp.concatenate([angles, qd - self.goal[n:]])
+        return offset_from(self.goal, self.angular, jnp.concatenate([q, qd]))
+
+
+def offset_from(goal: Array, angular: tuple[bool, ...], x: Array) -> Array:
+    """x − x* (2n,) of a state from a goal, angles in [−π, π)."""
+    apart = x - goal
+    wrapped = jnp.mod(apart + jnp.pi, 2.0 * jnp.pi) - jnp.pi
+    angles = np.array([*angular, *[False] * len(angular)])
+    return jnp.where(angles, wrapped, apart)
 
 
 def lqr(
@@ -156,7 +160,7 @@ def goal_state(env: FunctionalEnv, m: Array, goal: Array) -> Array:
     found = env.task.goal_state(m, goal)
     if found is None:
         raise ConfigurationError(
-            f"{env.task.label} of {env.coordinates.name} names no goal state to be held by an LQR: "
+            f"{env.task.label} of {env.coordinates.name} names no goal state to get to or to hold: "
             f"state it by overriding {env.task.label}.goal_state(m, goal)"
         )
     return jnp.asarray(found, m.dtype)

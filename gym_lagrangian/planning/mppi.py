@@ -25,16 +25,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
-from gym_lagrangian.planning.planner import Planner, Returns, Search, share
+from gym_lagrangian.planning.planner import share
+from gym_lagrangian.planning.sampling import Returns, SamplingPlanner, Search
 
 
 @dataclass(frozen=True)
-class MPPI(Planner):
+class MPPI(SamplingPlanner):
     """Model predictive path integral control.
 
     Attributes:
         samples, elites, horizon, discount, sigma, smoothness, through, pessimism, iterations: as
-            for `Planner`.
+            for `SamplingPlanner`.
         temperature: λ > 0, as a share of the standard deviation of the elites' returns; towards 0
             the best sample alone counts.
         finest: the smallest noise as a share of `sigma`, in (0, 1].

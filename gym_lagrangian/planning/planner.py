@@ -1,64 +1,45 @@
-r"""The settings that all planners share: number, length and noise of the sequences tried."""
+r"""What all planners share: number, length and noise of the sequences that they try."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple
+from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import finite_number, one_of, positive_number, whole_number
+from gym_lagrangian.checks import finite_number, positive_number, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.planning.members import THROUGH, returns_through
 from gym_lagrangian.planning.noise import correlated
-from gym_lagrangian.planning.returns import PlanReturn, Value, plan_return, ranked
+from gym_lagrangian.planning.returns import Value
 from gym_lagrangian.systems.task import TaskState
-
-# What sequences of actions (samples, horizon, a) are worth, (samples,), the more the better.
-Returns = Callable[[Array], Array]
-
-
-class Search(NamedTuple):
-    """A search under way, between two iterations.
-
-    Attributes:
-        plan: the actions (horizon, a) found so far.
-        spread: standard deviation of the noise around each of them, (horizon, a).
-    """
-
-    plan: Array
-    spread: Array
 
 
 @dataclass(frozen=True)
 class Planner(ABC):
-    """A search for the sequence of actions of the highest return.
+    """A search for a good sequence of actions.
 
     A planner is static: it hashes and compares by value, so that it can be a static argument of a
-    jitted function. A planner of your own states `improved`.
+    jitted function. A planner of your own states `plan`; one that only ranks sequences by their
+    returns is a `SamplingPlanner` and states `improved`.
 
     Attributes:
+        rewarded: whether it plans for rewards and values, rather than for a goal state alone.
         samples: sequences tried in one iteration.
-        elites: how many of them, the best, make the next plan.
+        elites: how many of them, the best, are gone on with.
         horizon: actions in a sequence; it looks `horizon` × dt seconds ahead.
         discount: γ in (0, 1], the weight of a reward relative to the one an action before.
         sigma: standard deviation of the noise around the plan, as a share of a full action.
         smoothness: β in [0, 1), the correlation of the noise from one action to the next.
-        through: which members of an ensemble follow a sequence, ``"mean"``, ``"own"`` or ``"all"``,
-            see `planning.members`.
-        pessimism: with ``"all"``, what the standard deviation of the members' returns costs;
-            negative for optimism.
         iterations: how often the plan is improved in one decision.
 
     Raises:
         ConfigurationError: a number that makes no sense; the message names it.
     """
+
+    rewarded: ClassVar[bool] = True
 
     samples: int = 1024
     elites: int = 64
@@ -66,8 +47,6 @@ class Planner(ABC):
     discount: float = 0.9
     sigma: float = 0.6
     smoothness: float = 0.5
-    through: str = "mean"
-    pessimism: float = 0.0
     iterations: int = 1
 
     def __post_init__(self) -> None:
@@ -81,24 +60,9 @@ class Planner(ABC):
         positive_number("sigma", self.sigma, "share of a full action")
         if not 0 <= finite_number("smoothness", self.smoothness, "a correlation") < 1:
             raise ConfigurationError(f"smoothness = {self.smoothness}: expected a number in [0, 1)")
-        one_of("through", self.through, THROUGH)
-        if finite_number("pessimism", self.pessimism, "a weight") and self.through != "all":
-            raise ConfigurationError(
-                f"pessimism = {self.pessimism} weighs what members disagree about, and of "
-                f'through = {self.through!r} there is one return a sequence: give through="all"'
-            )
         whole_number("iterations", self.iterations)
 
     @abstractmethod
-    def improved(self, returns: Returns, search: Search, key: Array) -> Search:
-        """A search after one more iteration: pure, for anyone's jit and vmap.
-
-        Arguments:
-            returns: what sequences (samples, horizon, a) are worth, (samples,).
-            search: the search so far.
-            key: a jax key, for the noise.
-        """
-
     def plan(
         self,
         env: FunctionalEnv,
@@ -120,32 +84,6 @@ class Planner(ABC):
             value: what the state at the end of a sequence is worth; None for nothing.
             iterations: in place of the planner's own; may be traced.
         """
-        returns = partial(self.returns, env, params, start, value=value)
-
-        def improve(i: Array, search: Search) -> Search:
-            return self.improved(returns, search, jax.random.fold_in(key, i))
-
-        search = Search(plan, jnp.full_like(plan, self.sigma))
-        count = self.iterations if iterations is None else iterations
-        return jax.lax.fori_loop(0, count, improve, search).plan
-
-    def returns(
-        self,
-        env: FunctionalEnv,
-        params: Params,
-        start: TaskState,
-        actions: Array,
-        *,
-        value: Value | None = None,
-    ) -> Array:
-        """What sequences of actions (samples, horizon, a) from one state are worth (samples,), see
-        `returns.ranked`.
-        """
-
-        def worth(params: Params, actions: Array) -> PlanReturn:
-            return plan_return(env, params, start, actions, self.discount, value=value)
-
-        return ranked(returns_through(worth, params, actions, self.through, self.pessimism))
 
     def sample(self, plan: Array, spread: Array | float, key: Array) -> Array:
         """Sequences (samples, horizon, a) around a plan, the first of them the plan itself.

@@ -98,7 +98,7 @@ class Policy:
         Arguments:
             where: an id of this package, an environment of it (scalar or vector, wrapped or not),
                 or the (env, params) of `gym_lagrangian.envs.functional`.
-            planner: `MPPI`, `CEM` or a `Planner` of your own.
+            planner: `MPPI`, `CEM`, `ILQR` or a `Planner` of your own.
             dt: seconds for which a planned action holds, the environment's step or longer; None
                 for the environment's step.
             integrator, substeps: how a planned step is integrated, coarse being good enough.
@@ -124,7 +124,10 @@ class Policy:
             CheckpointError: the checkpoint is damaged, or was trained for something else.
         """
         if not isinstance(planner, Planner):
-            raise ConfigurationError(f"planner = {planner!r}: expected MPPI(...) or CEM(...)")
+            raise ConfigurationError(
+                f"planner = {planner!r}: expected MPPI(...), CEM(...) or ILQR(...)"
+            )
+        _check_rewarded(planner, reward=reward, value=value)
         self._env, params = functional_task(where, checkpoint, arguments)
         self._interval = float(params.dt)
         self.dt = self._interval if dt is None else positive_number("dt", dt, "seconds")
@@ -175,6 +178,7 @@ class Policy:
 
     @value.setter
     def value(self, value: Value | str | None) -> None:
+        _check_rewarded(self.planner, value=value)
         if not (value is None or value == "lqr" or callable(value)):
             raise ConfigurationError(
                 f'value = {value!r}: expected a function of (q, qd, m, goal), "lqr" or None'
@@ -410,6 +414,15 @@ def functional_task(
         f"{where!r}: expected an id, an environment of gym_lagrangian, or the (env, params) of "
         "gym_lagrangian.functional"
     )
+
+
+def _check_rewarded(planner: Planner, **given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and not planner.rewarded:
+            raise ConfigurationError(
+                f"{name} = {value!r}: {type(planner).__name__} plans for no reward, but to get to "
+                "the goal state that the task names"
+            )
 
 
 def _warn_of_rewards(env: Any) -> None:
