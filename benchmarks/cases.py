@@ -57,6 +57,41 @@ def lagrangian_vector(env_id: str, envs: int, dtype: str = "float32") -> Case:
     return lambda: batch.step(actions), envs
 
 
+def learned_twin(env_id: str, task: str, envs: int, as_fitted: bool = False) -> Case:
+    """Steps of the jitted vector twin of another package's environment, in a DeLaN of it, with
+    rewards, terminations and automatic resets. The fit is short: weights do not change the speed.
+
+    `as_fitted` integrates as the fit did, RK4 in one step, in place of the default.
+    """
+    import tempfile
+    import warnings
+
+    import gymnasium
+
+    import gym_lagrangian
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # steps at the end of a joint's range are left out
+        data = gym_lagrangian.collect(env_id, 200, seed=0)
+        out = f"{folder}/twin.safetensors"
+        config = gym_lagrangian.FitConfig.of("DeLaN", steps=10, starts=1)
+        how = {"friction": "viscous", "config": config, "metrics": False}
+        gym_lagrangian.fit(data, "DeLaN", out=out, **how)
+        batch = gymnasium.make_vec(
+            "gym_lagrangian:Lagrangian-v0",
+            num_envs=envs,
+            vectorization_mode="vector_entry_point",
+            checkpoint=out,
+            task=task,
+            dt=data.dt,
+            dtype="float32",
+            **({"integrator": "rk4", "substeps": 1} if as_fitted else {}),
+        )
+    batch.reset(seed=0)
+    actions = batch.action_space.sample()
+    return lambda: batch.step(actions), envs
+
+
 def lagrangian_scan(
     system: str, envs: int, checkpoint: str | None = None, width: int | None = None
 ) -> Case:

@@ -6,6 +6,7 @@ the machine's matmul peak.
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,7 @@ def groups(*, quick: bool, peers: bool) -> list[Group]:
         *_equations(quick),
         _scalar(),
         _batch(quick),
+        *_twin(quick),
         *_growth(quick),
         *_links(quick),
         _planning(quick),
@@ -149,6 +151,28 @@ def _batch(quick: bool) -> Group:
         ),
     )
     return Group(f"{envs} environments: steps", "gymnax Acrobot, scan", entries)
+
+
+def _twin(quick: bool) -> list[Group]:
+    """Nothing where MuJoCo is not installed."""
+    if importlib.util.find_spec("mujoco") is None:
+        return []
+    env_id, many = "InvertedDoublePendulum-v5", (8,) if quick else (64, 4096)
+    vector = {"case": "gymnasium_vector", "env_id": env_id, "envs": many[0]}
+    task = "gym_lagrangian.adapters.tasks:InvertedDoublePendulum"
+    twin = {"case": "learned_twin", "env_id": env_id, "task": task}
+    entries = (
+        *(
+            Entry(f"{kind}VectorEnv of {many[0]}", {**vector, "kind": kind.lower()})
+            for kind in ("Async", "Sync")
+        ),
+        *(
+            Entry(f"learned twin, {n}{', as fitted' * k}", {**twin, "envs": n, "as_fitted": k})
+            for k in (False, True)
+            for n in many
+        ),
+    )
+    return [Group(f"{env_id} and its learned twin: steps", entries[0].name, entries)]
 
 
 def _growth(quick: bool) -> list[Group]:

@@ -76,13 +76,13 @@ class Motion(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """A sequence that is being improved: its damping, failures in a row, last gain, iterations."""
+    """A sequence that is being improved: its damping, failures in a row, last gain, iterations so far."""
 
     plan: Array
     damping: Array
     failures: Array
     gain: Array
-    count: Array
+    tried: Array
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class _Problem:
 
         def goes_on(search: _Search) -> Array:
             tired = (search.failures >= _FAILURES) | (search.gain < _GAIN)
-            return (search.count < most) & ~tired
+            return (search.tried < most) & ~tired
 
         inf = jnp.asarray(jnp.inf, plan.dtype)
         zero = jnp.zeros((), jnp.int32)
@@ -203,7 +203,7 @@ class _Problem:
             damping=jnp.where(better, eased, search.damping * _RAISED),
             failures=jnp.where(better, 0, search.failures + 1),
             gain=jnp.where(better, gain, jnp.inf),
-            count=search.count + 1,
+            tried=search.tried + 1,
         )
 
     def _alternatives(self, plan: Array, damping: Array) -> Array:
