@@ -10,7 +10,7 @@ from gym_lagrangian.checkpoints import fresh_model
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.registration import MODELS
+from gym_lagrangian.registration import MODELS, build_system, load_system
 
 CART = Coordinates(("x", "theta"), angular=(False, True), name="Cart", cyclic=("x",))
 TURNTABLE = Coordinates(("heading", "arm"), angular=True, name="Turntable", cyclic=("heading",))
@@ -57,6 +57,17 @@ def test_its_momentum_is_conserved_and_no_other(model):
         q, qd, _ = states()
         rates = np.abs(jax.jit(jax.vmap(rate))(q, qd))
     assert rates[:, 0].max() < 1e-6 * rates[:, 1].max()
+
+
+@pytest.mark.parametrize("name", ["GymnasiumCartPole", "PilcoCartDoublePendulum"])
+def test_of_a_system_is_what_its_lagrangian_does_not_depend_on(name):
+    with jax.enable_x64(True):
+        system = build_system(load_system(name), {})
+        q, qd = np.random.default_rng(1).normal(size=(2, system.n))
+        m = jnp.asarray(system.parameter_bounds()[0])
+        slope = jax.grad(lambda q: system.lagrangian(q, jnp.asarray(qd), m))(jnp.asarray(q))
+    still = {c for c, one in zip(system.coordinates, slope, strict=True) if one == 0.0}
+    assert still == set(system.cyclic) == {"x"}
 
 
 def test_a_fit_knows_and_its_checkpoint_gives_it_back(tmp_path):

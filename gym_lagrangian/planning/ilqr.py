@@ -29,14 +29,15 @@ Programming", ICRA (2014).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from gym_lagrangian.checks import positive_number
+from gym_lagrangian.checks import positive_number, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.physics.shapes import Scalar, Vector
 from gym_lagrangian.planning.lqr import goal_state, offset_from
@@ -45,7 +46,7 @@ from gym_lagrangian.planning.returns import Value
 from gym_lagrangian.systems.task import TaskState
 
 # Shares of a step that are followed.
-_SHARES = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
+_SHARES = (1.0, 0.5, 0.2, 0.05, 0.01)
 
 # The damping μ in s: at first, at least, and what a success and a failure make of it.
 _DAMPING, _LEAST, _EASED, _RAISED = 2e-2, 2e-4, 0.25, 8.0
@@ -61,14 +62,16 @@ _FINEST, _SWEEPS = 0.03, 8
 
 
 class Motion(NamedTuple):
-    """What a sequence of H actions leads to.
+    """A sequence of H actions and what it leads to.
 
     Attributes:
+        plan: the actions (H, a).
         before, after: the states (H, ...) before and after every action.
         cost: c (H,) of the states after it, in s; infinite where a motion does not arrive.
         worth: −c minus the time and effort until there, (H,) in s.
     """
 
+    plan: Array
     before: TaskState
     after: TaskState
     cost: Array
@@ -76,9 +79,9 @@ class Motion(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """A sequence that is being improved: its damping, failures in a row, last gain, iterations so far."""
+    """A motion that is being improved: damping, failures in a row, last gain, iterations so far."""
 
-    plan: Array
+    motion: Motion
     damping: Array
     failures: Array
     gain: Array
@@ -94,7 +97,8 @@ class ILQR(Planner):
         elites: how many of them, the best, are improved, unless the plan so far arrives: then that
             alone is.
         horizon: actions in a sequence; the goal has to be within reach in `horizon` × dt seconds.
-        iterations: how often a sequence is improved at most.
+        iterations: how often a sequence is improved at most, where there is no plan yet.
+        again: the same of a plan that goes on.
         near: which offset from the goal counts as near, as a share of the typical magnitudes.
         effort: e, the cost of a second of a full action in s.
         sigma, smoothness: of the noise, as for `Planner`.
@@ -110,11 +114,13 @@ class ILQR(Planner):
     horizon: int = 80
     discount: float = 1.0
     iterations: int = 100
+    again: int = 10
     near: float = 0.1
     effort: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        whole_number("again", self.again)
         positive_number("near", self.near, "share of the typical magnitudes")
         positive_number("effort", self.effort, "s")
 
@@ -141,9 +147,11 @@ class ILQR(Planner):
         ranked = found.worth.max(axis=1).at[0].set(jnp.inf)  # the plan so far is one of them
         _, best = jax.lax.top_k(ranked, self.elites)
         most = self.iterations if iterations is None else iterations
+        most = jnp.where(jnp.any(plan != 0.0), jnp.minimum(most, self.again), most)
         arrives = found.cost[0].min() < _ARRIVED
         counts = jnp.where(arrives & (jnp.arange(self.elites) > 0), 0, most)
-        plans, worth = jax.lax.map(lambda one: problem.improved(*one), (tried[best], counts))
+        begin = jax.tree.map(lambda leaf: leaf[best], found)
+        plans, worth = jax.lax.map(lambda one: problem.improved(*one), (begin, counts))
         return plans[jnp.argmax(worth)]
 
 
@@ -158,73 +166,83 @@ class _Problem:
         self._dt = jnp.asarray(params.dt, self._goal.dtype)
         self._effort = planner.effort * self._dt
 
-    def improved(self, plan: Array, most: Array) -> tuple[Array, Scalar]:
+    def improved(self, motion: Motion, most: Array) -> tuple[Array, Scalar]:
         """A sequence after `most` iterations, or as many as it gains from, and what it is worth."""
 
         def goes_on(search: _Search) -> Array:
             tired = (search.failures >= _FAILURES) | (search.gain < _GAIN)
             return (search.tried < most) & ~tired
 
-        inf = jnp.asarray(jnp.inf, plan.dtype)
+        inf = jnp.full_like(motion.worth[0], jnp.inf)
         zero = jnp.zeros((), jnp.int32)
-        begin = _Search(plan, jnp.asarray(_DAMPING, plan.dtype), zero, inf, zero)
-        found = jax.lax.while_loop(goes_on, self._iteration, begin).plan
-        return found, self.motion(found).worth.max()
+        begin = _Search(motion, jnp.full_like(inf, _DAMPING), zero, inf, zero)
+        found = jax.lax.while_loop(goes_on, self._iteration, begin).motion
+        return found.plan, found.worth.max()
 
     def motion(self, plan: Array) -> Motion:
         """What a sequence (H, a) leads to."""
+        return self._followed(plan, lambda action, state: action)
 
-        def step(carry: tuple[TaskState, Array], action: Array) -> tuple:
+    def _followed(self, steps: Any, act: Callable[[Any, TaskState], Array]) -> Motion:
+        """The motion under actions (a,) that `act` makes of every one of some steps and the state
+        before it.
+        """
+
+        def step(carry: tuple[TaskState, Array], one: Any) -> tuple:
             before, valid = carry
+            action = act(one, before)
             after = self._env.next(before, action, self._params)
             valid &= self._env.is_valid(after) & ~self._env.task.terminated(after)
             after = jax.tree.map(lambda new, old: jnp.where(valid, new, old), after, before)
-            return (after, valid), (before, after, valid)
+            return (after, valid), (action, before, after, valid)
 
         begin = self._start, ~self._env.task.terminated(self._start)
-        _, (before, after, valid) = jax.lax.scan(step, begin, plan)
+        _, (plan, before, after, valid) = jax.lax.scan(step, begin, steps)
         cost = jax.vmap(self._cost)(_vector(after))
         spent = jnp.cumsum(self._dt + self._effort * jnp.sum(plan**2, axis=-1))
         cost = jnp.where(valid, cost, jnp.inf)
-        return Motion(before, after, cost, -cost - spent)
+        return Motion(plan, before, after, cost, -cost - spent)
 
     def _cost(self, x: Vector) -> Scalar:
         offset = offset_from(self._goal, self._env.coordinates.angular, x) / self._near
         return 0.5 * offset @ offset
 
     def _iteration(self, search: _Search) -> _Search:
-        plans = self._alternatives(search.plan, search.damping)
-        worth = jax.vmap(lambda plan: self.motion(plan).worth.max())(plans)
+        now = search.motion
+        tried = self._alternatives(now, search.damping)
+        worth = tried.worth.max(axis=1)
         best = jnp.argmax(worth)
-        gain, better = worth[best] - worth[0], best > 0
+        gain = worth[best] - now.worth.max()
+        better = gain > 0.0  # False of nan: neither arrives
+
+        def chosen(new: Array, old: Array) -> Array:
+            return jnp.where(better, new[best], old)
+
         eased = jnp.maximum(search.damping * _EASED, _LEAST)
         return _Search(
-            plan=plans[best],
+            motion=jax.tree.map(chosen, tried, now),
             damping=jnp.where(better, eased, search.damping * _RAISED),
             failures=jnp.where(better, 0, search.failures + 1),
             gain=jnp.where(better, gain, jnp.inf),
             tried=search.tried + 1,
         )
 
-    def _alternatives(self, plan: Array, damping: Array) -> Array:
-        """The sequence itself and those of several shares of the step, (1 + shares, H, a)."""
-        motion = self.motion(plan)
-        change, feedback = self._step(plan, motion, damping)
+    def _alternatives(self, motion: Motion, damping: Array) -> Motion:
+        """The motions under several shares of the step, with a first axis of those."""
+        change, feedback = self._step(motion, damping)
         along = _vector(motion.before)
 
-        def followed(share: Array) -> Array:
-            def act(state: TaskState, one: tuple[Array, ...]) -> tuple[TaskState, Array]:
+        def followed(share: Array) -> Motion:
+            def act(one: tuple[Array, ...], state: TaskState) -> Array:
                 action, change, gain, x = one
                 action = action + share * change + gain @ (_vector(state) - x)
-                action = jnp.clip(action, -1.0, 1.0)
-                return self._env.next(state, action, self._params), action
+                return jnp.clip(jnp.nan_to_num(action), -1.0, 1.0)
 
-            return jax.lax.scan(act, self._start, (plan, change, feedback, along))[1]
+            return self._followed((motion.plan, change, feedback, along), act)
 
-        found = jax.vmap(followed)(jnp.asarray(_SHARES, plan.dtype))
-        return jnp.concatenate([plan[None], jnp.where(jnp.isfinite(found), found, plan)])
+        return jax.vmap(followed)(jnp.asarray(_SHARES, motion.plan.dtype))
 
-    def _step(self, plan: Array, motion: Motion, damping: Array) -> tuple[Array, Array]:
+    def _step(self, motion: Motion, damping: Array) -> tuple[Array, Array]:
         """The changes ũ (H, a) of a whole step, and the feedback K (H, a, 2n)."""
         arrival = jnp.argmax(motion.worth)
         x = _vector(motion.after)[arrival]
@@ -238,8 +256,9 @@ class _Problem:
             live = k <= arrival
             return before, (jnp.where(live, change, 0.0), jnp.where(live, gain, 0.0))
 
-        slopes = jax.vmap(self._slope)(motion.before, plan)
-        steps = jnp.arange(len(plan)), jnp.where(jnp.isfinite(slopes), slopes, 0.0), plan
+        slopes = jax.vmap(self._slope)(motion.before, motion.plan)
+        slopes = jnp.where(jnp.isfinite(slopes), slopes, 0.0)
+        steps = jnp.arange(len(slopes)), slopes, motion.plan
         return jax.lax.scan(back, zero, steps, reverse=True)[1]
 
     def _slope(self, before: TaskState, action: Array) -> Array:

@@ -126,6 +126,11 @@ class PlanarChain(System):
         return (*(False,) * self.kind.first, *(True,) * self.links)
 
     @property
+    def cyclic(self) -> tuple[str, ...]:  # type: ignore[override]
+        """A cart's position: its rail is level."""
+        return self.coordinates[: self.kind.first]
+
+    @property
     def parameters(self) -> dict[str, Parameter]:  # type: ignore[override]
         """For each link i: mi, li, ci, Ii, viscousi, coulombi, armaturei; then g; then of a cart
         m0, viscous0 and coulomb0.
