@@ -132,7 +132,7 @@ class Fitting:
         )
 
     def _config(self, world: World, seed: int, rate: float, *, warm: bool) -> FitConfig:
-        usual = {"substeps": substeps_of(world.dt), "robust": False} | _QUICK
+        usual = {"substeps": substeps_of(world.dt, world.moved), "robust": False} | _QUICK
         how = usual | dict(self.config) | {"seed": seed}
         config = FitConfig.of(self.model, **how)
         rates = {"learning_rate": rate * config.learning_rate}

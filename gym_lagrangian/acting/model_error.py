@@ -28,7 +28,7 @@ _ROWS = 64
 
 def one_step_error(found: Checkpoint, data: Transitions) -> float:
     """The error above of a model in transitions that it was not fitted to."""
-    dynamics = dynamics_of(found, integrator="rk4", substeps=substeps_of(data.dt))
+    dynamics = dynamics_of(found, integrator="rk4", substeps=substeps_of(data.dt, data.coordinates))
     before, after = (np.hstack(x) for x in ((data.q, data.qd), (data.next_q, data.next_qd)))
     parts = _parts(before, data.tau, data.m)
     predicted = np.concatenate([_predicted(dynamics, *part, dt=data.dt) for part in parts])

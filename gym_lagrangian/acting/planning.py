@@ -18,14 +18,17 @@ from gym_lagrangian.envs.functional import Params, dynamics_of
 from gym_lagrangian.planning import Planner, Policy
 from gym_lagrangian.planning.policy import FunctionalTask
 from gym_lagrangian.planning.settings import UnholdableWarning, policy_for, setting_of
+from gym_lagrangian.systems.coordinates import Coordinates
 
-# The substeps of the integrator in a step of dt seconds: one for every so many seconds.
-_SUBSTEP = 0.05
+# A substep of the integrator takes at most so many seconds, and a link turns by at most so much.
+_SUBSTEP, _TURN = 0.05, 0.35
 
 
-def substeps_of(dt: float) -> int:
+def substeps_of(dt: float, coordinates: Coordinates) -> int:
     """How finely a model is followed in a step of dt seconds, in fits and in plans alike."""
-    return max(1, int(np.ceil(dt / _SUBSTEP - 1e-6)))
+    pairs = zip(coordinates.angular, coordinates.magnitudes.qd, strict=True)
+    fastest = max((qd for angular, qd in pairs if angular), default=0.0)
+    return max(1, int(np.ceil(dt * max(1.0 / _SUBSTEP, fastest / _TURN) - 1e-6)))
 
 
 def params_of(world: World, checkpoint: Any, substeps: int | None = None) -> Params:
@@ -34,7 +37,7 @@ def params_of(world: World, checkpoint: Any, substeps: int | None = None) -> Par
     Arguments:
         substeps: how finely it is followed in a step; None for `substeps_of`.
     """
-    substeps = substeps or substeps_of(world.dt)
+    substeps = substeps or substeps_of(world.dt, world.moved)
     return Params(
         dynamics=dynamics_of(checkpoint, integrator="rk4", substeps=substeps),
         m_bounds=np.stack([world.m, world.m]),
@@ -53,8 +56,8 @@ class Planning(Strategy):
             model has one.
         dt: seconds for which a planned action holds; None for the setting's, or with a planner of
             one's own for the environment's step.
-        substeps: how finely a planned step is integrated; None for the setting's, or one every
-            .05 s.
+        substeps: how finely a planned step is integrated; None for the setting's, or as finely
+            as it was fitted.
     """
 
     planner: Planner | None = None
@@ -88,7 +91,7 @@ class Planning(Strategy):
             bounds = np.stack([world.m, world.m]), world.goal_bounds
             planner, usual = setting_of(world.functional, world.dt, *bounds)
         dt = self.dt or usual.get("dt") or world.dt
-        substeps = self.substeps or usual.get("substeps") or substeps_of(dt)
+        substeps = self.substeps or usual.get("substeps") or substeps_of(dt, world.moved)
         return planner, {**usual, "dt": dt, "substeps": substeps}
 
 
