@@ -3,7 +3,8 @@
     python examples/dfki_double_pendulum.py --data DIR --out dfki
 
 DIR holds score_dfki.py and dfki/*.csv.gz. Protocol a learns from sysid_* and is judged on all
-swing-ups, b learns from swing-ups 01 to 03 too and is judged on 04 and 05.
+swing-ups, b learns from swing-ups 01 to 03 too and is judged on 04 and 05. c learns from sysid_*
+and the swing-ups by one motor, and is judged on those by the other motor and its controller.
 """
 
 import argparse
@@ -62,7 +63,9 @@ def main():
     score = importlib.import_module("score_dfki")
     sysid, swing = (sorted(map(str, files(kind))) for kind in ("sysid_*", "*_tvlqr_*"))
     late = [path for path in swing if "_04." in path or "_05." in path]
+    acrobot, pendubot = ([path for path in swing if kind in path] for kind in ("acrobot", "pendub"))
     parts = {"a": (sysid, swing), "b": (sorted({*sysid, *swing} - {*late}), late)}
+    parts["c"] = (sorted([*sysid, *acrobot]), pendubot)
     for key, name, seed in product(options.protocols, options.models, options.seeds):
         row, predict = {"protocol": key, "model": name, "seed": seed}, score.lab
         begun = time.time()

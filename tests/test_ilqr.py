@@ -100,7 +100,7 @@ class TestPolicy:
 
     @pytest.mark.slow
     def test_cart_with_two_links_swings_up_and_stays(self):
-        self.swings_up("PilcoCartDoublePendulum-v0", 80, ILQR(horizon=70))
+        self.swings_up("PilcoCartDoublePendulum-v0", 80, ILQR(horizon=60), substeps=2)
 
     def swings_up(self, env_id: str, steps: int, planner: ILQR, **arguments):
         """The tip is within 10 % of the length of the goal for the last second."""

@@ -58,12 +58,12 @@ _ = plt.title("Planned in DeLaN, executed in truth")
 # ## To a goal by derivatives
 #
 # Where sampling is hopeless, as for a cart with two links on it, `ILQR` gets there: planned in
-# truth, `PilcoCartDoublePendulum-v0` is upright after 1.1 to 1.6 s in 6 of 6 episodes, and in 1 of
+# truth, `PilcoCartDoublePendulum-v0` is upright after 1.3 to 2.7 s in 6 of 6 episodes, and in 1 of
 # 6 by MPPI. The rewards of the task play no part then. Near the goal a regulator holds it,
 # `takeover=True`:
 #
 # ```python
-# policy = Policy("PilcoCartDoublePendulum-v0", ILQR(horizon=70), takeover=True)
+# policy = Policy("PilcoCartDoublePendulum-v0", ILQR(horizon=60), substeps=2, takeover=True)
 # ```
 #
 # `policy_for("PilcoCartPole-v0")` returns a policy with settings that were tried on this machine.

@@ -116,7 +116,7 @@ class ILQR(Planner):
     iterations: int = 100
     again: int = 10
     near: float = 0.1
-    effort: float = 0.5
+    effort: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()

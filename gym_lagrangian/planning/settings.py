@@ -56,12 +56,12 @@ SETTINGS: dict[str, Setting] = {
     "PilcoDoublePendulum": Setting(
         MPPI(samples=512, horizon=20, iterations=2), {**_LQR, "substeps": 3}
     ),
-    # 6 of 6, upright from 1.3 to 2.0 s of 5; by MPPI 1 of 6.
-    "PilcoCartDoublePendulum": Setting(ILQR(horizon=70), {"takeover": True}),
-    # 3 of 3, upright from 2.6 to 3.3 s of 10; by MPPI from 5.1 to 7.8 s.
-    "RameshCartTwoPole": Setting(ILQR(horizon=80), {"takeover": True, "dt": 0.05, "substeps": 1}),
-    # 3 of 3, upright from 2.9 to 8.5 s of 10; by MPPI 0 of 5.
-    "RameshAcrobot": Setting(ILQR(horizon=120), {"takeover": True, "dt": 0.05, "substeps": 1}),
+    # 6 of 6, upright from 1.3 to 2.7 s of 5; by MPPI 1 of 6.
+    "PilcoCartDoublePendulum": Setting(ILQR(horizon=60), {"takeover": True}),
+    # 3 of 3, upright after .8 to 1.2 s; by MPPI after 5.1 to 7.8 s.
+    "RameshCartTwoPole": Setting(ILQR(horizon=60), {"takeover": True, "dt": 0.05, "substeps": 1}),
+    # 3 of 3, upright after 1.5 to 1.8 s; by MPPI 0 of 5.
+    "RameshAcrobot": Setting(ILQR(horizon=60), {"takeover": True, "dt": 0.05, "substeps": 1}),
 }
 
 
