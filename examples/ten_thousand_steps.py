@@ -43,6 +43,8 @@ def run(env_id, model, seed, options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         how = {"task": Upright, "budget": 0.01 * options.steps, "out": out, "seed": seed}
+        if options.fit_steps:
+            how["steps"] = (options.fit_steps, options.fit_steps)
         found = learn(env_id, model, random=10.0, **how)
     return [line["return"] for line in found.history if line["kind"] != "random"]
 
@@ -53,6 +55,7 @@ def main():
     parser.add_argument("--models", nargs="+", default=["DeLaN", "LNN", "Baseline"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10_000)
+    parser.add_argument("--fit-steps", type=int, help="of every fit; default: those of learn")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     results = {}

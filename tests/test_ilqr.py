@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from functools import partial
 
 import gymnasium
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 
+import gym_lagrangian
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.planning import ILQR, Policy
@@ -140,3 +142,15 @@ class TestRefused:
         (name,) = given
         with pytest.raises(ConfigurationError, match=f"{name} = .*ILQR plans for no reward"):
             Policy("PilcoCartPole-v0", ILQR(), **given)
+
+
+def test_an_agent_learns_with_it_and_its_regulator(tmp_path):
+    how = {"planner": ILQR(horizon=8, samples=8, elites=1, iterations=2), "steps": (20, 20)}
+    found = gym_lagrangian.learn(
+        "PilcoPendulum-v0", "MLP", budget=6.0, out=tmp_path, config={"chunk": 20}, **how
+    )
+    assert [line["kind"] for line in found.history] == ["random", "Planning"]
+    written = json.loads((tmp_path / "run.json").read_text())
+    settings = written["strategy"]["planning"]
+    assert settings["ILQR"]["horizon"] == 8
+    assert settings["takeover"] is True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,13 @@ from gym_lagrangian.acting.world import World
 from gym_lagrangian.envs.functional import Params, dynamics_of
 from gym_lagrangian.planning import Planner, Policy
 from gym_lagrangian.planning.policy import FunctionalTask
-from gym_lagrangian.planning.settings import UnholdableWarning, policy_for, setting_of
+from gym_lagrangian.planning.settings import (
+    Setting,
+    UnholdableWarning,
+    in_steps_of,
+    policy_for,
+    setting_of,
+)
 from gym_lagrangian.systems.coordinates import Coordinates
 
 # A substep of the integrator takes at most so many seconds, and a link turns by at most so much.
@@ -52,8 +59,8 @@ class Planning(Strategy):
     """MPPI, CEM or another planner, in the model and for the task's own reward.
 
     Attributes:
-        planner: None for that of `planning.settings`, with its regulator at the goal as soon as the
-            model has one.
+        planner: None for that of `planning.settings`. With that, and with one that drives to a goal
+            state, the regulator at the goal takes over as soon as the model has one.
         dt: seconds for which a planned action holds; None for the setting's, or with a planner of
             one's own for the environment's step.
         substeps: how finely a planned step is integrated; None for the setting's, or as finely
@@ -66,14 +73,14 @@ class Planning(Strategy):
 
     def actor(self, situation: Situation) -> Actor:
         world = situation.world
-        planner, arguments = self._setting(world)
-        params = params_of(world, situation.checkpoint, arguments["substeps"])
-        where = (world.functional, params)
+        setting = self._setting(world)
+        params = params_of(world, situation.checkpoint, setting.arguments["substeps"])
+        where, (planner, arguments) = (world.functional, params), in_steps_of(setting, params)
         given = {**arguments, "integrator": "rk4", "seed": situation.seed}
-        if self.planner is not None:
+        if self.planner is not None and planner.rewarded:
             policy = Policy(where, planner, **given)
         else:
-            policy = _usual_policy(where, given)
+            policy = _usual_policy(where, {"planner": planner, **given})
 
         def act(state: np.ndarray, observation: np.ndarray, time: float) -> np.ndarray:
             return policy.act(state, goal=world.goal_of(observation), time=time)
@@ -84,15 +91,18 @@ class Planning(Strategy):
         planner, arguments = self._setting(world)
         return {"planning": {type(planner).__name__: dataclasses.asdict(planner), **arguments}}
 
-    def _setting(self, world: World) -> tuple[Planner, dict[str, Any]]:
+    def _setting(self, world: World) -> Setting:
         """The planner, and further arguments of `Policy`."""
-        planner, usual = self.planner, {}
+        planner: Any = self.planner
+        usual: Mapping[str, Any] = {}
+        if planner is not None and not planner.rewarded:
+            usual = {"value": None, "takeover": True}
         if planner is None:
             bounds = np.stack([world.m, world.m]), world.goal_bounds
             planner, usual = setting_of(world.functional, world.dt, *bounds)
         dt = self.dt or usual.get("dt") or world.dt
         substeps = self.substeps or usual.get("substeps") or substeps_of(dt, world.moved)
-        return planner, {**usual, "dt": dt, "substeps": substeps}
+        return Setting(planner, {**usual, "dt": dt, "substeps": substeps})
 
 
 def _usual_policy(where: FunctionalTask, given: dict[str, Any]) -> Policy:

@@ -76,7 +76,7 @@ def planner_for(where: Any) -> Setting:
     """
     env, params = functional_task(where)
     found = setting_of(env, float(params.dt), params.m_bounds, params.goal_bounds)
-    return _in_steps_of(found, params)
+    return in_steps_of(found, params)
 
 
 def setting_of(env: FunctionalEnv, dt: float, m_bounds: Any, goal_bounds: Any) -> Setting:
@@ -112,7 +112,7 @@ def _usual(env: FunctionalEnv, dt: float, m: Any, goal: Any) -> Setting:
     return Setting(planner, {"dt": dt, "substeps": 2, **(_LQR if known else {})})
 
 
-def _in_steps_of(setting: Setting, params: Params) -> Setting:
+def in_steps_of(setting: Setting, params: Params) -> Setting:
     """The same for a model that can only take steps of one length."""
     only, dt = params.dynamics.fixed_dt, setting.arguments.get("dt", float(params.dt))
     if only is None:
