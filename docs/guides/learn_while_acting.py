@@ -121,6 +121,9 @@ for name, speed in {"slow": 0.5, "fast": 15.0}.items():
 # $ python examples/swing_up_in_seconds.py --tasks pendulum --models DeLaN MLP --out swing_ups
 # ```
 #
+# All its results, and those of [other tasks](../examples/ten_thousand_steps.py), are under
+# [Model-based RL](../results/reinforcement-learning.md#learning-while-acting).
+#
 # ## Go on
 #
 # * How a planner works and what its settings mean: [plan](plan.md).
