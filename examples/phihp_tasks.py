@@ -28,7 +28,7 @@ def made(setup, **arguments):
 
 def judged(setup, env, where, seed, episodes):
     """The mean return of planning in `where`, acting in `env`."""
-    how = {"planner": ILQR(horizon=setup.horizon), "value": None, "takeover": True}
+    how = {"planner": ILQR(horizon=setup.horizon), "takeover": True}
     policy = policy_for(where, **how, dt=env.unwrapped.dt, seed=seed)
     returns = []
     for episode in range(episodes):

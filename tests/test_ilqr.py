@@ -16,7 +16,7 @@ import scipy.optimize
 import gym_lagrangian
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.planning import ILQR, Policy
+from gym_lagrangian.planning import ILQR, Policy, policy_for
 from gym_lagrangian.planning.lqr import middle_of
 from gym_lagrangian.planning.policy import functional_task
 from gym_lagrangian.systems.task import TaskState
@@ -137,11 +137,21 @@ class TestRefused:
         with pytest.raises(ConfigurationError, match="names no goal state"):
             policy.act(np.zeros(6), goal=[0.5, 0.3])
 
-    @pytest.mark.parametrize("given", [{"value": "lqr"}, {"reward": lambda state: 1.0}], ids=str)
-    def test_what_would_make_no_difference(self, given):
-        (name,) = given
+    def test_but_not_the_value_of_a_setting_for_another_planner(self):
+        policy = policy_for("PilcoCartPole-v0", planner=ILQR(horizon=4))
+        assert policy.value is None
+        with pytest.raises(ConfigurationError, match="value = 'lqr'"):
+            policy_for("PilcoCartPole-v0", planner=ILQR(horizon=4), value="lqr")
+
+    def test_a_discount(self):
+        with pytest.raises(TypeError, match="discount"):
+            ILQR(discount=0.9)
+
+    @pytest.mark.parametrize("name", ["value", "reward"])
+    def test_what_would_make_no_difference(self, name):
+        given = {"value": "lqr", "reward": lambda state: 1.0}[name]
         with pytest.raises(ConfigurationError, match=f"{name} = .*ILQR plans for no reward"):
-            Policy("PilcoCartPole-v0", ILQR(), **given)
+            Policy("PilcoCartPole-v0", ILQR(), **{name: given})
 
 
 def test_an_agent_learns_with_it_and_its_regulator(tmp_path):

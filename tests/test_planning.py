@@ -296,7 +296,9 @@ class TestBadInput:
     def test_environments_of_others(self):
         with pytest.raises(ConfigurationError, match="expected an id, an environment of gym_lagr"):
             Policy(gymnasium.make("Pendulum-v1"), SMALL)
-        with pytest.raises(ConfigurationError, match="planner = 1024: expected MPPI"):
+        with pytest.raises(
+            ConfigurationError, match=r"= 1024: expected MPPI\(\.\.\.\), CEM\(\.\.\.\) or"
+        ):
             Policy(PENDULUM, 1024)
 
     def test_checkpoints(self, lnn_checkpoint):

@@ -80,8 +80,8 @@ class Setup:
     """A task, what moves, and how many samples theirs needed for which return."""
 
     env_id: str
-    task: type
     friction: dict
+    task: type
     steps: int
     samples: int
     theirs: float
@@ -92,10 +92,10 @@ PENDULUM = ("GymnasiumPendulum-v0", {"viscous1": 0.5 / 3.0})
 CART_POLE = ("GymnasiumCartPole-v0", {"coulomb0": 0.1, "viscous1": 0.02})
 ACROBOT = ("GymnasiumAcrobot-v0", {"viscous1": 0.01, "viscous2": 0.05})
 SETUPS = {
-    "pendulum": Setup(PENDULUM[0], Pendulum, PENDULUM[1], 200, 2000, -263, 80),
-    "pendulum swing-up": Setup(PENDULUM[0], PendulumSwingUp, PENDULUM[1], 200, 5000, -356, 80),
-    "cart-pole": Setup(CART_POLE[0], CartPole, CART_POLE[1], 500, 5000, 500, 60),
-    "cart-pole swing-up": Setup(CART_POLE[0], CartPoleSwingUp, CART_POLE[1], 500, 5000, 453, 100),
-    "acrobot": Setup(ACROBOT[0], Acrobot, ACROBOT[1], 500, 5000, -138, 60),
-    "acrobot swing-up": Setup(ACROBOT[0], AcrobotSwingUp, ACROBOT[1], 500, 15_000, 371, 60),
+    "pendulum": Setup(*PENDULUM, Pendulum, 200, 2000, -263, 80),
+    "pendulum swing-up": Setup(*PENDULUM, PendulumSwingUp, 200, 5000, -356, 80),
+    "cart-pole": Setup(*CART_POLE, CartPole, 500, 5000, 500, 60),
+    "cart-pole swing-up": Setup(*CART_POLE, CartPoleSwingUp, 500, 5000, 453, 100),
+    "acrobot": Setup(*ACROBOT, Acrobot, 500, 5000, -138, 60),
+    "acrobot swing-up": Setup(*ACROBOT, AcrobotSwingUp, 500, 15_000, 371, 60),
 }

@@ -16,6 +16,7 @@ import numpy as np
 from gym_lagrangian.acting.strategy import Actor, Situation, Strategy
 from gym_lagrangian.acting.world import World
 from gym_lagrangian.envs.functional import Params, dynamics_of
+from gym_lagrangian.physics.integrators import steps_in
 from gym_lagrangian.planning import Planner, Policy
 from gym_lagrangian.planning.policy import FunctionalTask
 from gym_lagrangian.planning.settings import (
@@ -35,7 +36,7 @@ def substeps_of(dt: float, coordinates: Coordinates) -> int:
     """How finely a model is followed in a step of dt seconds, in fits and in plans alike."""
     pairs = zip(coordinates.angular, coordinates.magnitudes.qd, strict=True)
     fastest = max((qd for angular, qd in pairs if angular), default=0.0)
-    return max(1, int(np.ceil(dt * max(1.0 / _SUBSTEP, fastest / _TURN) - 1e-6)))
+    return steps_in(dt, min(_SUBSTEP, _TURN / fastest if fastest else np.inf))
 
 
 def params_of(world: World, checkpoint: Any, substeps: int | None = None) -> Params:
@@ -96,7 +97,7 @@ class Planning(Strategy):
         planner: Any = self.planner
         usual: Mapping[str, Any] = {}
         if planner is not None and not planner.rewarded:
-            usual = {"value": None, "takeover": True}
+            usual = {"takeover": True}
         if planner is None:
             bounds = np.stack([world.m, world.m]), world.goal_bounds
             planner, usual = setting_of(world.functional, world.dt, *bounds)

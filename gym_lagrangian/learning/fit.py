@@ -58,6 +58,7 @@ from gym_lagrangian.learning.windows import Windows, growing_windows, held_out, 
 from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.residual import places_among
+from gym_lagrangian.physics.integrators import steps_in
 from gym_lagrangian.registration import load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, Coordinates
 from gym_lagrangian.version import __version__
@@ -309,10 +310,10 @@ def _settled(config: FitConfig, data: Transitions, typical: Scales | None) -> Fi
     """The configuration with everything that it leaves to the data."""
     logged = _logged(data)
     if typical is None:
-        horizon, substeps = 2, _steps(data.dt, REFERENCE_DT)
+        horizon, substeps = 2, steps_in(data.dt, REFERENCE_DT)
     else:
         horizon = _grown(data, typical) if logged else _usual_horizon(data, typical)
-        substeps = _steps(data.dt, _SUBSTEP * typical.time)
+        substeps = steps_in(data.dt, _SUBSTEP * typical.time)
     return replace(
         config,
         horizon=config.horizon or horizon,
@@ -330,8 +331,8 @@ def _logged(data: Transitions) -> bool:
 
 def _usual_horizon(data: Transitions, typical: Scales) -> int:
     """A third of the time scale, or what exceeds the noise."""
-    usual = min(_steps(_WINDOW * typical.time, data.dt), _USUAL_WINDOW)
-    above_noise = min(_steps(typical.exceeds_noise, data.dt), _LONGEST_WINDOW)
+    usual = min(steps_in(_WINDOW * typical.time, data.dt), _USUAL_WINDOW)
+    above_noise = min(steps_in(typical.exceeds_noise, data.dt), _LONGEST_WINDOW)
     return max(2, usual, above_noise)
 
 
@@ -341,7 +342,7 @@ def _grown(data: Transitions, typical: Scales) -> Horizons:
     """
     room = min(_typical_length(data.episode) // 4, len(data) // _PARTS, _MOST)
     short, long = (
-        max(2, min(_steps(share * typical.time, data.dt), room)) for share in (_WINDOW, _LONG)
+        max(2, min(steps_in(share * typical.time, data.dt), room)) for share in (_WINDOW, _LONG)
     )
     return ((short, 0.5), (long, 0.5)) if short < long else long
 
@@ -387,10 +388,6 @@ def _reported(
 
 def _described(stages: tuple[Stage, ...]) -> str:
     return ", then ".join(stage.source.description() for stage in stages)
-
-
-def _steps(time: float, step: float) -> int:
-    return max(1, int(np.ceil(time / step - 1e-6)))
 
 
 def _of_guess(judge: Windows | Torques, model: Model) -> dict[str, float]:

@@ -19,6 +19,7 @@ for the coefficients of the eighth-order method (the step of DOP853).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -218,3 +219,8 @@ _DOP853 = RungeKutta(
 )
 
 INTEGRATORS: dict[str, RungeKutta] = {"rk4": _RK4, "dopri5": _DOPRI5, "dop853": _DOP853}
+
+
+def steps_in(time: float, longest: float) -> int:
+    """How many steps of at most `longest` seconds make up a time in seconds, at least one."""
+    return max(1, math.ceil(time / longest - 1e-6))

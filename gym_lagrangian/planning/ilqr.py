@@ -41,6 +41,7 @@ from gym_lagrangian.checks import positive_number, whole_number
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.physics.shapes import Scalar, Vector
 from gym_lagrangian.planning.lqr import goal_state, offset_from
+from gym_lagrangian.planning.noise import sizes
 from gym_lagrangian.planning.planner import Planner
 from gym_lagrangian.planning.returns import Value
 from gym_lagrangian.systems.task import TaskState
@@ -112,7 +113,6 @@ class ILQR(Planner):
     samples: int = 64
     elites: int = 4
     horizon: int = 80
-    discount: float = 1.0
     iterations: int = 100
     again: int = 10
     near: float = 0.1
@@ -141,8 +141,7 @@ class ILQR(Planner):
             ConfigurationError: the task names no goal state.
         """
         problem = _Problem(self, env, params, start)
-        sizes = jnp.geomspace(_FINEST, 1.0, self.samples, dtype=plan.dtype)
-        tried = self.sample(plan, self.sigma * sizes[:, None, None], key)
+        tried = self.sample(plan, self.sigma * sizes(self.samples, _FINEST, plan), key)
         found = jax.vmap(problem.motion)(tried)
         ranked = found.worth.max(axis=1).at[0].set(jnp.inf)  # the plan so far is one of them
         _, best = jax.lax.top_k(ranked, self.elites)

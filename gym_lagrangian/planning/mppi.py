@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from gym_lagrangian.checks import positive_number
+from gym_lagrangian.planning.noise import sizes
 from gym_lagrangian.planning.planner import share
 from gym_lagrangian.planning.sampling import Returns, SamplingPlanner, Search
 
@@ -53,8 +54,8 @@ class MPPI(SamplingPlanner):
         share("finest", self.finest)
 
     def improved(self, returns: Returns, search: Search, key: Array) -> Search:
-        sizes = jnp.geomspace(self.finest, 1.0, self.samples, dtype=search.plan.dtype)
-        actions = self.sample(search.plan, sizes[:, None, None] * search.spread[None], key)
+        spread = sizes(self.samples, self.finest, search.plan) * search.spread[None]
+        actions = self.sample(search.plan, spread, key)
         values, best = jax.lax.top_k(returns(actions), self.elites)
         spread = jnp.std(values) + 1e-6  # where all are worth the same, their average
         weights = jax.nn.softmax((values - values[0]) / (self.temperature * spread))

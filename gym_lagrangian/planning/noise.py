@@ -30,3 +30,8 @@ def correlated(key: Array, samples: int, like: Array, smoothness: float) -> Arra
 
     _, rest = jax.lax.scan(step, white[0], white[1:])
     return jnp.moveaxis(jnp.concatenate([white[:1], rest]), 0, 1)
+
+
+def sizes(samples: int, finest: float, like: Array) -> Array:
+    """Factors (samples, 1, 1) of the noise of samples, evenly spaced in log from `finest` to 1."""
+    return jnp.geomspace(finest, 1.0, samples, dtype=like.dtype)[:, None, None]

@@ -27,10 +27,11 @@ class Planner(ABC):
 
     Attributes:
         rewarded: whether it plans for rewards and values, rather than for a goal state alone.
+        discount: γ in (0, 1], the weight of a reward relative to the one an action before; 1 where
+            a planner has no such setting.
         samples: sequences tried in one iteration.
         elites: how many of them, the best, are gone on with.
         horizon: actions in a sequence; it looks `horizon` × dt seconds ahead.
-        discount: γ in (0, 1], the weight of a reward relative to the one an action before.
         sigma: standard deviation of the noise around the plan, as a share of a full action.
         smoothness: β in [0, 1), the correlation of the noise from one action to the next.
         iterations: how often the plan is improved in one decision.
@@ -40,11 +41,11 @@ class Planner(ABC):
     """
 
     rewarded: ClassVar[bool] = True
+    discount: ClassVar[float] = 1.0
 
     samples: int = 1024
     elites: int = 64
     horizon: int = 25
-    discount: float = 0.9
     sigma: float = 0.6
     smoothness: float = 0.5
     iterations: int = 1
@@ -56,7 +57,6 @@ class Planner(ABC):
                 f"elites = {self.elites} of samples = {self.samples}: expected at most as many"
             )
         whole_number("horizon", self.horizon)
-        share("discount", self.discount)
         positive_number("sigma", self.sigma, "share of a full action")
         if not 0 <= finite_number("smoothness", self.smoothness, "a correlation") < 1:
             raise ConfigurationError(f"smoothness = {self.smoothness}: expected a number in [0, 1)")

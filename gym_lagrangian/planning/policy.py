@@ -127,7 +127,7 @@ class Policy:
             raise ConfigurationError(
                 f"planner = {planner!r}: expected MPPI(...), CEM(...) or ILQR(...)"
             )
-        _check_rewarded(planner, reward=reward, value=value)
+        _check_rewarded(planner, reward=reward)
         self._env, params = functional_task(where, checkpoint, arguments)
         self._interval = float(params.dt)
         self.dt = self._interval if dt is None else positive_number("dt", dt, "seconds")

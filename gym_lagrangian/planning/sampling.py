@@ -16,7 +16,7 @@ from gym_lagrangian.checks import finite_number, one_of
 from gym_lagrangian.envs.functional import FunctionalEnv, Params
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.planning.members import THROUGH, returns_through
-from gym_lagrangian.planning.planner import Planner
+from gym_lagrangian.planning.planner import Planner, share
 from gym_lagrangian.planning.returns import PlanReturn, Value, plan_return, ranked
 from gym_lagrangian.systems.task import TaskState
 
@@ -43,7 +43,8 @@ class SamplingPlanner(Planner):
     A planner of your own states `improved`.
 
     Attributes:
-        samples, elites, horizon, discount, sigma, smoothness, iterations: as for `Planner`.
+        samples, elites, horizon, sigma, smoothness, iterations: as for `Planner`.
+        discount: γ in (0, 1], the weight of a reward relative to the one an action before.
         through: which members of an ensemble follow a sequence, ``"mean"``, ``"own"`` or ``"all"``,
             see `planning.members`.
         pessimism: with ``"all"``, what the standard deviation of the members' returns costs;
@@ -53,11 +54,13 @@ class SamplingPlanner(Planner):
         ConfigurationError: a number that makes no sense; the message names it.
     """
 
+    discount: float = 0.9  # pyright: ignore[reportIncompatibleVariableOverride]
     through: str = "mean"
     pessimism: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        share("discount", self.discount)
         one_of("through", self.through, THROUGH)
         if finite_number("pessimism", self.pessimism, "a weight") and self.through != "all":
             raise ConfigurationError(
