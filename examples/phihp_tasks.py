@@ -28,8 +28,8 @@ def made(setup, **arguments):
 
 def judged(setup, env, where, seed, episodes):
     """The mean return of planning in `where`, acting in `env`."""
-    how = {"planner": ILQR(horizon=setup.horizon), "takeover": True}
-    policy = policy_for(where, **how, dt=env.unwrapped.dt, seed=seed)
+    how = {"planner": ILQR(horizon=setup.horizon), "dt": env.unwrapped.dt}
+    policy = policy_for(where, takeover=True, seed=seed, **how)
     returns = []
     for episode in range(episodes):
         policy.reset(seed=episode)
@@ -43,8 +43,7 @@ def judged(setup, env, where, seed, episodes):
 
 
 def run(name, model, seed, options):
-    setup = SETUPS[name]
-    env = made(setup)
+    env = made(setup := SETUPS[name])
     if model == "truth":
         return judged(setup, env, env, seed, options.episodes)
     out = options.out / name.replace(" ", "-") / model / str(seed)
