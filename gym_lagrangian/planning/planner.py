@@ -40,15 +40,16 @@ class Planner(ABC):
         ConfigurationError: a number that makes no sense; the message names it.
     """
 
-    rewarded: ClassVar[bool] = True
-    discount: ClassVar[float] = 1.0
-
     samples: int = 1024
     elites: int = 64
     horizon: int = 25
+    # A planner that makes it a field has it in this place among its arguments.
+    discount: ClassVar[float] = 1.0
     sigma: float = 0.6
     smoothness: float = 0.5
     iterations: int = 1
+
+    rewarded: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         whole_number("samples", self.samples)
