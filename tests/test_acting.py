@@ -106,6 +106,16 @@ class TestRun:
         assert lines(short) == lines(run[0])[:1]
         assert lines(longer) == lines(run[0])[:2]
 
+    def test_fits_once_the_random_episodes_are_over(self, tmp_path):
+        found = quietly(ID, budget=3.0, random=2.0, episode=1.0, out=tmp_path)
+        kinds = [line["kind"] for line in found.history]
+        assert kinds == ["random", "random", "Planning"]
+        fitted = [Folder(tmp_path).model(i).exists() for i in range(3)]
+        assert fitted == [False, True, True]
+        assert found.history[0]["held_out_error"] is None
+        brief = quietly(ID, budget=1.0, random=2.0, episode=1.0, out=tmp_path / "brief")
+        assert brief.checkpoint is not None  # what there is
+
     def test_ends_once_enough_episodes_succeeded(self, tmp_path):
         found = quietly(
             ID, budget=40.0, out=tmp_path, successes=2, random=1.0, success=lambda lived: True

@@ -145,8 +145,9 @@ def learn(
         strategy's name), ``began`` and ``seconds`` (real seconds before and after it), ``steps``,
         ``return`` (the sum of rewards), ``success`` (None without a criterion), ``model_error``
         (of the model before on this episode, before it is fitted: see `acting.model_error`; None
-        for the first), ``held_out_error`` (1/s, of the fit that followed), ``transitions`` (so far)
-        and ``wall`` (seconds of acting and of fitting on the clock).
+        without one), ``held_out_error`` (1/s, of the last fit), ``transitions`` (so far) and
+        ``wall`` (seconds of acting and of fitting on the clock). The first fit follows the last
+        random episode.
 
     Raises:
         ConfigurationError: an argument that makes no sense, an environment without an adapter, task
@@ -275,6 +276,8 @@ class _Run:
         data = transitions(self._world, self._episodes)
         if data is not None:
             data.save(self._folder.transitions)
+        random = min(self._random_steps(), self._left(self._budget))
+        if data is not None and len(lived) >= random:  # nobody asks for a model before that
             self._found = self._fitted(data, index)
         wall = {"acting": acted - began, "fitting": time.monotonic() - acted}
         count = 0 if data is None else len(data)

@@ -42,8 +42,8 @@ _STRETCHES = 5
 # The windows that are judged by begin apart by a share 1 / _USUAL of their length.
 _USUAL = 8
 
-# The least size of the grid of padded arrays.
-_SMALLEST = 64
+# The least size of the grid of padded arrays, and that from which it is fine, to save memory.
+_SMALLEST, _MANY = 1024, 16_384
 
 # Radians up to which float32 is exact enough.
 _WOUND_UP = 8 * np.pi
@@ -247,11 +247,12 @@ def _rows(data: Transitions, room: int = 0) -> dict[str, Any]:
 
 
 def padded(array: np.ndarray, copied: int, room: int = 0) -> np.ndarray:
-    """The array with copies of one of its rows up to the next size of a grid, four an octave, at
-    least that for `room` rows.
+    """The array with copies of one of its rows up to the next size of a grid, at least that for
+    `room` rows. Sizes are powers of two, and four an octave where there are many rows.
     """
-    rows = max(len(array), room)
-    size = max(_SMALLEST, int(np.ceil(2.0 ** (np.ceil(4.0 * np.log2(rows)) / 4.0))))
+    rows = max(len(array), room, _SMALLEST)
+    fine = 1.0 if rows <= _MANY else 4.0
+    size = int(np.ceil(2.0 ** (np.ceil(fine * np.log2(rows)) / fine)))
     copies = np.repeat(array[copied][None], size - len(array), axis=0)
     return np.concatenate([array, copies])
 
