@@ -11,7 +11,8 @@ Four things make a fit fast:
 * Metrics that the loop does not use are not computed.
 
 Where the coordinates state no magnitudes, those of the data are rounded up to powers of two as
-well. Where they change from one fit to the next, the model starts from random weights.
+well. Those of the first model stay until the data are a few times larger or smaller; then the model
+starts from random weights.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
 
 # How much heavier than the data suggest a machine is before anything is learned of it.
 _HEAVY = 4.0
+
+# Magnitudes of a model stay as long as those of the data are within this factor of them.
+_DRIFT = 4.0
 
 # Learning rates that are tried one after another, as shares of the model's usual one.
 _RATES = (0.5, 0.125, 0.03125)
@@ -93,7 +97,7 @@ class Fitting:
             TrainingDiverged: there is none before.
             DataError: the data are too few to fit anything.
         """
-        seen = scaled(data)
+        seen = scaled(data, before)
         kept: dict[str, Any] = {**data.arrays, "dt": data.dt}
         data, failures = Transitions(seen, **kept), []
         begins = (before, None) if _goes_on(before, seen) else (None,)
@@ -167,11 +171,16 @@ def _goes_on(before: Checkpoint | None, seen: Coordinates) -> bool:
     return own is not None and own.agrees_with(seen) and own.magnitudes == seen.magnitudes
 
 
-def scaled(data: Transitions) -> Coordinates:
-    """The coordinates of the data with magnitudes: their own, or those of the data, rounded up."""
+def scaled(data: Transitions, before: Checkpoint | None) -> Coordinates:
+    """The coordinates of the data with magnitudes: their own; those of the model before, as long as
+    they are near those of the data; or the latter, rounded up.
+    """
     if not data.coordinates.estimated:
         return data.coordinates
     found = seen_as(data).magnitudes
+    own = None if before is None else before.card.model_coordinates().magnitudes
+    if own is not None and np.all(np.abs(np.log(np.divide(found, own))) <= np.log(_DRIFT)):
+        return data.coordinates.with_magnitudes(own)
     q, qd, tau = (tuple((2.0 ** np.ceil(np.log2(part))).tolist()) for part in found)
     return data.coordinates.with_magnitudes(Magnitudes(q, qd, tau))
 
