@@ -53,6 +53,14 @@ ARGUMENTS = {
     ],
     "ibm_double_pendulum.py": ["--data=.", "--model=Baseline", "--steps=5", "--itself"],
     "models_by_system.py": ["--systems=Kepler", "--models=Baseline", "--seeds=1", "--steps=20"],
+    "mujoco_while_acting.py": [
+        "--envs=Reacher-v5",
+        "--models=Baseline",
+        "--seeds=1",
+        "--budget=2.1",
+        "--fit-steps=10",
+        "--out=.",
+    ],
     "other_environments.py": [
         "--envs=Pendulum-v1",
         "--models=MLP",

@@ -11,8 +11,8 @@ Four things make a fit fast:
 * Metrics that the loop does not use are not computed.
 
 Where the coordinates state no magnitudes, those of the data are rounded up to powers of two as
-well. Those of the first model stay until the data are a few times larger or smaller; then the model
-starts from random weights.
+well. Those of the first model stay until the data are a few times larger; then the model starts from
+random weights. Data of a machine that holds still are smaller, which is no reason to forget.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from gym_lagrangian.systems.coordinates import Coordinates, Magnitudes
 # How much heavier than the data suggest a machine is before anything is learned of it.
 _HEAVY = 4.0
 
-# Magnitudes of a model stay as long as those of the data are within this factor of them.
-_DRIFT = 4.0
+# Magnitudes of a model stay as long as those of the data are at most so many times larger.
+_LARGER = 4.0
 
 # Learning rates that are tried one after another, as shares of the model's usual one.
 _RATES = (0.5, 0.125, 0.03125)
@@ -68,8 +68,8 @@ class Fitting:
     """
 
     model: str
-    first: int = 4000
-    later: int = 2000
+    first: int = 12_000
+    later: int = 6000
     config: tuple[tuple[str, Any], ...] = ()
     model_config: tuple[tuple[str, Any], ...] = ()
     friction: str | None = None
@@ -173,13 +173,13 @@ def _goes_on(before: Checkpoint | None, seen: Coordinates) -> bool:
 
 def scaled(data: Transitions, before: Checkpoint | None) -> Coordinates:
     """The coordinates of the data with magnitudes: their own; those of the model before, as long as
-    they are near those of the data; or the latter, rounded up.
+    the data are not much larger; or those of the data, rounded up.
     """
     if not data.coordinates.estimated:
         return data.coordinates
     found = seen_as(data).magnitudes
     own = None if before is None else before.card.model_coordinates().magnitudes
-    if own is not None and np.all(np.abs(np.log(np.divide(found, own))) <= np.log(_DRIFT)):
+    if own is not None and np.all(np.divide(found, own) <= _LARGER):
         return data.coordinates.with_magnitudes(own)
     q, qd, tau = (tuple((2.0 ** np.ceil(np.log2(part))).tolist()) for part in found)
     return data.coordinates.with_magnitudes(Magnitudes(q, qd, tau))

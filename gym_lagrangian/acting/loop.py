@@ -93,7 +93,7 @@ def learn(
     strategy: str | Strategy = "planning",
     planner: Planner | None = None,
     members: int = 1,
-    steps: tuple[int, int] = (4000, 2000),
+    steps: tuple[int, int] = (12_000, 6000),
     config: Mapping[str, Any] | None = None,
     model_config: Mapping[str, Any] | None = None,
     friction: str | None = None,

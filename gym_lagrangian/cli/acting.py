@@ -74,9 +74,9 @@ def add_commands(commands: Any) -> None:
         "--steps",
         type=int,
         nargs=2,
-        default=(4000, 2000),
+        default=(12_000, 6000),
         metavar=("FIRST", "LATER"),
-        help="optimiser steps of the first fit, and of the later ones; default: 4000 2000",
+        help="optimiser steps of the first fit, and of the later ones; default: 12000 6000",
     )
     add_options(learn, "model", "an argument of the model's constructor")
     learn.set_defaults(run=_learn)
