@@ -16,8 +16,8 @@
 # `TipUp` rewards the place of the tip. The budget is 6 s: one random episode of 4 s, and two
 # seconds in which the agent plans.
 #
-# This page makes few optimiser steps. Leave `steps` and `planner` out for the defaults, 12,000 steps
-# for the first fit and 6,000 for every later one.
+# This page makes few optimiser steps. Leave `steps` and `planner` out for the defaults: 12,000
+# steps for the first fit, 6,000 for every later one.
 
 # %%
 import warnings

@@ -11,8 +11,8 @@ Four things make a fit fast:
 * Metrics that the loop does not use are not computed.
 
 Where the coordinates state no magnitudes, those of the data are rounded up to powers of two as
-well. Those of the first model stay until the data are a few times larger; then the model starts from
-random weights. Data of a machine that holds still are smaller, which is no reason to forget.
+well. Those of the first model stay until the data are a few times larger; then the model starts
+from random weights. Data of a machine that holds still are smaller, which is no reason to forget.
 """
 
 from __future__ import annotations
