@@ -3,10 +3,11 @@
     python examples/swing_up_in_seconds.py --tasks pendulum cartpole --models DeLaN MLP --seeds 10 \
         --out swing_ups
 
-PILCO's settings; the pendulum's episodes as Black-DROPS has them (10 Hz, 4 s, 2.5 N·m). A success:
-the tip within 10 % of its length of the goal during the whole last second. An agent begins with one
-random episode. All random ones count; a run ends at six successes in a row. The same command goes
-on where it was stopped.
+PILCO's settings; the pendulum's episodes as Black-DROPS has them (10 Hz, 4 s, 2.5 N·m). The rig is
+DFKI's double pendulum with its friction, one motor of 5 N·m, 100 Hz, 5 s. A success: the tip within
+10 % of its length of the goal during the whole last second. An agent begins with one random
+episode. All random ones count; a run ends at six successes in a row. The same command goes on where
+it was stopped.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from gym_lagrangian import learn
 
 TIP_UP = "gym_lagrangian.systems.chain_tasks:TipUp"
-# What is made, and the real seconds after which a run counts as failed.
+# What is made and how, and the real seconds after which a run counts as failed.
 TASKS = {
     "pendulum": ("PilcoPendulum-v0", {"force_max": 2.5}, 40.0),
     "cartpole": ("PilcoCartPole-v0", {"actuated": "x", "force_max": 10.0}, 60.0),
@@ -34,6 +35,8 @@ TASKS = {
         {"actuated": "x", "force_max": 20.0},
         120.0,
     ),
+    "rig-acrobot": ("DfkiAcrobot-v0", {"episode": 5.0}, 60.0),
+    "rig-pendubot": ("DfkiPendubot-v0", {"episode": 5.0}, 60.0),
 }
 
 

@@ -1,4 +1,5 @@
-"""Settings of planners by machine, in one table that was tried by planning in true dynamics.
+"""Settings of planners by machine, in one table that was tried: where a row says nothing else, by
+planning in true dynamics.
 
     policy = policy_for("PilcoCartPole-v0", seed=0)
 
@@ -64,6 +65,11 @@ SETTINGS: dict[str, Setting] = {
     "RameshAcrobot": Setting(
         ILQR(samples=256, elites=8, horizon=40), {"takeover": True, "dt": 0.05, "substeps": 1}
     ),
+    # At the target after .8 s in 12 of 12, in a model learned of 8 s; in steps of .08 s, 9 of 12.
+    "Reacher-v5": Setting(MPPI(samples=512, horizon=20), {**_LQR, "dt": 0.04, "substeps": 1}),
+    # 6 of 6 each, upright after .5 to .7 s and .7 to 1.1 s.
+    "DfkiAcrobot": Setting(ILQR(horizon=40), {"takeover": True, "dt": 0.05, "substeps": 2}),
+    "DfkiPendubot": Setting(ILQR(horizon=40), {"takeover": True, "dt": 0.05, "substeps": 2}),
 }
 
 
