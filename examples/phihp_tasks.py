@@ -14,22 +14,18 @@ import statistics
 import warnings
 from pathlib import Path
 
-import gymnasium
 from phihp.setups import SETUPS
 
 from gym_lagrangian import learn
-from gym_lagrangian.planning import ILQR, policy_for
-
-
-def made(setup, **arguments):
-    how = {"task": setup.task, "max_episode_steps": setup.steps}
-    return gymnasium.make(f"gym_lagrangian:{setup.env_id}", **setup.friction, **how, **arguments)
+from gym_lagrangian.acting import Planning
+from gym_lagrangian.planning import policy_for
 
 
 def judged(setup, env, where, seed, episodes):
     """The mean return of planning in `where`, acting in `env`."""
-    how = {"planner": ILQR(horizon=setup.horizon), "dt": env.unwrapped.dt}
-    policy = policy_for(where, takeover=True, seed=seed, **how)
+    value = "lqr" if setup.planner.rewarded else None
+    how = {"planner": setup.planner, "value": value, "takeover": True, "dt": env.unwrapped.dt}
+    policy = policy_for(where, seed=seed, **how)
     returns = []
     for episode in range(episodes):
         policy.reset(seed=episode)
@@ -43,18 +39,18 @@ def judged(setup, env, where, seed, episodes):
 
 
 def run(name, model, seed, options):
-    env = made(setup := SETUPS[name])
+    env = (setup := SETUPS[name]).made()
     if model == "truth":
         return judged(setup, env, env, seed, options.episodes)
     out = options.out / name.replace(" ", "-") / model / str(seed)
     budget = options.share * setup.samples * env.unwrapped.dt
-    how = {"planner": ILQR(horizon=setup.horizon), "budget": budget, "seed": seed}
+    how = {"strategy": Planning(setup.planner, regulated=True), "budget": budget, "seed": seed}
     if options.fit_steps:
         how["steps"] = (options.fit_steps, options.fit_steps)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         learn(env, model, random=budget / 5, out=out, **how)
-        where = made(setup, checkpoint=str(out / "model.safetensors"))
+        where = setup.made(checkpoint=str(out / "model.safetensors"))
         return judged(setup, env, where, seed, options.episodes)
 
 

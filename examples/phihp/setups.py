@@ -6,9 +6,11 @@ cart-pole swing-up is that of its paper, with the middle of the pole for the sta
 
 from dataclasses import dataclass
 
+import gymnasium
 import jax.numpy as jnp
 import numpy as np
 
+from gym_lagrangian.planning import ILQR, MPPI, Planner
 from gym_lagrangian.systems.chain_tasks import Balance, SwingUp
 
 
@@ -77,7 +79,7 @@ class AcrobotSwingUp(Acrobot):
 
 @dataclass(frozen=True)
 class Setup:
-    """A task, what moves, and how many samples theirs needed for which return."""
+    """A task, what moves, how many samples theirs needed for which return, and what plans here."""
 
     env_id: str
     friction: dict
@@ -85,17 +87,32 @@ class Setup:
     steps: int
     samples: int
     theirs: float
-    horizon: int
+    planner: Planner
+
+    def made(self, **arguments):
+        """The environment."""
+        how = {"task": self.task, "max_episode_steps": self.steps, **self.friction, **arguments}
+        return gymnasium.make(f"gym_lagrangian:{self.env_id}", **how)
 
 
 PENDULUM = ("GymnasiumPendulum-v0", {"viscous1": 0.5 / 3.0})
 CART_POLE = ("GymnasiumCartPole-v0", {"coulomb0": 0.1, "viscous1": 0.02})
 ACROBOT = ("GymnasiumAcrobot-v0", {"viscous1": 0.01, "viscous2": 0.05})
+# The pendulum's cost is for the way to the goal too, and long sequences of slow noise are tried.
+COSTS = MPPI(
+    samples=1024,
+    elites=16,
+    horizon=60,
+    discount=1.0,
+    sigma=1.0,
+    smoothness=0.93,
+    iterations=3,
+)
 SETUPS = {
-    "pendulum": Setup(*PENDULUM, Pendulum, 200, 2000, -263, 80),
-    "pendulum swing-up": Setup(*PENDULUM, PendulumSwingUp, 200, 5000, -356, 80),
-    "cart-pole": Setup(*CART_POLE, CartPole, 500, 5000, 500, 60),
-    "cart-pole swing-up": Setup(*CART_POLE, CartPoleSwingUp, 500, 5000, 453, 100),
-    "acrobot": Setup(*ACROBOT, Acrobot, 500, 5000, -138, 60),
-    "acrobot swing-up": Setup(*ACROBOT, AcrobotSwingUp, 500, 15_000, 371, 60),
+    "pendulum": Setup(*PENDULUM, Pendulum, 200, 2000, -263, COSTS),
+    "pendulum swing-up": Setup(*PENDULUM, PendulumSwingUp, 200, 5000, -356, COSTS),
+    "cart-pole": Setup(*CART_POLE, CartPole, 500, 5000, 500, ILQR(horizon=60)),
+    "cart-pole swing-up": Setup(*CART_POLE, CartPoleSwingUp, 500, 5000, 453, ILQR(horizon=100)),
+    "acrobot": Setup(*ACROBOT, Acrobot, 500, 5000, -138, ILQR(256, 8, horizon=40)),
+    "acrobot swing-up": Setup(*ACROBOT, AcrobotSwingUp, 500, 15_000, 371, ILQR(horizon=60)),
 }

@@ -60,28 +60,29 @@ class Planning(Strategy):
     """MPPI, CEM or another planner, in the model and for the task's own reward.
 
     Attributes:
-        planner: None for that of `planning.settings`. With that, and with one that drives to a goal
-            state, the regulator at the goal takes over as soon as the model has one.
+        planner: None for that of `planning.settings`. With one that drives to a goal state, the
+            regulator at the goal takes over as soon as the model has one.
         dt: seconds for which a planned action holds; None for the setting's, or with a planner of
             one's own for the environment's step.
         substeps: how finely a planned step is integrated; None for the setting's, or as finely
             as it was fitted.
+        regulated: of a planner of one's own that plans for rewards, whether a plan ends in the
+            value of the regulator at the goal, which takes over near it, as soon as the model has
+            one.
     """
 
     planner: Planner | None = None
     dt: float | None = None
     substeps: int | None = None
+    regulated: bool = False
 
     def actor(self, situation: Situation) -> Actor:
         world = situation.world
         setting = self._setting(world)
         params = params_of(world, situation.checkpoint, setting.arguments["substeps"])
         where, (planner, arguments) = (world.functional, params), in_steps_of(setting, params)
-        given = {**arguments, "integrator": "rk4", "seed": situation.seed}
-        if self.planner is not None and planner.rewarded:
-            policy = Policy(where, planner, **given)
-        else:
-            policy = _usual_policy(where, {"planner": planner, **given})
+        given = {"planner": planner, **arguments, "integrator": "rk4", "seed": situation.seed}
+        policy = _policy(where, given)
 
         def act(state: np.ndarray, observation: np.ndarray, time: float) -> np.ndarray:
             return policy.act(state, goal=world.goal_of(observation), time=time)
@@ -95,10 +96,11 @@ class Planning(Strategy):
     def _setting(self, world: World) -> Setting:
         """The planner, and further arguments of `Policy`."""
         planner: Any = self.planner
-        usual: Mapping[str, Any] = {}
-        if planner is not None and not planner.rewarded:
-            usual = {"takeover": True}
-        if planner is None:
+        usual: Mapping[str, Any]
+        if planner is not None:
+            value = "lqr" if self.regulated and planner.rewarded else None
+            usual = {"value": value, "takeover": self.regulated or not planner.rewarded}
+        else:
             bounds = np.stack([world.m, world.m]), world.goal_bounds
             planner, usual = setting_of(world.functional, world.dt, *bounds)
         dt = self.dt or usual.get("dt") or world.dt
@@ -106,7 +108,7 @@ class Planning(Strategy):
         return Setting(planner, {**usual, "dt": dt, "substeps": substeps})
 
 
-def _usual_policy(where: FunctionalTask, given: dict[str, Any]) -> Policy:
+def _policy(where: FunctionalTask, given: dict[str, Any]) -> Policy:
     """The policy of a setting. A model that has learned little has no regulator at the goal yet,
     and a warning of that after every fit would be of no use.
     """
