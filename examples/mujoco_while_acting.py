@@ -10,11 +10,11 @@ The same command goes on where it was stopped. Extra `mujoco`.
 
 import argparse
 import json
-import statistics
 import warnings
 from pathlib import Path
 
 import numpy as np
+from while_acting.spread import spread
 
 from gym_lagrangian import learn
 
@@ -47,12 +47,6 @@ def run(env_id, model, seed, options):
     return {"first": found.until_first, "always": found.until_always, "returns": returns}
 
 
-def shown(seconds):
-    there = [s for s in seconds if s is not None]
-    middle = f", {statistics.median(there):g} s ({min(there):g}–{max(there):g})" if there else ""
-    return f"{len(there)} of {len(seconds)}{middle}"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envs", nargs="+", choices=ENVS, default=[*ENVS])
@@ -73,7 +67,7 @@ def main():
                 (options.out / "results.json").write_text(json.dumps(results, indent=1))
     print("| environment, model | first success after | always after |\n|---|---|---|")
     for name, rows in results.items():
-        first, always = (shown([row[key] for row in rows]) for key in ("first", "always"))
+        first, always = (spread([row[key] for row in rows]) for key in ("first", "always"))
         print(f"| {name} | {first} | {always} |")
 
 

@@ -1,7 +1,7 @@
 """Swing-ups learned while acting: real seconds until the first success, and until it always does.
 
-    python examples/swing_up_in_seconds.py --tasks pendulum cartpole --models DeLaN MLP --seeds 10 \
-        --out swing_ups
+    python examples/swing_up_in_seconds.py --tasks pendulum cart-pole --models DeLaN MLP \
+        --seeds 10 --out swing_ups --picture swing_ups.png
 
 PILCO's settings; the pendulum's episodes as Black-DROPS has them (10 Hz, 4 s, 2.5 N·m). The rig is
 DFKI's double pendulum with its friction, one motor of 5 N·m, 100 Hz, 5 s. A success: the tip within
@@ -12,11 +12,11 @@ it was stopped.
 
 import argparse
 import json
-import statistics
 import warnings
 from pathlib import Path
 
 from tqdm import tqdm
+from while_acting.spread import spread
 
 from gym_lagrangian import learn
 
@@ -24,13 +24,13 @@ TIP_UP = "gym_lagrangian.systems.chain_tasks:TipUp"
 # What is made and how, and the real seconds after which a run counts as failed.
 TASKS = {
     "pendulum": ("PilcoPendulum-v0", {"force_max": 2.5}, 40.0),
-    "cartpole": ("PilcoCartPole-v0", {"actuated": "x", "force_max": 10.0}, 60.0),
-    "doublependulum": (
+    "cart-pole": ("PilcoCartPole-v0", {"actuated": "x", "force_max": 10.0}, 60.0),
+    "double-pendulum": (
         "PilcoDoublePendulum-v0",
         {"force_max": 2.0, "absolute_torques": True},
         60.0,
     ),
-    "cartdoublependulum": (
+    "cart-double-pendulum": (
         "PilcoCartDoublePendulum-v0",
         {"actuated": "x", "force_max": 20.0},
         120.0,
@@ -53,15 +53,6 @@ def run(task: str, model: str, seed: int, options: argparse.Namespace) -> dict:
     return {"first": found.until_first, "always": found.until_always, "seconds": found.seconds}
 
 
-def spread(seconds: list) -> str:
-    """How many there are, and their median and extremes."""
-    there = [s for s in seconds if s is not None]
-    if not there:
-        return f"0 of {len(seconds)}"
-    middle = statistics.median(there)
-    return f"{len(there)} of {len(seconds)}, {middle:g} s ({min(there):g}–{max(there):g})"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=[*TASKS])
@@ -69,6 +60,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--budget", type=float, help="real seconds; default: by task, 40 to 120")
     parser.add_argument("--fit-steps", type=int, help="of every fit; default: those of learn")
+    parser.add_argument("--picture", type=Path, help="a file; of the first model's runs in --out")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
 
@@ -82,6 +74,10 @@ def main() -> None:
         for model, found in models.items():
             first, always = (spread([one[k] for one in found]) for k in ("first", "always"))
             print(f"| {task} | {model} | {first} | {always} |")
+    if options.picture:
+        from while_acting.picture import draw
+
+        draw(options.out, options.tasks, options.models[0], options.picture)
 
 
 if __name__ == "__main__":

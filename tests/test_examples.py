@@ -96,6 +96,7 @@ ARGUMENTS = {
         "--seeds=1",
         "--budget=5",
         "--fit-steps=10",
+        "--picture=seconds.png",
         "--out=.",
     ],
     "ten_thousand_steps.py": [

@@ -1,0 +1,1 @@
+"""The tasks of phihp_tasks.py."""
