@@ -169,7 +169,7 @@ def test_a_kill_while_it_learns(tmp_path, cache):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("command", "kills"), [("train", 10), ("fit", 10), ("collect", 5), ("minari", 5), ("learn", 10)]
+    ("command", "kills"), [("train", 10), ("fit", 10), ("collect", 5), ("minari", 5), ("learn", 20)]
 )
 def test_kills_at_random(command, kills, tmp_path, cache):
     if command == "minari":

@@ -43,7 +43,7 @@ _STRETCHES = 5
 _USUAL = 8
 
 # The least size of the grid of padded arrays, and that from which it is fine, to save memory.
-_SMALLEST, _MANY = 1024, 16_384
+_SMALLEST, _MANY = 256, 16_384
 
 # Radians up to which float32 is exact enough.
 _WOUND_UP = 8 * np.pi
