@@ -17,7 +17,7 @@ from stranger.hoist import Hoist
 from test_compilation import compilations
 
 from gym_lagrangian import LagrangianEnv, Task, Transitions, checkpoints, functional, learn
-from gym_lagrangian.acting import PolicySearch, tip_at_goal
+from gym_lagrangian.acting import Planning, PolicySearch, tip_at_goal
 from gym_lagrangian.acting import episode as episodes
 from gym_lagrangian.acting.delay import ahead
 from gym_lagrangian.acting.episode import Episode
@@ -27,6 +27,7 @@ from gym_lagrangian.acting.folder import Folder
 from gym_lagrangian.acting.model_error import one_step_error
 from gym_lagrangian.acting.ppo import PPO
 from gym_lagrangian.acting.running import run as run_episode
+from gym_lagrangian.acting.strategy import Situation
 from gym_lagrangian.acting.success import (
     Lived,
     in_a_row,
@@ -37,6 +38,7 @@ from gym_lagrangian.acting.world import world_of
 from gym_lagrangian.adapters import tasks
 from gym_lagrangian.cli import main
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.planning import MPPI
 
 
 def quietly(*arguments, **given):
@@ -127,6 +129,20 @@ class TestRun:
 
 def _seed_of_reset(seed, index):
     return int(np.random.SeedSequence([seed, index]).generate_state(4)[0])
+
+
+class TestPlanning:
+    @pytest.mark.parametrize(("regulated", "value"), [(False, None), (True, "lqr")])
+    def test_a_planner_of_ones_own_is_regulated_where_asked(self, run, regulated, value):
+        strategy = Planning(MPPI(samples=8, elites=4, horizon=3), regulated=regulated)
+        world = world_of(gymnasium.make(ID))
+        stated = strategy.document(world)["planning"]
+        assert (stated["value"], stated["takeover"]) == (value, regulated)
+        here = np.array([3.0, 0.0])
+        file = run[0].out / "agent"
+        where = Situation(world, run[0].checkpoint, here[None], seed=0, file=file, before=file)
+        action = strategy.actor(where)(here, np.zeros(3, np.float32), 0.0)
+        assert np.all(np.abs(action) <= 1.0)
 
 
 class TestSight:

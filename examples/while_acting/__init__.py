@@ -1,1 +1,1 @@
-"""The tasks of phihp_tasks.py."""
+"""What the examples about learning while acting share."""

@@ -60,8 +60,8 @@ class Planning(Strategy):
     """MPPI, CEM or another planner, in the model and for the task's own reward.
 
     Attributes:
-        planner: None for that of `planning.settings`. With one that drives to a goal state, the
-            regulator at the goal takes over as soon as the model has one.
+        planner: None for that of `planning.settings`. With that, and with one that drives to a goal
+            state, the regulator at the goal takes over as soon as the model has one.
         dt: seconds for which a planned action holds; None for the setting's, or with a planner of
             one's own for the environment's step.
         substeps: how finely a planned step is integrated; None for the setting's, or as finely
