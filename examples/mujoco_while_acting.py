@@ -10,13 +10,11 @@ The same command goes on where it was stopped. Extra `mujoco`.
 
 import argparse
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
+from while_acting.runs import learned
 from while_acting.spread import spread
-
-from gym_lagrangian import learn
 
 
 def stays_up(lived):
@@ -37,12 +35,9 @@ def run(env_id, model, seed, options):
     """Seconds until the first success and until all succeed, and the returns once it plans."""
     success, random, budget = ENVS[env_id]
     how = {"success": success, "successes": options.successes, "random": random, "seed": seed}
-    if options.fit_steps:
-        how["steps"] = (options.fit_steps, options.fit_steps)
     out = options.out / env_id / model / str(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        found = learn(env_id, model, budget=options.budget or budget, out=out, **how)
+    budget = options.budget or budget
+    found = learned(env_id, model, options.fit_steps, budget=budget, out=out, **how)
     returns = [line["return"] for line in found.history if line["kind"] != "random"]
     return {"first": found.until_first, "always": found.until_always, "returns": returns}
 

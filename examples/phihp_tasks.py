@@ -15,17 +15,15 @@ import warnings
 from pathlib import Path
 
 from phihp.setups import SETUPS
+from while_acting.runs import learned
 
-from gym_lagrangian import learn
 from gym_lagrangian.acting import Planning
 from gym_lagrangian.planning import policy_for
 
 
 def judged(setup, env, where, seed, episodes):
     """The mean return of planning in `where`, acting in `env`."""
-    value = "lqr" if setup.planner.rewarded else None
-    how = {"planner": setup.planner, "value": value, "takeover": True, "dt": env.unwrapped.dt}
-    policy = policy_for(where, seed=seed, **how)
+    policy = policy_for(where, planner=setup.planner, dt=env.unwrapped.dt, seed=seed)
     returns = []
     for episode in range(episodes):
         policy.reset(seed=episode)
@@ -45,12 +43,10 @@ def run(name, model, seed, options):
     out = options.out / name.replace(" ", "-") / model / str(seed)
     budget = options.share * setup.samples * env.unwrapped.dt
     how = {"strategy": Planning(setup.planner, regulated=True), "budget": budget, "seed": seed}
-    if options.fit_steps:
-        how["steps"] = (options.fit_steps, options.fit_steps)
+    learned(env, model, options.fit_steps, random=budget / 5, out=out, **how)
+    where = setup.made(checkpoint=str(out / "model.safetensors"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        learn(env, model, random=budget / 5, out=out, **how)
-        where = setup.made(checkpoint=str(out / "model.safetensors"))
         return judged(setup, env, where, seed, options.episodes)
 
 

@@ -12,13 +12,11 @@ it was stopped.
 
 import argparse
 import json
-import warnings
 from pathlib import Path
 
 from tqdm import tqdm
+from while_acting.runs import learned
 from while_acting.spread import spread
-
-from gym_lagrangian import learn
 
 TIP_UP = "gym_lagrangian.systems.chain_tasks:TipUp"
 # What is made and how, and the real seconds after which a run counts as failed.
@@ -45,11 +43,7 @@ def run(task: str, model: str, seed: int, options: argparse.Namespace) -> dict:
     env_id, motors, budget = TASKS[task]
     out = options.out / task / model / f"{seed:02d}"
     how = {"budget": options.budget or budget, "out": out, "seed": seed, "successes": 6}
-    if options.fit_steps:
-        how["steps"] = (options.fit_steps, options.fit_steps)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        found = learn(env_id, model, task=TIP_UP, **motors, **how)
+    found = learned(env_id, model, options.fit_steps, task=TIP_UP, **motors, **how)
     return {"first": found.until_first, "always": found.until_always, "seconds": found.seconds}
 
 

@@ -10,12 +10,11 @@ of random actions. The same command goes on where it was stopped.
 import argparse
 import json
 import statistics
-import warnings
 from pathlib import Path
 
 import jax.numpy as jnp
+from while_acting.runs import learned
 
-from gym_lagrangian import learn
 from gym_lagrangian.systems.chain_tasks import SwingUp
 
 ENVS = ["RameshCartTwoPole-v0", "RameshAcrobot-v0"]
@@ -40,12 +39,8 @@ class Upright(SwingUp):
 def run(env_id, model, seed, options):
     """The returns of one agent's episodes, random ones left out."""
     out = options.out / env_id / model / str(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        how = {"task": Upright, "budget": 0.01 * options.steps, "out": out, "seed": seed}
-        if options.fit_steps:
-            how["steps"] = (options.fit_steps, options.fit_steps)
-        found = learn(env_id, model, random=10.0, **how)
+    how = {"task": Upright, "budget": 0.01 * options.steps, "out": out, "seed": seed}
+    found = learned(env_id, model, options.fit_steps, random=10.0, **how)
     return [line["return"] for line in found.history if line["kind"] != "random"]
 
 
