@@ -305,7 +305,9 @@ class _Run:
 
     def _surprise(self, lived: Episode) -> float | None:
         """The error of the model so far in an episode that it has not seen."""
-        data = None if self._found is None else transitions(self._world, [lived])
+        if self._found is None:
+            return None
+        data = transitions(self._world, [lived])
         return None if data is None else one_step_error(self._found, data)
 
     def _experienced(self, index: int) -> Episode:
