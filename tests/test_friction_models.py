@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import equinox as eqx
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +15,7 @@ from gym_lagrangian import FitConfig, checkpoints, fit, train
 from gym_lagrangian.checkpoints import Card, fresh_model
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.learning.config import usual_friction
 from gym_lagrangian.learning.fit import _warn_of_losses
 from gym_lagrangian.learning.transitions import Transitions
 from gym_lagrangian.models.base import friction_kind
@@ -290,6 +292,27 @@ def test_energy_that_a_model_cannot_lose_is_pointed_out():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         _warn_of_losses(Conservative(), recorded(0.0))
+
+
+@pytest.mark.parametrize(
+    ("env_id", "given", "kind"),
+    [
+        ("GymnasiumPendulum-v0", {}, "none"),
+        ("GymnasiumPendulum-v0", {"viscous1": 0.2}, "viscous"),
+        ("GymnasiumCartPole-v0", {"coulomb0": 0.1, "viscous1": 0.02}, "coulomb"),
+        ("GymnasiumCartPole-v0", {"coulomb0": (0.0, 0.1)}, "coulomb"),
+        ("DfkiAcrobot-v0", {}, "passive"),  # as its class states
+        ("DoublePendulum-v0", {}, "none"),
+    ],
+)
+def test_friction_that_a_machine_was_given_is_learned(env_id, given, kind):
+    with gymnasium.make(f"gym_lagrangian:{env_id}", **given) as env:
+        _, params = env.unwrapped.functional
+        bounds = np.asarray(params.m_bounds)
+    coordinates = env.unwrapped.coordinates
+    assert coordinates.friction_to_learn(bounds) == kind
+    assert usual_friction("DeLaN", coordinates, bounds) == {"friction": kind}
+    assert usual_friction("Baseline", coordinates, bounds) == {}
 
 
 def test_a_fit_finds_the_damper(tmp_path):

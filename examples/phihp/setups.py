@@ -10,7 +10,7 @@ import gymnasium
 import jax.numpy as jnp
 import numpy as np
 
-from gym_lagrangian.planning import ILQR, MPPI, Planner
+from gym_lagrangian.planning import ILQR, Planner
 from gym_lagrangian.systems.chain_tasks import Balance, SwingUp
 
 
@@ -98,19 +98,11 @@ class Setup:
 PENDULUM = ("GymnasiumPendulum-v0", {"viscous1": 0.5 / 3.0})
 CART_POLE = ("GymnasiumCartPole-v0", {"coulomb0": 0.1, "viscous1": 0.02})
 ACROBOT = ("GymnasiumAcrobot-v0", {"viscous1": 0.01, "viscous2": 0.05})
-# The pendulum's cost is for the way to the goal too, and long sequences of slow noise are tried.
-COSTS = MPPI(
-    samples=1024,
-    elites=16,
-    horizon=60,
-    discount=1.0,
-    sigma=1.0,
-    smoothness=0.93,
-    iterations=3,
-)
 SETUPS = {
-    "pendulum": Setup(*PENDULUM, Pendulum, 200, 2000, -263, COSTS),
-    "pendulum swing-up": Setup(*PENDULUM, PendulumSwingUp, 200, 5000, -356, COSTS),
+    "pendulum": Setup(*PENDULUM, Pendulum, 200, 2000, -263, ILQR(256, 8, horizon=55)),
+    "pendulum swing-up": Setup(
+        *PENDULUM, PendulumSwingUp, 200, 5000, -356, ILQR(256, 8, horizon=55)
+    ),
     "cart-pole": Setup(*CART_POLE, CartPole, 500, 5000, 500, ILQR(horizon=60)),
     "cart-pole swing-up": Setup(*CART_POLE, CartPoleSwingUp, 500, 5000, 453, ILQR(horizon=100)),
     "acrobot": Setup(*ACROBOT, Acrobot, 500, 5000, -138, ILQR(256, 8, horizon=40)),

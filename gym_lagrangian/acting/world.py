@@ -136,7 +136,7 @@ def _of_own(env: gymnasium.Env, base: LagrangianEnv, task: Any) -> World:
         functional=dataclasses.replace(functional, action_delay=0),
         moved=_without_equations(base.coordinates),
         system=base.system,
-        friction=base.coordinates.learned_friction,
+        friction=base.coordinates.friction_to_learn(np.asarray(params.m_bounds)),
         m=_fixed(base, params.m_bounds),
         goal_bounds=_seen(functional.task, params.goal_bounds),
         dt=float(base.dt),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
+
 from gym_lagrangian.checks import (
     finite_number,
     mapping,
@@ -256,7 +258,15 @@ def settings(model: str, config: dict[str, Any] | None, friction: str | None) ->
     return given | {"friction": friction}
 
 
-def usual_friction(model: str, coordinates: Coordinates) -> dict[str, Any]:
-    """The setting of the friction that models of a machine learn by default."""
-    knows = "friction" in load_model(model).settings()
-    return {"friction": coordinates.learned_friction} if knows else {}
+def usual_friction(
+    model: str, coordinates: Coordinates, m_bounds: np.ndarray | None = None
+) -> dict[str, Any]:
+    """The setting of the friction that models of a machine learn by default.
+
+    Arguments:
+        m_bounds: (2, k), between which its parameters lie; None for its defaults.
+    """
+    if "friction" not in load_model(model).settings():
+        return {}
+    bounds = coordinates.parameter_bounds() if m_bounds is None else m_bounds
+    return {"friction": coordinates.friction_to_learn(bounds)}

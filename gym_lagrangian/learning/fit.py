@@ -487,7 +487,8 @@ def _fresh(
     known = model_class.settings()
     own_step = {"dt": data.dt} if "dt" in known else {}
     usual = recipe(model, data.coordinates).but(model_class.fitting).config
-    usual = usual_friction(model, data.coordinates) | usual
+    bounds = np.stack([data.m.min(axis=0), data.m.max(axis=0)])
+    usual = usual_friction(model, data.coordinates, bounds) | usual
     magnitudes = {} if typical is None else typical.settings(known)
     embedding, system = Embedding.of(seen, conditions), data.system
     if "places" in known:

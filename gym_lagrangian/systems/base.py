@@ -223,6 +223,12 @@ class System(Static, Coordinates, Lagrangian):
         rate = _friction_rate(self, tuple(bounds.max(axis=0).tolist()), learned)
         return max(float(stated), REFERENCE_DT * rate / _RATE_A_SUBSTEP)
 
+    def friction_to_learn(self, m_bounds: np.ndarray) -> str:
+        """`learned_friction`; where that is none and there is friction, what has its form."""
+        if self.learned_friction != "none":
+            return self.learned_friction
+        return _form_of_friction(self, tuple(np.max(m_bounds, axis=0).tolist()))
+
     def _lengths(self) -> tuple[np.ndarray, np.ndarray]:
         reach = np.where(self.angular, np.inf, 2.0 * np.array(self.magnitudes.q))
         return -reach, reach
@@ -257,6 +263,18 @@ def check_friction(system: System) -> None:
             f"{states[0][worst]}, q̇ = {states[1][worst]}: friction takes energy out, its power "
             "must not be positive"
         )
+
+
+@functools.lru_cache(maxsize=256)
+def _form_of_friction(system: System, parameters: tuple[float, ...]) -> str:
+    """No friction, "viscous" if it is in proportion to velocities, "coulomb" otherwise."""
+    q, qd = np.random.default_rng(0).uniform(-1.0, 1.0, (2, 64, system.n))
+    q, qd, m = q * system.magnitudes.q, qd * system.magnitudes.qd, np.array(parameters)
+    force = evaluated(jax.vmap(system.friction, (0, 0, None)), q, qd, m)
+    if force is None or not np.any(force):
+        return "none"
+    twice = evaluated(jax.vmap(system.friction, (0, 0, None)), q, 2.0 * qd, m)
+    return "viscous" if np.allclose(twice, 2.0 * force, rtol=1e-9, atol=0.0) else "coulomb"
 
 
 @functools.lru_cache(maxsize=256)

@@ -288,6 +288,12 @@ class Coordinates:
             recommended *= 2
         return max(1, math.ceil(recommended * dt / REFERENCE_DT - 1e-9))
 
+    def friction_to_learn(self, m_bounds: np.ndarray) -> str:
+        """The kind of friction that models learn unless told otherwise, of a machine whose
+        parameters lie between `m_bounds` (2, k): `learned_friction` here.
+        """
+        return self.learned_friction
+
     def scene(self, q: np.ndarray, qd: np.ndarray, effort: np.ndarray, m: np.ndarray) -> Scene:
         """What to draw of a state, in metres: by default curves of the coordinates.
 
