@@ -183,7 +183,7 @@ def test_a_checkpoint_holds_all_members(ensemble, path):
 
 @pytest.mark.parametrize(
     ("count", "message"),
-    [(2, "configuration describes"), (1, "configuration describes"), (0, "members = 0")],
+    [(2, "members = 2 does not go"), (1, "configuration describes"), (0, "members = 0")],
 )
 def test_a_checkpoint_of_another_number_of_members_is_refused(ensemble, tmp_path, count, message):
     path = saved(tmp_path / "wrong.safetensors", ensemble, members=count)

@@ -452,6 +452,8 @@ def forged(baseline_checkpoint, tmp_path):
         {"friction": 5},
         {"forced": "yes"},
         {"members": "many"},
+        {"members": 20_000},
+        {"members": 10**8},
         {"model": []},
         {"model": "os:system"},
         {"unheard": 1},

@@ -43,6 +43,7 @@ from gym_lagrangian.checkpoints import Checkpoint
 from gym_lagrangian.checks import finite_number, one_of, positive_number, seed_number, whole_number
 from gym_lagrangian.errors import ConfigurationError, DataError
 from gym_lagrangian.learning.config import FitConfig
+from gym_lagrangian.models.ensemble import MOST_MEMBERS
 from gym_lagrangian.planning import Planner
 from gym_lagrangian.registration import find, model_reference
 from gym_lagrangian.version import __version__
@@ -167,7 +168,7 @@ def learn(
                 config=_items(config),
                 model_config=_items(model_config),
                 friction=friction,
-                members=whole_number("members", members),
+                members=whole_number("members", members, most=MOST_MEMBERS),
             ),
             strategy=_strategy(strategy, planner),
             random=random if random is None else _not_negative("random", random),

@@ -16,7 +16,7 @@ from gym_lagrangian.checks import whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.models.embedding import Embedding
-from gym_lagrangian.models.ensemble import Ensemble
+from gym_lagrangian.models.ensemble import MOST_MEMBERS, Ensemble
 from gym_lagrangian.registration import SYSTEMS, build_system, load_model, load_system
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -162,7 +162,7 @@ class Card:
         Raises:
             ConfigurationError: a number of members, or settings, that make no sense.
         """
-        members = whole_number("members", self.members)
+        members = whole_number("members", self.members, most=MOST_MEMBERS)
         if members == 1:
             return self._build_member(key=key)
         return Ensemble.of([self._build_member(key=one) for one in jax.random.split(key, members)])

@@ -182,6 +182,7 @@ def load(name_or_path: str | os.PathLike[str], system: Coordinates | None = None
     card = _card(path, document["card"], version)
     arrays = _with_prefix("model.", tensors)
     _refuse_larger(path, card.model_config, arrays)
+    _refuse_other_members(path, card.members, arrays)
     try:
         skeleton = eqx.filter_eval_shape(lambda: card.build_model(key=jax.random.key(0)))
     except Exception as error:  # whatever a constructor raises that is given what a file says
@@ -404,6 +405,16 @@ def _refuse_larger(path: Path, config: Any, arrays: dict[str, np.ndarray]) -> No
                 f"{str(path)!r}: {name} = {shown(value)} does not go with its {layers} arrays of "
                 f"{weights} numbers"
             )
+
+
+def _refuse_other_members(path: Path, members: int, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse a number of members that the arrays, each with a first axis of them, do not have."""
+    found = {array.shape for array in arrays.values()}
+    if members > 1 and any(shape[:1] != (members,) for shape in found):
+        raise CheckpointError(
+            f"{str(path)!r}: members = {shown(members)} does not go with its arrays, of shapes "
+            f"{', '.join(map(str, sorted(found)))}"
+        )
 
 
 def _fill(path: Path, skeleton: Model, arrays: dict[str, np.ndarray]) -> Model:

@@ -22,7 +22,7 @@ from jax import Array
 from gym_lagrangian.checks import whole_number
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.models.base import Model
-from gym_lagrangian.models.ensemble import Ensemble
+from gym_lagrangian.models.ensemble import MOST_MEMBERS, Ensemble
 
 
 class Judge(Protocol):
@@ -54,7 +54,7 @@ def checked_members(asked: int | None, origin: Model | None) -> int:
     there = None if origin is None else members_in(origin)
     if asked is None:
         return there or 1
-    members = whole_number("members", asked)
+    members = whole_number("members", asked, most=MOST_MEMBERS)
     if there is not None and members != there:
         raise ConfigurationError(
             f"members = {members}: init has {there}, and what goes on from it has as many; leave "

@@ -27,6 +27,9 @@ from gym_lagrangian.physics.mechanics import Lagrangian
 from gym_lagrangian.physics.shapes import Parameters, Scalar, Vector
 from gym_lagrangian.systems.sample import Sample
 
+# More members than this are a mistake: they are built one by one.
+MOST_MEMBERS = 1024
+
 
 class Ensemble(Model):
     """Models of one structure, whose mean it is.
