@@ -24,6 +24,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def at_home(path: str | os.PathLike[str]) -> str:
+    """The path with ``~`` for the home folder; as it is where there is no such folder."""
+    try:
+        return os.path.expanduser(os.fspath(path))
+    except ValueError:  # a zero byte, which other checks refuse
+        return os.fspath(path)
+
+
 def readable_path(
     path: str | os.PathLike[str], what: str, *, failure: type[GymLagrangianError]
 ) -> Path:
@@ -34,7 +42,7 @@ def readable_path(
     """
     if not isinstance(path, str | os.PathLike):
         raise failure(f"{what} is {path!r}: expected a path")
-    found = Path(path).expanduser()
+    found = Path(at_home(path))
     if not is_file(found):
         is_there = os.path.lexists(found) if "\0" not in str(found) else False
         state = "is no regular file" if is_there else "does not exist"
@@ -53,7 +61,7 @@ def writable_path(
     """
     if not isinstance(path, str | os.PathLike):
         raise failure(f"{what} is {path!r}: expected a path that ends in {suffix}")
-    found = Path(path).expanduser()
+    found = Path(at_home(path))
     if "\0" in str(found):
         raise failure(f"{str(found)!r}: the name of {what} has a zero byte")
     if found.suffix != suffix:

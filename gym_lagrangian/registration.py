@@ -19,6 +19,7 @@ import gymnasium
 from gym_lagrangian import references
 from gym_lagrangian.checks import known_arguments, known_names, mapping
 from gym_lagrangian.errors import ConfigurationError
+from gym_lagrangian.files import at_home
 
 GENERIC_ID = "Lagrangian-v0"
 MAX_EPISODE_STEPS = 500
@@ -385,7 +386,7 @@ def register_system(
 
 
 def _paths(given: Mapping[str, str | os.PathLike[str]] | None) -> dict[str, str]:
-    return {label: os.path.expanduser(os.fspath(path)) for label, path in (given or {}).items()}
+    return {label: at_home(path) for label, path in (given or {}).items()}
 
 
 def markdown_table() -> str:

@@ -216,6 +216,18 @@ def test_what_is_not_learned_stays(fitted):
     assert float(numbers["g"]) == pytest.approx(9.81)
 
 
+@pytest.mark.parametrize("gain", [0.5, 1.0, 2.0])
+def test_a_gain_that_is_stated_acts(gain):
+    """On all joints, though none is learned."""
+    chain = build_system("Chain", {"links": 1})
+    with jax.enable_x64(True):
+        model = build(None, chain, start={"gain_joint1": gain}, learned=("m1",))
+        q, qd, m = jnp.array([0.4]), jnp.array([1.0]), jnp.asarray(chain.parameter_bounds()[0])
+        one, other = (model.acceleration(q, qd, jnp.array([tau]), m) for tau in (0.0, 1.0))
+        expected = [chain.acceleration(q, qd, jnp.array([tau]), m) for tau in (0.0, gain)]
+        np.testing.assert_allclose(other - one, expected[1] - expected[0], rtol=1e-9)
+
+
 def test_a_condition_is_taken_from_m():
     """Of a model that is conditioned on a length, m decides about it."""
     chain = build_system("Chain", {"links": 1})

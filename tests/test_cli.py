@@ -254,6 +254,20 @@ def interrupted(monkeypatch, request):
     signal.signal(signal.SIGINT, before)
 
 
+def test_a_library_that_makes_an_interruption_of_sigterm(monkeypatch, capsys):
+    """As Ray does, which drops what a handler raised."""
+
+    def listed(options):
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr("gym_lagrangian.cli.listing._list", listed)
+    assert main(["list"]) == 143
+    assert capsys.readouterr().err == "gym-lagrangian: terminated\n"
+
+
 class TestTrain:
     def test_writes_a_checkpoint_and_refuses_to_replace_it(self, tmp_path, capsys, refused):
         out = tmp_path / "models" / "tiny.safetensors"

@@ -121,6 +121,7 @@ def test_what_is_no_system(system):
     ("arguments", "message"),
     [
         ({"count": 10**12}, "num_envs"),
+        ({"count": 2**24 + 1}, "num_envs"),
         ({"render_mode": "human"}, "a vector environment draws"),
         ({"show_truth": True}, "a vector environment draws no ghosts"),
         ({"m1": np.array(["a", "b", "c"])}, "m1 is .*: not numbers"),
@@ -353,6 +354,16 @@ def test_a_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch):
     assert len(Transitions.load("~/a.npz")) == 50
 
 
+@pytest.mark.parametrize("path", ["~\0", "~0", "~nobody-of-this-name/a"])
+def test_homes_that_there_are_not(path):
+    with pytest.raises(DataError, match="does not exist"):
+        Transitions.load(path, X)
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        checkpoints.load(path)
+    with pytest.raises(DataError):
+        Transitions(X, **rows()).save(path)
+
+
 def test_an_archive_that_unpacks_to_far_more_is_refused_from_its_headers(tmp_path):
     path = tmp_path / "bomb.npz"
     np.savez_compressed(path, q=np.zeros(2**25 + 2**20))
@@ -445,6 +456,8 @@ def forged(baseline_checkpoint, tmp_path):
         {"coordinates": {}},
         {"physics": 5},
         {"physics": {}},
+        {"physics.options": None},
+        {"physics.entry_point": 5},
         {"physics.fingerprint": "x"},
         {"physics.fingerprint": "[]"},
         {"ranges": {"m1": [1]}},

@@ -111,9 +111,10 @@ class Stepped(eqx.Module):
         return self.dynamics.step(state, tau, m, self.dt)
 
 
-def test_dynamics_without_a_differential_equation_count_true_heat_by_quadrature():
+@pytest.mark.parametrize("system", ["Pendulum", "Rough"])
+def test_dynamics_without_a_differential_equation_count_true_heat_by_quadrature(system):
     with jax.enable_x64(True):
-        env, params = gym_lagrangian.functional.make(SYSTEM + "Pendulum", dtype="float64")
+        env, params = gym_lagrangian.functional.make(SYSTEM + system, dtype="float64")
         stepped = DiscreteDynamics(Stepped(params.dynamics, 0.05))
         heat = []
         for dynamics in (params.dynamics, stepped):

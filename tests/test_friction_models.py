@@ -204,6 +204,28 @@ def test_the_force_gradient_measures_the_same_error(kind):
     np.testing.assert_allclose(*values, rtol=1e-3)
 
 
+def test_the_exact_gradient_is_the_losss_and_the_other_leaves_the_mass_matrix_alone():
+    from gym_lagrangian.systems.sample import Sample
+
+    with jax.enable_x64(True):
+        (q, qd), m, target = state(), jnp.ones(5), jnp.array([1.0, 0.5])
+        sample = Sample(q, qd, jnp.array([2.0, -1.0]), m, jnp.ones(()))
+        models = [cast(build("LNN", "none", gradient=one), "float64") for one in ("exact", "force")]
+        slopes = []
+        for model in models:
+            arrays, rest = eqx.partition(model, eqx.is_inexact_array)
+
+            def loss(change, arrays=arrays, rest=rest):
+                moved = jax.tree.map(lambda leaf: leaf * (1.0 + change), arrays)
+                return eqx.combine(moved, rest).loss(sample, target)
+
+            loss = jax.jit(loss)
+            numeric = (loss(1e-6) - loss(-1e-6)) / 2e-6
+            slopes.append((float(jax.grad(loss)(0.0)), float(numeric)))
+    assert slopes[0][0] == pytest.approx(slopes[0][1], rel=1e-5)
+    assert slopes[1][0] != pytest.approx(slopes[1][1], rel=1e-2)
+
+
 @every_kind
 def test_it_comes_back_from_a_checkpoint(kind, tmp_path):
     model = build("LNN", kind, mass_scale=[1.0, 0.1])

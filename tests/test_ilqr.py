@@ -81,6 +81,14 @@ class TestPlan:
         ]
         assert float(cost(plan.ravel())[0]) == pytest.approx(min(theirs), abs=5e-3)
 
+    def test_what_comes_after_the_arrival_stays_as_it_was(self):
+        """A step of .1 s brings a pendulum at rest in the goal nowhere: it arrives at once."""
+        env, params, start = problem("GymnasiumPendulum-v0", 0.1, task=TIP_UP)
+        planner, before = ILQR(horizon=6, samples=1, elites=1), jnp.full((6, 1), 0.3)
+        plan = planner.plan(env, params, start(np.pi + 0.002, 0.0), before, jax.random.key(0))
+        assert abs(float(plan[0, 0])) < 0.3
+        np.testing.assert_allclose(plan[1:], before[1:], rtol=1e-12)
+
     def test_more_iterations_are_never_worse_and_keep_to_the_bounds(self):
         env, params, start = problem("PilcoDoublePendulum-v0", 0.1, task=TIP_UP)
         planner, begin = ILQR(horizon=15, elites=1, samples=8), start(0.2, 0.2, 0.0, 0.0)

@@ -321,3 +321,11 @@ class TestRecompilation:
         before = compilations()
         self.exercise(gymnasium.make(TRUTH, m1=2.0, l2=(0.5, 1.0), dt=0.049), seed=1)
         assert compilations() == before
+
+
+def test_the_specification_holds_the_model_itself(lnn_checkpoint):
+    """And no copy, which may be large."""
+    model = checkpoints.load(lnn_checkpoint).model
+    env = LearnedDynamicsEnv(gymnasium.make(TRUTH), model)
+    assert env.spec.additional_wrappers[-1].kwargs["model"] is model
+    env.close()

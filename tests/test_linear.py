@@ -55,6 +55,20 @@ def test_every_method_solves_a_regular_system(method, n):
 
 
 @pytest.mark.parametrize("n", range(1, 6))
+def test_a_matrix_of_numbers_one_by_one_is_solved_too(n):
+    """As equations of motion in scalars give it."""
+    matrix, rhs = positive_definite(n)
+
+    @jax.jit
+    def found(matrix, rhs):
+        rows = [[matrix[i, j] for j in range(n)] for i in range(n)]
+        return solve(rows, [rhs[i] for i in range(n)], method="direct")
+
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(found(matrix, rhs), np.linalg.solve(matrix, rhs), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", range(1, 6))
 def test_damped_is_the_tikhonov_solution(n):
     """Also where damping matters: eigenvalues below, at and above ε, of both signs."""
     rng = np.random.default_rng(n)

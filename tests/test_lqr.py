@@ -1,6 +1,7 @@
 """The regulator at a goal, terminal values, takeover and time budgets."""
 
 import dataclasses
+from functools import partial
 
 import equinox as eqx
 import gymnasium
@@ -25,6 +26,7 @@ from gym_lagrangian.planning import (
 )
 from gym_lagrangian.planning import budget as budget_module
 from gym_lagrangian.planning.budget import Budget
+from gym_lagrangian.planning.takeover import converges
 from gym_lagrangian.registration import environments
 from gym_lagrangian.systems.task import TaskState
 
@@ -275,6 +277,24 @@ class TestTakeover:
             _, _, _, _, info = envs.step(policy.act(info))
             assert policy.took_over[:2].all()
         np.testing.assert_allclose(info["state"][:2], np.stack([UPRIGHT] * 2), atol=0.02)
+
+    def test_where_the_closed_loop_reaches_the_goal(self):
+        """Not where it is still on its way, ends the episode, or is too far off to begin with."""
+        env, params = make(dt=0.02)
+        regulator = lqr(env, params)
+        follow = jax.jit(partial(converges, env, params), static_argnames="steps")
+
+        def led(x, steps):
+            x = np.asarray(x, np.float32)
+            m, goal = params.m_bounds[0], params.goal_bounds[0]
+            start = TaskState(*np.split(x, 2), m, goal, np.float32(0.0), np.zeros(2, np.float32))
+            return bool(follow(regulator, start, steps=steps))
+
+        near = UPRIGHT + np.array([0.2, 0.02, 0.0, 0.0])
+        assert led(near, 200)
+        assert not led(near, 2)
+        assert not led(np.zeros(4), 200)
+        assert not led(UPRIGHT + np.array([0.0, 0.0, 1e4, 0.0]), 200)
 
     def test_every_episode_has_its_own_goal(self):
         env, params = make("RameshReacher")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import json
 from functools import partial
@@ -543,3 +544,13 @@ def test_conditioning_keeps_the_order_of_m():
     assert np.allclose(sees.parameters(jnp.array([2.0, 3.0, 5.0])), [2.0, 0.5])
     with pytest.raises(ConfigurationError, match=r"'charge'.*m, c, g"):
         Embedding.of(RelativisticParticle(), ("charge",))
+
+
+def test_the_shape_of_a_network_is_a_value_within_bounds():
+    shape = Shape(width=2**16, depth=2**10)
+    assert (shape, hash(shape)) == (Shape(2**16, 2**10), hash(Shape(2**16, 2**10)))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        shape.width = 3
+    for wrong in ({"width": 2**16 + 1}, {"depth": 2**10 + 1}, {"width": 0}, {"depth": 0}):
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            Shape(**{"width": 4, **wrong})

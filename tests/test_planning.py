@@ -203,6 +203,14 @@ class TestPolicy:
         policy.reset()
         assert policy.act(HANGING).shape == (2,)
 
+    def test_a_forgotten_plan_is_one_of_no_actions(self):
+        """Of all sequences with hardly any noise, the best begins with hardly any action."""
+        still = MPPI(samples=8, elites=4, horizon=4, sigma=1e-6)
+        policy = Policy(PENDULUM, still)
+        assert np.abs(policy.act([HANGING, HANGING])).max() < 1e-4
+        policy.reset(mask=np.array([True, False]))
+        assert np.abs(policy.act([HANGING, HANGING])).max() < 1e-4
+
     def test_a_plan_is_read_from_where_time_has_got_to(self):
         plan = jnp.array([[0.0], [1.0], [0.5]])
         np.testing.assert_allclose(later(plan, 0.0), plan)

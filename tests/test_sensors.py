@@ -11,6 +11,7 @@ import pytest
 
 from gym_lagrangian import LagrangianEnv, LagrangianVectorEnv, LearnedDynamicsEnv
 from gym_lagrangian.envs import functional
+from gym_lagrangian.envs.sensors import noise_of
 from gym_lagrangian.errors import ConfigurationError
 
 COARSE = {"integrator": "rk4", "substeps": 1}
@@ -45,6 +46,14 @@ class TestNoise:
         np.testing.assert_allclose(seen.std(axis=0), NOISE, rtol=0.06)
         np.testing.assert_allclose(seen.mean(axis=0), 0.0, atol=0.08 * np.array(NOISE).max())
         assert np.abs(np.corrcoef(seen.T) - np.eye(4)).max() < 0.08
+
+    def test_a_stream_is_two_numbers_and_both_count(self):
+        env, params = functional.make("DoublePendulum", observation_noise=NOISE, **COARSE)
+        state, _ = env.reset(jax.random.key(0), params)
+        assert state.stream.shape == (2,)
+        streams = np.array([[1, 2], [2, 2], [1, 3]])
+        noise = [noise_of(stream, jnp.int32(0), jnp.float32, 4) for stream in streams]
+        assert not np.any(np.isclose(noise[0], noise[1]) | np.isclose(noise[0], noise[2]))
 
     def test_is_in_the_observation_alone(self):
         """State, reward and flags are those of the same environment with exact sensors."""

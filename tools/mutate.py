@@ -44,6 +44,9 @@ TESTS = {
     "physics/ensemble.py": ("test_ensembles", "test_ensemble_fits"),
     "physics/newton_euler.py": ("test_inverse_dynamics",),
     "models/": ("test_models", "test_new_models", "test_friction_models", "test_inverse_dynamics"),
+    "models/mlp.py": ("test_models", "test_scales", "test_new_models"),
+    "models/hnn.py": ("test_models", "test_scales", "test_new_models", "test_friction_models"),
+    "models/quantities.py": ("test_calibrated",),
     "models/activations.py": ("test_second_order", "test_models"),
     "models/base.py": ("test_models", "test_cyclic", "test_ensembles"),
     "models/calibrated.py": ("test_calibrated",),
@@ -62,13 +65,14 @@ TESTS = {
     "envs/_host.py": ("test_adapters", "test_learned_env"),
     "envs/_kernel.py": ("test_kernel", "test_state"),
     "envs/_simulation.py": ("test_simulate",),
-    "envs/functional.py": ("test_environments", "test_simulate", "test_stranger"),
+    "envs/functional.py": ("test_environments", "test_simulate", "test_stranger", "test_ensembles"),
     "envs/learned.py": ("test_learned_env",),
+    "envs/vector.py": ("test_state", "test_vector", "test_simulate", "test_ensembles"),
     "envs/sb3.py": ("test_sb3",),
     "envs/sensors.py": ("test_sensors",),
     "envs/trust.py": ("test_ensembles",),
     "learning/fit.py": ("test_fit", "test_from_logs"),
-    "learning/loop.py": ("test_training", "test_fit"),
+    "learning/loop.py": ("test_training", "test_fit", "test_fine_tuning"),
 }
 
 # A mutant that takes this many times as long as its tests usually do, and this long at least, is

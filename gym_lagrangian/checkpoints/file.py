@@ -46,7 +46,7 @@ from gym_lagrangian.checkpoints.card import Card
 from gym_lagrangian.checkpoints.identity import moves_as
 from gym_lagrangian.checks import finite_number, shown
 from gym_lagrangian.errors import CheckpointError, ConfigurationError
-from gym_lagrangian.files import is_file, replacing, writable_path
+from gym_lagrangian.files import at_home, is_file, replacing, writable_path
 from gym_lagrangian.models.base import Model
 from gym_lagrangian.registration import conditioned_twin
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -111,7 +111,7 @@ def resolve(name_or_path: str | os.PathLike[str], system: Coordinates | None = N
         )
     text = os.fspath(name_or_path)
     is_name = os.sep not in text and "/" not in text and not text.endswith(SUFFIX)
-    path = Path(text).expanduser()
+    path = Path(at_home(text))
     if is_name:
         physics = None if system is None else system.physics
         options = () if physics is None else physics.options.values()
@@ -336,8 +336,10 @@ def _card(path: Path, fields: dict[str, Any], version: int) -> Card:
         raise CheckpointError(f"{str(path)!r} has an incomplete header: {error}") from error
 
 
+_Kinds = dict[str, type | tuple[type | None, ...]]
+
 # What the fields of a card are in JSON, where a file has them.
-_FIELDS: dict[str, type | tuple[type | None, ...]] = {
+_FIELDS: _Kinds = {
     "coordinates": dict,
     "physics": (dict, None),
     "parameters": dict,
@@ -357,23 +359,37 @@ _FIELDS: dict[str, type | tuple[type | None, ...]] = {
 }
 
 
+# The same of what a card says of the equations.
+_PHYSICS: _Kinds = {
+    "entry_point": str,
+    "options": dict,
+    "fingerprint": (str, None),
+}
+
+
 def _check_fields(fields: dict[str, Any]) -> None:
     """Refuse a card whose fields are of another kind than they are written as.
 
     Raises:
         ValueError: naming the field.
     """
-    for name, kinds in _FIELDS.items():
+    _check_kinds(fields, _FIELDS)
+    physics = fields.get("physics")
+    if physics is not None:
+        if _PHYSICS.keys() - physics.keys():
+            raise ValueError(f"physics is {shown(physics)}")
+        _check_kinds(physics, _PHYSICS)
+    for name, value in fields["parameters"].items():
+        finite_number(name, value, "as JSON has it")
+
+
+def _check_kinds(fields: dict[str, Any], known: _Kinds) -> None:
+    for name, kinds in known.items():
         expected = kinds if isinstance(kinds, tuple) else (kinds,)
         found = fields.get(name, ...)
         usual = any(found is None if kind is None else isinstance(found, kind) for kind in expected)
         if found is not ... and not usual:
             raise ValueError(f"{name} is {shown(found)}")
-    physics = fields.get("physics")
-    if physics is not None and {"entry_point", "options", "fingerprint"} - set(physics):
-        raise ValueError(f"physics is {shown(physics)}")
-    for name, value in fields["parameters"].items():
-        finite_number(name, value, "as JSON has it")
 
 
 def _pair(value: Any) -> tuple[float, float]:

@@ -22,12 +22,19 @@ def terminable() -> Iterator[None]:
     if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
-    signal.signal(signal.SIGTERM, _stop)
+    asked = False
+
+    def stop(*_: Any) -> NoReturn:
+        nonlocal asked
+        asked = True
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except KeyboardInterrupt as error:
+        if asked:  # Ray raises a KeyboardInterrupt of its own in place of what a handler raises
+            raise Terminated from error
+        raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _stop(*_: Any) -> NoReturn:
-    raise Terminated

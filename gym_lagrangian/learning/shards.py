@@ -32,6 +32,7 @@ import numpy as np
 
 from gym_lagrangian.checks import shown, whole_number
 from gym_lagrangian.errors import DataError
+from gym_lagrangian.files import at_home
 from gym_lagrangian.learning.npz import rows_in
 from gym_lagrangian.learning.sources import Source, digest
 from gym_lagrangian.learning.transitions import Transitions, of_machine
@@ -255,7 +256,7 @@ class Rotation(NamedTuple):
 def are_many(data: Any) -> bool:
     """Whether the argument is a list, a folder or a pattern of files."""
     if isinstance(data, str | os.PathLike):
-        path = os.path.expanduser(data)
+        path = at_home(data)
         return os.path.isdir(path) or (_is_pattern(path) and not os.path.exists(path))
     return isinstance(data, list | tuple)
 
@@ -278,7 +279,7 @@ def _paths(files: Files) -> tuple[Path, ...]:
 
 def _found(files: str | os.PathLike[str]) -> list[str]:
     """The files in a folder or of a pattern, by name; a path alone."""
-    path = os.path.expanduser(files)
+    path = at_home(files)
     if os.path.isdir(path):
         return sorted(glob.glob(os.path.join(glob.escape(path), "*.npz")))
     return sorted(glob.glob(path)) if _is_pattern(path) else [path]

@@ -44,6 +44,13 @@ class Sticky(Pendulum):
         return viscous(qd, 0.02) + coulomb(qd, self.named(m).b, self.width)
 
 
+class Rough(Pendulum):
+    """The same where only one side resists."""
+
+    def friction(self, q, qd, m):
+        return viscous(qd, self.named(m).b * (1.0 + jnp.sin(q)))
+
+
 class DampedCartPole(CartPole):
     """Friction of the cart and of the hinge."""
 
