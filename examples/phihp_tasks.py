@@ -4,14 +4,13 @@
 
 "Physics-Informed Model and Hybrid Planning" (Asri et al., RLC 2024, arXiv 2407.02217) is given the
 equations without friction. Here nothing is given. Theirs step by Euler's method, these move
-exactly. An agent acts for a share of their samples, then its last model is judged in 10 episodes.
-`--truth` plans in the truth. The same command goes on where it was stopped.
+exactly. An agent acts for a share of their samples, then it is judged in 10 episodes. `--truth`
+plans in the truth, where a task is planned. The same command goes on where it was stopped.
 """
 
 import argparse
 import json
 import statistics
-import warnings
 from pathlib import Path
 
 from phihp.setups import SETUPS
@@ -21,33 +20,41 @@ from gym_lagrangian.acting import Planning
 from gym_lagrangian.planning import policy_for
 
 
-def judged(setup, env, where, seed, episodes):
-    """The mean return of planning in `where`, acting in `env`."""
-    policy = policy_for(where, planner=setup.planner, dt=env.unwrapped.dt, seed=seed)
-    returns = []
+def judged(setup, actor_of, seed, episodes):
+    """The mean return of episodes, each with an actor of its own."""
+    returns, env = [], setup.made()
     for episode in range(episodes):
-        policy.reset(seed=episode)
-        _, info = env.reset(seed=1000 * seed + episode)
-        over, total = False, 0.0
+        act, over, time, total = actor_of(episode), False, 0.0, 0.0
+        observation, info = env.reset(seed=1000 * seed + episode)
         while not over:
-            _, reward, terminated, truncated, info = env.step(policy.act(info))
-            total, over = total + reward, terminated or truncated
+            action = act(info["state"], observation, time)
+            observation, reward, *ends, info = env.step(action)
+            time, total, over = time + env.unwrapped.dt, total + reward, any(ends)
         returns.append(total)
     return statistics.mean(returns)
 
 
 def run(name, model, seed, options):
-    env = (setup := SETUPS[name]).made()
+    setup = SETUPS[name]
     if model == "truth":
-        return judged(setup, env, env, seed, options.episodes)
-    out = options.out / name.replace(" ", "-") / model / str(seed)
+        return judged(setup, planned(setup, seed), seed, options.episodes)
+    env, out = setup.made(), options.out / name.replace(" ", "-") / model / str(seed)
     budget = options.share * setup.samples * env.unwrapped.dt
-    how = {"strategy": Planning(setup.planner, regulated=True), "budget": budget, "seed": seed}
-    learned(env, model, options.fit_steps, random=budget / 5, out=out, **how)
-    where = setup.made(checkpoint=str(out / "model.safetensors"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return judged(setup, env, where, seed, options.episodes)
+    how = {"strategy": setup.strategy, "budget": budget, "random": budget / 5, "seed": seed}
+    found = learned(env, model, options.fit_steps, out=out, **how)
+    return judged(setup, found.actor, seed, options.episodes)
+
+
+def planned(setup, seed):
+    """Actors that plan in the truth."""
+    env, planner = setup.made(), setup.strategy.planner
+    policy = policy_for(env, planner=planner, dt=env.unwrapped.dt, seed=seed)
+
+    def actor(episode):
+        policy.reset(seed=episode)
+        return lambda state, observation, time: policy.act(state, time=time)
+
+    return actor
 
 
 def main():
@@ -64,7 +71,8 @@ def main():
     options.out.mkdir(parents=True, exist_ok=True)
     record = options.out / "results.json"
     results = json.loads(record.read_text()) if record.exists() else {}
-    for name in options.tasks:
+    planned_ones = [name for name in options.tasks if isinstance(SETUPS[name].strategy, Planning)]
+    for name in planned_ones if options.truth else options.tasks:
         for model in ["truth"] if options.truth else options.models:
             rows = results.setdefault(f"{name} {model}", [])
             for seed in range(len(rows), options.seeds):

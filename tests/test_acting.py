@@ -397,6 +397,32 @@ class TestPolicySearch:
         first, second = (dict(np.load(path)) for path in agents)
         assert any(not np.array_equal(first[k], second[k]) for k in first)
 
+    @pytest.mark.parametrize("strategy", ["planning", TINY])
+    def test_one_acts_as_the_next_episode_would(self, strategy, tmp_path):
+        planner = TINY["planner"] if strategy == "planning" else None
+        how = {"strategy": strategy, "planner": planner, "random": 2.0, "episode": 2.0, "seed": 1}
+        found = quietly(ID, budget=4.0, out=tmp_path / "run", **how)
+        env = gymnasium.make(ID, **{k: v for k, v in TINY.items() if k in ("task", "force_max")})
+
+        def driven(seed):
+            act, actions = found.actor(seed), []
+            observation, info = env.reset(seed=0)
+            for step in range(5):
+                actions.append(act(info["state"], observation, step * env.unwrapped.dt))
+                observation, *_, info = env.step(actions[-1])
+            return np.stack(actions)
+
+        first = driven(0)
+        assert env.action_space.contains(first[0])
+        np.testing.assert_array_equal(driven(0), first)
+        assert np.ptp(first) > 0.0
+
+    def test_nothing_learned_acts_not(self, tmp_path):
+        found = quietly(ID, budget=0.1, out=tmp_path, seed=1)
+        assert found.checkpoint is None
+        with pytest.raises(ConfigurationError, match="nothing was learned yet"):
+            found.actor(0)
+
 
 class Rest(Task):
     """Hang still."""

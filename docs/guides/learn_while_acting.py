@@ -70,6 +70,23 @@ for line in found.history:
 # | `model.safetensors` | the last model, as environments of the machine take it |
 # | `history.jsonl` | a line an episode, written once all the rest of it is |
 #
+# ## Go on acting
+#
+# `found.actor(seed)` makes what acts in an episode as the agent would in its next one, whatever the
+# strategy. It is a function of the state, the observation and the seconds since the start.
+
+# %%
+env = gymnasium.make("PilcoPendulum-v0", task=settings["task"], force_max=settings["force_max"])
+observation, info = env.reset(seed=1)
+act = found.actor(0)
+total = 0.0
+for step in range(10):
+    action = act(info["state"], observation, step * env.unwrapped.dt)
+    observation, reward, *_, info = env.step(action)
+    total += reward
+print(f"ten steps on: return {total:.2f}")
+
+# %% [markdown]
 # ## After a kill
 #
 # A kill at any moment loses at most the episode under way. The same call goes on from the folder.

@@ -11,7 +11,17 @@ parts. `world` holds what the agent is told of an environment, `episode` is an e
 from gym_lagrangian.acting.loop import Learned, Progress, learn
 from gym_lagrangian.acting.planning import Planning
 from gym_lagrangian.acting.policy_search import PolicySearch
+from gym_lagrangian.acting.ppo import PPO
 from gym_lagrangian.acting.strategy import Strategy
 from gym_lagrangian.acting.success import tip_at_goal
 
-__all__ = ["Learned", "Planning", "PolicySearch", "Progress", "Strategy", "learn", "tip_at_goal"]
+__all__ = [
+    "PPO",
+    "Learned",
+    "Planning",
+    "PolicySearch",
+    "Progress",
+    "Strategy",
+    "learn",
+    "tip_at_goal",
+]

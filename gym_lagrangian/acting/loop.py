@@ -73,6 +73,9 @@ class Learned(NamedTuple):
         until_first: real seconds before the first successful episode; None without one.
         until_always: the same of the first after which the next five succeed too.
         out: the folder.
+        actor: makes, of a seed, what acts in an episode as the agent would in its next one: a
+            function of the state (2n,), the observation and the seconds since the start, to an
+            action of the environment. Raises a `ConfigurationError` where there is no checkpoint.
     """
 
     checkpoint: Checkpoint | None
@@ -81,6 +84,7 @@ class Learned(NamedTuple):
     until_first: float | None
     until_always: float | None
     out: Path
+    actor: Callable[[int], Actor]
 
 
 def learn(
@@ -250,7 +254,8 @@ class _Run:
                 self._on_progress(Progress(self._seconds, self._budget, line))
         lines = self._history
         first, always = seconds_until_first(lines), seconds_until_always(lines)
-        return Learned(self._found, lines, self._seconds, first, always, self._folder.path)
+        where = self._folder.path
+        return Learned(self._found, lines, self._seconds, first, always, where, self._acting)
 
     @property
     def _seconds(self) -> float:
@@ -336,7 +341,10 @@ class _Run:
         return lambda state, observation, time: next(actions)
 
     def _actor(self, index: int, seed: int) -> Actor:
-        assert self._found is not None
+        if self._found is None:
+            raise ConfigurationError(
+                "nothing was learned yet that could act: the experience sufficed for no model"
+            )
         states = np.concatenate([states_of(self._world, one) for one in self._episodes])
         situation = Situation(
             world=self._world,
@@ -350,6 +358,13 @@ class _Run:
         if not self._world.delay:
             return actor
         return ahead(actor, self._world, params_of(self._world, self._found))
+
+    def _acting(self, seed: int) -> Actor:
+        """What acts as in the next episode, by actions of the environment."""
+        actor = self._actor(len(self._history), seed)
+        return lambda state, observation, time: self._world.action_of(
+            np.asarray(actor(state, observation, time))
+        )
 
     def _fitted(self, data: Any, index: int) -> Checkpoint | None:
         """The model of everything so far; the one before where the data suffice for none."""
