@@ -65,6 +65,13 @@ class TestBalance:
         )
         assert narrow > 20 * wide
 
+    @pytest.mark.parametrize("dt", [0.01, 0.05])
+    def test_a_reward_sees_the_motors_torque_alone(self, dt):
+        """2 N·m of the motor, whatever friction does to the motion."""
+        env = damped("Pendulum", b=0.4, task="stranger.damped:Torque", dt=dt)
+        env.reset(options={"state": [2.0, 1.0]})
+        assert env.step(np.array([0.5], np.float32))[1] == pytest.approx(1.0, rel=1e-6)
+
     def test_without_friction_nothing_is_dissipated(self):
         env = gymnasium.make("DoublePendulum-v0")
         assert env.reset(seed=0)[1]["dissipated"] == 0.0

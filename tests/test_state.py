@@ -304,6 +304,12 @@ class TestMaskedSeeds:
         np.testing.assert_array_equal(infos["m"], expected["m"])
         assert ours.np_random_seed == tuple(theirs.np_random_seed)
 
+    def test_the_first_reset_needs_no_seed(self):
+        """And begins elsewhere every time."""
+        first, second = (vector(3).reset()[0] for _ in range(2))
+        assert np.abs(first - second).max() > 0.0
+        assert np.abs(first[0] - first[1]).max() > 0.0
+
     def test_generators_are_those_of_the_sub_environments(self):
         ours, theirs = vector(3), SyncVectorEnv([scalar] * 3)
         for env in (ours, theirs):

@@ -14,6 +14,13 @@ class Swing(Task):
     velocity_max: float = 60.0
 
 
+class Torque(Swing):
+    """What is rewarded is the torque itself."""
+
+    def reward(self, q, qd, tau, m):
+        return tau[0]
+
+
 class Pendulum(System):
     """A damped pendulum of mass m and length l."""
 
