@@ -41,7 +41,7 @@ def run(name, model, seed, options):
     env, out = setup.made(), options.out / name.replace(" ", "-") / model / str(seed)
     budget = options.share * setup.samples * env.unwrapped.dt
     how = {"strategy": setup.strategy, "budget": budget, "random": budget / 5, "seed": seed}
-    found = learned(env, model, options.fit_steps, out=out, **how)
+    found = learned(env, model, options.fit_steps, out=out, episode=setup.episode, **how)
     return judged(setup, found.actor, seed, options.episodes)
 
 

@@ -89,6 +89,7 @@ class Setup:
     samples: int
     theirs: float
     strategy: Strategy
+    episode: float | None = None  # seconds of acting between two fits; None for whole episodes
 
     def made(self, **arguments):
         """The environment."""
@@ -112,6 +113,8 @@ SETUPS = {
     "cart-pole": Setup(*CART_POLE, CartPole, 500, 5000, 500, by_ilqr(horizon=60)),
     "cart-pole swing-up": Setup(*CART_POLE, CartPoleSwingUp, 500, 5000, 453, by_ilqr(horizon=100)),
     # An episode ends on the way to the goal state, so that nothing can be driven there.
-    "acrobot": Setup(*ACROBOT, Acrobot, 500, 5000, -138, PolicySearch(PPO(updates=400))),
-    "acrobot swing-up": Setup(*ACROBOT, AcrobotSwingUp, 500, 15_000, 371, by_ilqr(horizon=60)),
+    "acrobot": Setup(*ACROBOT, Acrobot, 500, 5000, -138, PolicySearch(PPO(updates=200))),
+    "acrobot swing-up": Setup(
+        *ACROBOT, AcrobotSwingUp, 500, 15_000, 371, by_ilqr(horizon=40, again=3), episode=30.0
+    ),
 }
