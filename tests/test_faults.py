@@ -289,6 +289,14 @@ def test_a_coarse_integrator_is_pointed_out_once(given):
     assert sum("too coarse" in str(one.message) for one in found) == coarse
 
 
+def test_substeps_alone_may_be_too_few():
+    """One of the default integrator's in a fifth of a second."""
+    env = gymnasium.make(PENDULUM, substeps=1, dt=0.2)
+    env.reset(options={"state": [2.5, 2.5, 0.0, 0.0]})
+    with pytest.warns(UserWarning, match="too coarse"):
+        assert len([env.step(np.zeros(2, np.float32)) for _ in range(100)]) == 100
+
+
 def test_an_unknown_argument_is_a_type_error_in_pythons_own_words():
     """TorchRL leaves out the argument that such an error names, and makes the environment again."""
     with pytest.raises(TypeError, match=r"unexpected keyword argument 'frameskip'") as caught:

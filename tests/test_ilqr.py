@@ -67,10 +67,11 @@ def exact():
 class TestPlan:
     """What a plan is worth."""
 
-    def test_is_the_best_that_an_independent_solver_finds(self):
+    @pytest.mark.parametrize("effort", [0.05, 1.0])
+    def test_is_the_best_that_an_independent_solver_finds(self, effort):
         env, params, start = problem("GymnasiumPendulum-v0", 0.1, task=TIP_UP)
         begin = start(np.pi - 0.6, 0.3)
-        planner = ILQR(horizon=6, samples=32, elites=4)
+        planner = ILQR(horizon=6, samples=32, elites=4, effort=effort)
         plan = planner.plan(env, params, begin, jnp.zeros((6, 1)), jax.random.key(0))
         cost = jax.jit(
             jax.value_and_grad(lambda u: -worth(planner, env, params, begin, u.reshape(6, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import asdict, replace
 from functools import partial
@@ -311,6 +312,8 @@ def test_divergence_saves_the_last_good_state(tmp_path, good_data):
     saved = checkpoints.load(resume_path(out))
     assert saved.card.metrics["step"] == reports[-1].step > 0
     assert f"after step {reports[-1].step} " in str(caught.value)
+    bad = int(re.search(r"non-finite at step (\d+)", str(caught.value))[1])
+    assert 0 <= bad - reports[-1].step < 5
     assert all(np.isfinite(w).all() for w in weights(saved))
     np.testing.assert_allclose(saved.extra["history"][:, 1], [r.loss for r in reports], rtol=1e-6)
 

@@ -60,6 +60,7 @@ TESTS = {
     "models/spatial_chain.py": ("test_inverse_dynamics",),
     "planning/": ("test_planning", "test_lqr", "test_stranger"),
     "planning/ilqr.py": ("test_ilqr",),
+    "planning/sampling.py": ("test_planning", "test_ensembles"),
     "envs/": ("test_state", "test_vector", "test_environments"),
     "envs/_arguments.py": ("test_faults",),
     "envs/_host.py": ("test_adapters", "test_learned_env"),
