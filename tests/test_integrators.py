@@ -258,3 +258,16 @@ def test_free_motion_keeps_energy_for_100_seconds(run):
     assert not diverged.any()
     assert (steps == 2000).all()
     assert drift.max() < 1e-8
+
+
+def test_rolled_substeps_are_a_smaller_program_of_the_same_motion():
+    dynamics = ContinuousDynamics(DoublePendulum(), "dop853", 6)
+    state, tau, m = np.array([1.0, 0.5, 0.2, -0.3]), np.zeros(2), np.array([1, 1, 1, 1, 9.8])
+    with jax.enable_x64(True):
+        programs = [
+            jax.make_jaxpr(one.step)(state, tau, m, 0.05) for one in (dynamics, dynamics.rolled())
+        ]
+        unrolled, rolled = (len(str(program)) for program in programs)
+        assert rolled < 0.5 * unrolled
+        moved = [jax.jit(one.step)(state, tau, m, 0.05) for one in (dynamics, dynamics.rolled())]
+    np.testing.assert_allclose(*moved, rtol=1e-12)
