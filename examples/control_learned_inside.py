@@ -102,7 +102,6 @@ def main() -> None:
         for seed in range(len(rows), options.seeds):
             judged = upright if env_id == POLE else share_of_truth
             rows.append(judged(env_id, count, seed, options))
-            jax.clear_caches()  # a process can hold so many compiled programs and no more
             record.write_text(json.dumps(results, indent=1))
             (options.out / f"control-{options.model}.md").write_text(table(results))
             print(env_id, count, seed, rows[-1], flush=True)

@@ -15,7 +15,6 @@ import json
 from itertools import product
 from pathlib import Path
 
-import jax
 from gymnasium_envs.measures import World
 from gymnasium_envs.results import table
 from gymnasium_envs.setups import SETUPS
@@ -47,7 +46,6 @@ def main() -> None:
                 results[f"{env_id} in truth"] = [world.returns]
                 path = fitted(env_id, model, options.transitions, seed, options)
                 rows.append(world.judged(path))
-                jax.clear_caches()  # a process can hold so many compiled programs and no more
                 record.write_text(json.dumps(results, indent=1))
                 (options.out / "table.md").write_text(table(results))
                 print(env_id, model, seed, rows[-1], flush=True)

@@ -47,6 +47,7 @@ from physics_helpers import cheap_measure
 
 from gym_lagrangian import checkpoints, evaluation, registration
 from gym_lagrangian.learning import loop
+from gym_lagrangian.programs import make_room
 from gym_lagrangian.registration import load_system
 
 
@@ -61,12 +62,10 @@ def registered_here_alone():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def compiled_here_alone():
-    """Programs compiled for one file are gone for the next: each maps memory a few times, and
-    Linux stops a process that has 65,530 mappings, in the middle of the next compilation.
-    """
+def room_for_programs():
+    """Programs compiled for one file serve the next, as long as the process may have more."""
     yield
-    jax.clear_caches()
+    make_room()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gym_lagrangian  # noqa: F401
-from gym_lagrangian import FitConfig, LearnedDynamicsEnv, checkpoints, collect, fit
+from gym_lagrangian import FitConfig, LearnedDynamicsEnv, checkpoints, collect, fit, programs
 from gym_lagrangian.envs.functional import dynamics_of
 from gym_lagrangian.planning import CEM, MPPI, Policy
 
@@ -135,3 +135,30 @@ def test_another_seed_more_steps_and_nearby_data_compile_no_fit_anew(tmp_path):
         fitted(390, steps=10)
         fitted(350, steps=10)
     assert not found
+
+
+@pytest.mark.skipif(not programs._MAPS.exists(), reason="the limit is Linux's")
+@pytest.mark.parametrize(("limit", "kept"), [(10**9, 1), (100, 0)])
+def test_programs_are_forgotten_where_a_process_can_hold_no_more(
+    limit, kept, tmp_path, monkeypatch
+):
+    """A fit begins with room for its own; what is forgotten is compiled again."""
+    (tmp_path / "limit").write_text(f"{limit}\n")
+    monkeypatch.setattr(programs, "_LIMIT", tmp_path / "limit")
+    doubled = jax.jit(lambda x: 2.0 * x)
+    doubled(1.0)
+    data = collect("DoublePendulum-v0", 100, seed=0)
+    config = FitConfig.of("Baseline", steps=2, batch=2, chunk=1)
+    small = {"config": config, "model_config": {"width": 4, "depth": 1}, "metrics": False}
+    with pytest.warns(UserWarning, match="learned nothing"):
+        fit(data, "Baseline", out=tmp_path / "m.safetensors", **small)
+    assert doubled._cache_size() == kept
+    assert doubled(3.0) == 6.0
+
+
+def test_where_there_is_no_such_limit_all_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(programs, "_LIMIT", tmp_path / "none")
+    doubled = jax.jit(lambda x: 2.0 * x)
+    doubled(1.0)
+    programs.make_room()
+    assert doubled._cache_size() == 1

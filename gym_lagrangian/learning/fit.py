@@ -59,6 +59,7 @@ from gym_lagrangian.models.base import Model, friction_kind
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.residual import places_among
 from gym_lagrangian.physics.integrators import steps_in
+from gym_lagrangian.programs import make_room
 from gym_lagrangian.registration import load_model, model_reference
 from gym_lagrangian.systems.coordinates import REFERENCE_DT, Coordinates
 from gym_lagrangian.version import __version__
@@ -162,6 +163,7 @@ def fit(
     """
     out, whole = checkpoints.writable(out), _recorded(data, system, system_options)
     data = whole.sample if isinstance(whole, Shards) else whole
+    make_room()
     origin = None if init is None else opened(init, data.coordinates)
     model = model_reference(model or ("LNN" if origin is None else origin.card.model))
     config = config or FitConfig.of(model)

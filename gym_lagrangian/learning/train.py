@@ -44,6 +44,7 @@ from gym_lagrangian.learning.sources import (
 )
 from gym_lagrangian.models.base import friction_kind
 from gym_lagrangian.models.embedding import Embedding
+from gym_lagrangian.programs import make_room
 from gym_lagrangian.registration import build_system, load_model, model_reference
 from gym_lagrangian.systems.base import System, check_friction
 from gym_lagrangian.systems.coordinates import Coordinates
@@ -120,6 +121,7 @@ def train(
     out = checkpoints.writable(out)
     if config is not None:
         check_config(config, TrainingConfig)
+    make_room()
     built_system = _known(build_system(system, system_options or {}))
     model = model_reference(model)
     arrays = None if data is None else read_npz(data)
