@@ -131,6 +131,11 @@ class TestPolicy:
         assert np.max(far[-round(1.0 / dt) :]) <= 0.1
 
 
+def test_defaults_that_results_rest_on():
+    """Whoever changes one measures anew what the documentation reports of this planner."""
+    assert ILQR() == ILQR(64, 4, 80, iterations=100, again=10, near=0.1, effort=0.05)
+
+
 class TestRefused:
     """What makes no sense."""
 

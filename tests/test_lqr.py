@@ -127,6 +127,11 @@ class TestLQR:
         far = regulator(jnp.array([2.0, 0.0]), jnp.array([5.0, 20.0]))
         assert far == pytest.approx(float(regulator.best - regulator.depth), abs=0.05)
 
+    def test_a_full_action_costs_a_tenth_by_default(self):
+        env, params = make()
+        usual, stated = lqr(env, params), lqr(env, params, effort=0.1)
+        np.testing.assert_array_equal(usual.gain, stated.gain)
+
     def test_where_the_reward_has_no_curvature_offsets_are_weighed(self):
         """Balance earns 1 a step whatever the state; it is held all the same."""
         env, params = make(task="gym_lagrangian.systems.chain_tasks:Balance", actuated="x")
