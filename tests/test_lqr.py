@@ -298,6 +298,7 @@ class TestTakeover:
         near = UPRIGHT + np.array([0.2, 0.02, 0.0, 0.0])
         assert led(near, 200)
         assert not led(near, 2)
+        assert not led(UPRIGHT + np.array([0.06, 0.006, 0.0, 0.0]), 2)
         assert not led(np.zeros(4), 200)
         assert not led(UPRIGHT + np.array([0.0, 0.0, 1e4, 0.0]), 200)
 

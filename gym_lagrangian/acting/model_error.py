@@ -43,7 +43,8 @@ def one_step_error(found: Checkpoint, data: Transitions) -> float:
 
 
 def _difference(a: np.ndarray, b: np.ndarray, angular: list[bool]) -> np.ndarray:
-    return np.where(angular, np.arctan2(np.sin(a - b), np.cos(a - b)), a - b)
+    with np.errstate(invalid="ignore"):  # a prediction may be infinite
+        return np.where(angular, np.arctan2(np.sin(a - b), np.cos(a - b)), a - b)
 
 
 def _parts(*arrays: np.ndarray) -> list[Any]:
