@@ -299,6 +299,7 @@ class TestTakeover:
         assert led(near, 200)
         assert not led(near, 2)
         assert not led(UPRIGHT + np.array([0.06, 0.006, 0.0, 0.0]), 2)
+        assert led(UPRIGHT + np.array([0.01, 0.001, 0.0, 0.0]), 2)  # as good as there
         assert not led(np.zeros(4), 200)
         assert not led(UPRIGHT + np.array([0.0, 0.0, 1e4, 0.0]), 200)
 

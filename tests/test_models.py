@@ -17,7 +17,7 @@ from physics_helpers import batched
 
 from gym_lagrangian.envs.functional import cast
 from gym_lagrangian.errors import ConfigurationError
-from gym_lagrangian.models import HNN, LNN, Baseline
+from gym_lagrangian.models import HNN, LNN, MLP, Baseline
 from gym_lagrangian.models.activations import ACTIVATIONS, activate
 from gym_lagrangian.models.embedding import Embedding
 from gym_lagrangian.models.network import INITIALISERS, Network, Shape
@@ -507,6 +507,33 @@ def test_hnn_starts_with_a_mass_that_grows_as_the_systems():
     np.testing.assert_allclose(speed, [1e-3, 0.9, 0.99], rtol=1e-4)
     share = (1 - speed**2) ** 2.5 / inverse_mass
     np.testing.assert_allclose(share, 1 + 3 * speed**2, rtol=1e-2)
+
+
+def test_hnn_sees_momenta_in_units_of_their_magnitudes():
+    build = partial(HNN.build, PENDULUM_SEES, legendre=PENDULUM, width=8, depth=2, key=KEY)
+    one, other = (build(momentum_scale=scale) for scale in (5.0, (10.0, 20.0)))
+    p, m = jnp.array([3.0, -2.0]), jnp.ones(5)
+    seen = one.scaled(p, m), other.scaled(p * jnp.array([2.0, 4.0]), m)
+    np.testing.assert_allclose(*seen, rtol=1e-6)
+
+
+def test_an_mlp_moves_by_its_network_alone():
+    """In proportion to it: not at all where the network is zero, twice as far where it is twice."""
+    model = MLP.build(PENDULUM_SEES, width=8, depth=1, dt=0.05, key=KEY)
+    state, tau, m = jnp.array([0.3, -0.2, 1.0, 2.0]), jnp.array([1.0, -1.0]), jnp.ones(5)
+
+    def moved(factor):
+        last = [model.network.weights[-1], model.network.biases[-1]]
+        scaled = eqx.tree_at(
+            lambda one: [one.network.weights[-1], one.network.biases[-1]],
+            model,
+            [factor * leaf for leaf in last],
+        )
+        return scaled.next_state(state, tau, m) - state
+
+    np.testing.assert_array_equal(moved(0.0), 0.0)
+    np.testing.assert_allclose(moved(2.0), 2.0 * moved(1.0), rtol=1e-3, atol=1e-6)
+    assert np.abs(moved(1.0)).max() > 1e-4
 
 
 def start_of_hnn(system: RelativisticParticle, learns: str = "momenta") -> HNN:

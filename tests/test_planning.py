@@ -28,6 +28,11 @@ COARSE = {"integrator": "rk4", "substeps": 1}
 LEARNED = [row.id for row in environments() if row.system == "DoublePendulum" and row.model]
 
 
+def forth_and_back(before, action, after):
+    """To the one side during the first half second, then to the other."""
+    return jnp.where(before.t < 0.5, 1.0, -1.0) * action[0]
+
+
 def name(planner):
     return type(planner).__name__
 
@@ -210,6 +215,12 @@ class TestPolicy:
         assert np.abs(policy.act([HANGING, HANGING])).max() < 1e-4
         policy.reset(mask=np.array([True, False]))
         assert np.abs(policy.act([HANGING, HANGING])).max() < 1e-4
+
+    def test_time_begins_at_zero(self):
+        policy = Policy(PENDULUM, MPPI(samples=64, horizon=2), reward=forth_and_back, dt=0.1)
+        assert policy.act(HANGING)[0] > 0.1
+        policy.reset()
+        assert policy.act(HANGING, time=1.0)[0] < -0.1
 
     def test_a_plan_is_read_from_where_time_has_got_to(self):
         plan = jnp.array([[0.0], [1.0], [0.5]])
