@@ -67,7 +67,7 @@ def exact():
 class TestPlan:
     """What a plan is worth."""
 
-    @pytest.mark.parametrize("effort", [0.05, 1.0])
+    @pytest.mark.parametrize("effort", [0.05, 2.0])
     def test_is_the_best_that_an_independent_solver_finds(self, effort):
         env, params, start = problem("GymnasiumPendulum-v0", 0.1, task=TIP_UP)
         begin = start(np.pi - 0.6, 0.3)
@@ -80,7 +80,7 @@ class TestPlan:
             scipy.optimize.minimize(cost, first, jac=True, bounds=[(-1, 1)] * 6).fun
             for first in np.random.default_rng(0).uniform(-1, 1, (8, 6))
         ]
-        assert float(cost(plan.ravel())[0]) == pytest.approx(min(theirs), abs=5e-3)
+        assert float(cost(plan.ravel())[0]) == pytest.approx(min(theirs), abs=1e-4)
 
     def test_what_comes_after_the_arrival_stays_as_it_was(self):
         """A step of .1 s brings a pendulum at rest in the goal nowhere: it arrives at once."""
