@@ -517,6 +517,19 @@ def test_hnn_sees_momenta_in_units_of_their_magnitudes():
     np.testing.assert_allclose(*seen, rtol=1e-6)
 
 
+def test_one_motion_is_predicted_as_one_of_many():
+    model = MLP.build(PENDULUM_SEES, width=8, depth=1, dt=0.05, key=KEY)
+    rng = np.random.default_rng(0)
+    starts, forces = rng.normal(size=(2, 4)), rng.normal(size=(2, 3, 2))
+    many = model.predict(starts, forces, dt=0.05, m=np.ones(5))
+    assert many.shape == (2, 3, 4)
+    for i in range(2):
+        one = model.predict(starts[i], forces[i], dt=0.05, m=np.ones(5))
+        np.testing.assert_allclose(one, many[i], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ConfigurationError, match="expected"):
+        model.predict(starts[None], forces[None], dt=0.05, m=np.ones(5))
+
+
 def test_an_mlp_moves_by_its_network_alone():
     """In proportion to it: not at all where the network is zero, twice as far where it is twice."""
     model = MLP.build(PENDULUM_SEES, width=8, depth=1, dt=0.05, key=KEY)
