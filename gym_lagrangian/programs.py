@@ -13,17 +13,17 @@ import jax
 
 _LIMIT, _MAPS = Path("/proc/sys/vm/max_map_count"), Path("/proc/self/maps")
 
-# The share of the mappings at which room is made: a large fit takes a tenth of them.
-_FULL = 0.7
 
-
-def make_room() -> None:
+def make_room(full: float = 0.7) -> None:
     """Forget all compiled programs where mappings get scarce. What is used again is compiled again,
     to the same results.
+
+    Arguments:
+        full: the share of the mappings above which they are scarce; a large fit takes a tenth.
     """
     try:
         limit, used = int(_LIMIT.read_text()), _MAPS.read_bytes().count(b"\n")
     except (OSError, ValueError):  # no Linux
         return
-    if used > _FULL * limit:
+    if used > full * limit:
         jax.clear_caches()

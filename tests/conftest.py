@@ -63,9 +63,9 @@ def registered_here_alone():
 
 @pytest.fixture(scope="module", autouse=True)
 def room_for_programs():
-    """Programs compiled for one file serve the next, as long as the process may have more."""
+    """Programs compiled for one file serve the next, until they take some three gigabytes."""
     yield
-    make_room()
+    make_room(full=0.2)
 
 
 @pytest.fixture(scope="session", autouse=True)
