@@ -112,7 +112,7 @@ class TestRegistration:
         found = fresh_process(
             f"""
             import gymnasium, json
-            env = gymnasium.make("{PACKAGE}:DoublePendulum-v0", integrator="rk4", substeps=1)
+            env = gymnasium.make("{PACKAGE}:DoublePendulum-v0")
             observation, _ = env.reset(seed=0)
             print(json.dumps([env.spec.id, list(observation.shape)]))
             """
